@@ -1,0 +1,274 @@
+/**
+ * Everything that crosses between TypeScript and Rust: the addon's functions and transfer objects, in the same order
+ * and with the same names as in native/addon/src. Absent is null, never undefined; a missing property throws with its
+ * path. Paths are bytes: `path` holds them when they are UTF-8 and `pathBytes` (base64) when they are not; exactly one
+ * of the two is non-null. Errors thrown by the addon carry a NativeErrorText as JSON in their message.
+ */
+
+// -- errors ---------------------------------------------------------------------------------------------------------
+
+export type NativeErrorKind =
+  | "bug"
+  | "network"
+  | "untrusted"
+  | "protocol"
+  | "space"
+  | "volume"
+  | "io"
+  | "busy"
+  | "interrupted";
+
+export interface NativeErrorText {
+  readonly kind: NativeErrorKind;
+  /** One sentence: what happened, where. No trailing full stop missing. */
+  readonly message: string;
+  /** Symbolic, such as "ENOSPC"; null when no system call failed. */
+  readonly errno: string | null;
+}
+
+// -- trust and connections ------------------------------------------------------------------------------------------
+
+export interface TlsIdentity {
+  /** PEM texts. */
+  readonly ca: string;
+  readonly certificate: string;
+  readonly key: string;
+  /** The URI SAN that the peer's leaf must carry, e.g. pvferry://<transfer id>/target. */
+  readonly peerUri: string;
+}
+
+export interface ListenOptions {
+  readonly host: string;
+  /** 0 lets the kernel choose. */
+  readonly port: number;
+  readonly tls: TlsIdentity;
+  /** From accept to the end of the handshake, and again to the BIND frame. */
+  readonly handshakeTimeoutMs: number;
+  /** Connections that have not yet proven who they are; one more replaces the oldest of them. */
+  readonly maxUnauthenticated: number;
+}
+
+export interface ListenerCounts {
+  readonly accepted: number;
+  readonly authenticated: number;
+  /** Closed before or during the handshake: scans, HTTP, garbage, silence. */
+  readonly handshakesFailed: number;
+  /** Proper TLS, wrong transfer or role. */
+  readonly refused: number;
+  /** Closed because too many were waiting. */
+  readonly displaced: number;
+}
+
+export interface ConnectOptions {
+  readonly tls: TlsIdentity;
+  /** SNI; null sends none (an IP address). Never used for trust. */
+  readonly serverName: string | null;
+  readonly timeoutMs: number;
+}
+
+/** A control connection: a byte stream after TLS and trust. */
+export interface Connection {
+  /** "address:port" of the peer as the kernel gives it. */
+  peerAddress(): string;
+  /** onData gets chunks; then null once at a clean end, or an error text (JSON NativeErrorText) once. Call exactly once. */
+  start(onData: (chunk: Uint8Array | null, error: string | null) => void): void;
+  /** Resolves when the bytes are with the kernel. Rejects with "network" when that takes longer than timeoutMs. */
+  send(bytes: Uint8Array, timeoutMs: number): Promise<void>;
+  /** Sends close_notify, drains for at most a second in the background, closes. May be called twice. */
+  close(): void;
+}
+
+export interface Listener {
+  port(): number;
+  counts(): ListenerCounts;
+  close(): void;
+}
+
+// -- volumes --------------------------------------------------------------------------------------------------------
+
+export interface VolumeFacts {
+  readonly filesystem: string;
+  readonly readOnly: boolean;
+  readonly totalBytes: number;
+  readonly freeBytes: number;
+  readonly totalInodes: number;
+  readonly freeInodes: number;
+  readonly isMountPoint: boolean;
+  /** Names at the root, at most 20, escaped for printing; lost+found and pvferry's own folder aside. */
+  readonly firstNames: readonly string[];
+  /** The transfer id and volume recorded by an unfinished copy into this volume; null when there is none. */
+  readonly unfinishedTransfer: string | null;
+  readonly uid: number;
+  readonly gid: number;
+  readonly capabilities: string;
+}
+
+export interface VolumeTotals {
+  readonly entries: number;
+  readonly files: number;
+  readonly directories: number;
+  /** Apparent size of regular files, bytes. */
+  readonly bytes: number;
+  /** Allocated bytes, holes not counted, hard links counted once. */
+  readonly allocatedBytes: number;
+}
+
+export interface DigestOptions {
+  readonly volume: string;
+  readonly threads: number;
+  readonly oneFileSystem: boolean;
+  readonly selinux: "keep" | "drop";
+}
+
+export interface Roots {
+  /** 64 hex digits each. */
+  readonly content: string;
+  readonly metadata: string;
+}
+
+export interface FileDigest {
+  readonly path: string | null;
+  readonly pathBytes: string | null;
+  /** 64 hex digits. */
+  readonly digest: string;
+  /** "plain": what b3sum prints. "block": docs/protocol.md, block form. */
+  readonly form: "plain" | "block";
+}
+
+// -- sessions -------------------------------------------------------------------------------------------------------
+
+export interface SourceOptions {
+  readonly volume: string;
+  readonly lanes: number;
+  readonly scanThreads: number;
+  readonly compress: "auto" | "none" | "zstd";
+  readonly oneFileSystem: boolean;
+  readonly selinux: "keep" | "drop";
+  /** How often a file that changes while it is read is read again before it becomes an item. */
+  readonly rereads: number;
+  /** base64 of 32 bytes, from the target's ready message. */
+  readonly secret: string;
+  readonly tls: TlsIdentity;
+  readonly serverName: string | null;
+  /** Silence after which a connection is dead, and the interval of keep-alives. */
+  readonly idleTimeoutMs: number;
+  readonly keepAliveMs: number;
+}
+
+export interface TargetOptions {
+  readonly volume: string;
+  /** What is recorded in the volume until the copy is finished: transfer id and volume name. */
+  readonly transfer: string;
+  readonly lanes: number;
+  readonly secret: string;
+  readonly idleTimeoutMs: number;
+  readonly keepAliveMs: number;
+}
+
+export type ItemClass = "unreadable" | "not-written" | "not-kept" | "changed" | "skipped";
+
+export interface Item {
+  readonly side: "source" | "target";
+  readonly class: ItemClass;
+  readonly path: string | null;
+  readonly pathBytes: string | null;
+  /** What could not be read or kept: "data", "owner", "mode", "times", "xattr user.x", "hard link", "mount point" ... */
+  readonly what: string;
+  readonly errno: string | null;
+  readonly detail: string;
+}
+
+export interface NotPreserved {
+  /** "security.selinux", "project id", "birth time", "flag immutable" ... */
+  readonly kind: string;
+  readonly count: number;
+}
+
+export interface EntryCounts {
+  readonly files: number;
+  readonly directories: number;
+  readonly symlinks: number;
+  readonly hardLinks: number;
+  readonly fifos: number;
+  readonly sockets: number;
+  readonly devices: number;
+}
+
+export interface SessionResult {
+  /** What this side read (source) or wrote (target). */
+  readonly entries: EntryCounts;
+  /** Sum of the sizes of regular files, bytes. */
+  readonly bytes: number;
+  /** File data that crossed the lanes before compression, bytes; holes and resends as they went. */
+  readonly movedBytes: number;
+  /** What the lanes and the index sent or received, bytes, inside TLS. */
+  readonly wireBytes: number;
+  readonly resent: number;
+  readonly roots: Roots;
+  readonly itemCounts: { readonly [itemClass in ItemClass]: number };
+  readonly notPreserved: readonly NotPreserved[];
+}
+
+export type SessionEvent =
+  | { readonly type: "items"; readonly items: readonly Item[] }
+  /** A connection died: attach another (source) or wait for one (target). */
+  | { readonly type: "lane-lost"; readonly lane: number; readonly reason: string }
+  /** Every entry is written (source: acknowledged); the result is final but not yet durable. */
+  | { readonly type: "settled"; readonly result: SessionResult }
+  /** The session is over; nothing follows. */
+  | { readonly type: "failed"; readonly error: NativeErrorText };
+
+/** Order of the counters in the array that counters() returns: shared memory, written by Rust, read at will. */
+export const COUNTERS = [
+  "entriesScanned",
+  "bytesScanned",
+  "allocatedScanned",
+  "scanDone",
+  "entriesDone",
+  "filesDone",
+  "bytesDone",
+  "wireBytes",
+  "resent",
+  "lanesAlive",
+  "lanesLost",
+] as const;
+
+export interface SourceSession {
+  /** Takes a duplicate of the connected socket's descriptor; TLS, trust and BIND happen in the background. */
+  attachIndex(fd: number): void;
+  attachLane(fd: number, lane: number): void;
+  counters(): BigUint64Array;
+  /** Stops all work; connections are closed; no event follows. May be called twice. */
+  close(): void;
+}
+
+export interface TargetSession {
+  counters(): BigUint64Array;
+  /** syncfs (fsync where syncfs promises nothing), then removes the record of the unfinished copy if `finished`. */
+  durable(finished: boolean): Promise<void>;
+  close(): void;
+}
+
+
+// -- the addon ------------------------------------------------------------------------------------------------------
+
+export interface Addon {
+  version(): string;
+  listen(options: ListenOptions, onControl: (connection: Connection) => void): Listener;
+  /** Takes a duplicate of fd. TLS, then trust; a refusal in words by the peer rejects with "untrusted". */
+  connect(fd: number, options: ConnectOptions): Promise<Connection>;
+  volumeFacts(path: string): VolumeFacts;
+  measureVolume(path: string, oneFileSystem: boolean): Promise<VolumeTotals>;
+  /** Roots of a directory; onFiles gets batches of file digests, null when nobody wants them. */
+  digestVolume(
+    options: DigestOptions,
+    onEvents: (events: readonly SessionEvent[]) => void,
+    onFiles: ((files: readonly FileDigest[]) => void) | null,
+  ): Promise<Roots>;
+  openSource(options: SourceOptions, onEvents: (events: readonly SessionEvent[]) => void): SourceSession;
+  openTarget(
+    options: TargetOptions,
+    listener: Listener,
+    onEvents: (events: readonly SessionEvent[]) => void,
+  ): TargetSession;
+}
