@@ -1,1 +1,3 @@
 //! The data plane of pvferry.
+
+pub mod fs;
