@@ -2,8 +2,9 @@
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown};
-use std::io::{self, IoSlice};
+use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, sockopt};
+use std::io::{self, IoSlice, Read, Write};
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -15,6 +16,12 @@ pub struct Socket {
     fd: OwnedFd,
     aborted: AtomicBool,
 }
+
+/// How soon the kernel notices that the other machine is gone: idle, interval, probes, unacknowledged data.
+const KEEP_IDLE: Duration = Duration::from_secs(10);
+const KEEP_INTERVAL: Duration = Duration::from_secs(5);
+const KEEP_PROBES: u32 = 3;
+const USER_TIMEOUT_MS: u32 = 30_000;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Readiness {
@@ -34,6 +41,27 @@ impl Socket {
 
     pub fn fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
+    }
+
+    /// No delay, keep-alives. Without effect on a socket pair (a bridged connection), hence the ignored results.
+    pub fn tune(&self) {
+        let _ = sockopt::set_tcp_nodelay(&self.fd, true);
+        let _ = sockopt::set_socket_keepalive(&self.fd, true);
+        let _ = sockopt::set_tcp_keepidle(&self.fd, KEEP_IDLE);
+        let _ = sockopt::set_tcp_keepintvl(&self.fd, KEEP_INTERVAL);
+        let _ = sockopt::set_tcp_keepcnt(&self.fd, KEEP_PROBES);
+        let _ = sockopt::set_tcp_user_timeout(&self.fd, USER_TIMEOUT_MS);
+    }
+
+    /// "address:port"; IPv4 addresses in their own form also on a dual-stack socket.
+    pub fn peer_address(&self) -> String {
+        let address = rustix::net::getpeername(&self.fd).ok().flatten();
+        match address.and_then(|any| SocketAddr::try_from(any).ok()) {
+            Some(address) => {
+                SocketAddr::new(address.ip().to_canonical(), address.port()).to_string()
+            }
+            None => "the other end of a local bridge".to_owned(),
+        }
     }
 
     /// `Ok(None)` when nothing is there now; `Ok(Some(0))` at the end of the stream.
@@ -110,6 +138,33 @@ impl Socket {
                 "the connection was closed on this side",
             ));
         }
+        Ok(())
+    }
+}
+
+/// The socket as rustls wants it: `WouldBlock` when nothing goes now.
+pub struct SocketIo<'a>(pub &'a Socket);
+
+impl Read for SocketIo<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.0
+            .try_read(buf)?
+            .ok_or_else(|| io::ErrorKind::WouldBlock.into())
+    }
+}
+
+impl Write for SocketIo<'_> {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.write_vectored(&[IoSlice::new(buf)])
+    }
+
+    fn write_vectored(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.0
+            .try_write(parts)?
+            .ok_or_else(|| io::ErrorKind::WouldBlock.into())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
 }
