@@ -1,3 +1,5 @@
 //! The data plane of pvferry.
 
+pub mod error;
 pub mod fs;
+pub mod net;
