@@ -114,7 +114,8 @@ impl Listing {
         self.entries.iter().map(|entry| (entry.name(&self.names), entry.kind()))
     }
 
-    fn push(&mut self, name: &[u8], kind: Option<Kind>) -> Result<(), Errno> {
+    /// Appends a name, out of order; for lists that are made rather than read.
+    pub(crate) fn push(&mut self, name: &[u8], kind: Option<Kind>) -> Result<(), Errno> {
         if name == b"." || name == b".." {
             return Ok(());
         }
@@ -134,6 +135,48 @@ impl Listing {
         if self.names.capacity() > 1 << 20 {
             self.names.shrink_to_fit();
             self.entries.shrink_to_fit();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_costs_less_than_thirty_bytes_beyond_itself() {
+        let mut listing = Listing::default();
+        let mut own = 0;
+        for number in 0..300_000_u32 {
+            let name = format!("entry-{}", number.reverse_bits());
+            own += name.len();
+            listing.push(name.as_bytes(), Some(Kind::File)).unwrap();
+        }
+        let growing = listing.names.capacity() + listing.entries.capacity() * size_of::<Packed>();
+        assert!(growing < own + 300_000 * 30, "{growing}");
+        listing.finish();
+        let kept = listing.names.capacity() + listing.entries.capacity() * size_of::<Packed>();
+        assert_eq!(kept, own + 300_000 * 8);
+        assert!(listing.iter().map(|(name, _)| name).is_sorted());
+    }
+
+    #[test]
+    fn odd_names_are_kept_or_refused() {
+        let mut listing = Listing::default();
+        let long = vec![b'n'; 765];
+        for name in [&long[..], b"twice", b".", b"..", b"twice", b"..."] {
+            listing.push(name, None).unwrap();
+        }
+        listing.finish();
+        assert_eq!(listing.iter().map(|(name, _)| name).collect::<Vec<_>>(), [&b"..."[..], &long, b"twice"]);
+        assert_eq!(listing.push(b"a/b", None), Err(Errno::IO));
+        assert_eq!(listing.push(b"", None), Err(Errno::IO));
+    }
+
+    #[test]
+    fn every_kind_is_packed() {
+        for kind in KINDS {
+            assert_eq!(Packed::new(1 << 43, 300, kind).kind(), kind);
         }
     }
 }
