@@ -72,7 +72,7 @@ impl Sweep {
             Err(Errno::NOENT) => return Ok(Level { node, subdirectories: Listing::default(), done: 0 }),
             opened => opened.map_err(|errno| self.described(&node, errno))?,
         };
-        let listing = Listing::read_again(fd.as_fd(), &mut self.buffer).map_err(|errno| at(errno, b""))?;
+        let listing = Listing::read(fd.as_fd(), &mut self.buffer).map_err(|errno| at(errno, b""))?;
         let mut subdirectories = Listing::default();
         for (name, hint) in listing.iter().filter(|(name, _)| !kept.contains(name)) {
             let kind = match hint {

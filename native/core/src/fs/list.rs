@@ -67,12 +67,14 @@ impl Packed {
 }
 
 impl Listing {
-    /// Reads all names. The descriptor must be the caller's own and fresh: its offset is used and left at the end.
+    /// Reads all names from the start. The descriptor's offset is used: no two threads may read through the same one.
     ///
     /// A name longer than 255 bytes is listed like any other (`component` refuses it later). A name that the kernel
     /// lists twice, because the directory changes meanwhile, stands here once. `ENOENT` when the directory has been
     /// removed, `EIO` for a file system that lists empty names or names with a `/`.
     pub fn read(directory: BorrowedFd<'_>, buffer: &mut ListBuffer) -> Result<Listing, Errno> {
+        // Also for a new descriptor: since Linux 6.5 btrfs lists only what was there at open or at the last rewind.
+        rustix::fs::seek(directory, rustix::fs::SeekFrom::Start(0))?;
         let mut listing = Listing::default();
         let mut entries = RawDir::new(directory, &mut buffer.bytes);
         while let Some(entry) = entries.next() {
@@ -83,15 +85,9 @@ impl Listing {
         Ok(listing)
     }
 
-    /// As [`Listing::read`], from the start, for a descriptor that has been read before.
-    pub fn read_again(directory: BorrowedFd<'_>, buffer: &mut ListBuffer) -> Result<Listing, Errno> {
-        rustix::fs::seek(directory, rustix::fs::SeekFrom::Start(0))?;
-        Listing::read(directory, buffer)
-    }
-
-    /// The first few names of a directory, in the order of the file system: what a refusal shows.
+    /// The first few names of a directory, in byte order: what a refusal shows.
     pub fn first(directory: BorrowedFd<'_>, count: usize, but_not: &[&[u8]]) -> Result<Vec<Box<[u8]>>, Errno> {
-        let listing = Listing::read_again(directory, &mut ListBuffer::new())?;
+        let listing = Listing::read(directory, &mut ListBuffer::new())?;
         let names = listing.iter().map(|(name, _)| name).filter(|name| !but_not.contains(name));
         Ok(names.take(count).map(Box::from).collect())
     }

@@ -78,7 +78,7 @@ pub(crate) fn plain() -> Bed {
 }
 
 /// A file system made and mounted with these options; None when that is impossible here.
-pub(crate) fn mount(kind: &'static str, options: &str) -> Option<Bed> {
+pub(crate) fn mount(kind: &'static str, options: &str, making: &[&str]) -> Option<Bed> {
     let folder = tempfile::tempdir().expect("a temporary directory");
     let path = folder.path().join(kind);
     std::fs::create_dir(&path).expect("a mount point");
@@ -86,7 +86,10 @@ pub(crate) fn mount(kind: &'static str, options: &str) -> Option<Bed> {
     let (image, point) = (image.to_str()?, path.to_str()?);
     let done = match kind {
         "tmpfs" => run("mount", &["-t", "tmpfs", "-o", options, "pvferry-test", point]),
-        _ => make_image(kind, image) && run("mount", &["-t", kind, "-o", &format!("loop,{options}"), image, point]),
+        _ => {
+            make_image(kind, image, making)
+                && run("mount", &["-t", kind, "-o", &format!("loop,{options}"), image, point])
+        }
     };
     if !done {
         left_out(kind, "needs root, mkfs and a loop device");
@@ -95,15 +98,12 @@ pub(crate) fn mount(kind: &'static str, options: &str) -> Option<Bed> {
     Some(Bed { kind, path, mounted: true, _folder: folder })
 }
 
-fn make_image(kind: &str, image: &str) -> bool {
+fn make_image(kind: &str, image: &str, making: &[&str]) -> bool {
     // XFS refuses less than 300 MB; the files are sparse.
     let size = if kind == "ext4" { 64 << 20 } else { 400 << 20 };
     File::create(image).and_then(|file| file.set_len(size)).expect("an image file");
-    match kind {
-        "ext4" => run("mkfs.ext4", &["-q", "-F", image]),
-        "xfs" => run("mkfs.xfs", &["-q", "-f", image]),
-        _ => run("mkfs.btrfs", &["-q", "-f", image]),
-    }
+    let force = if kind == "ext4" { "-F" } else { "-f" };
+    run(&format!("mkfs.{kind}"), &[&["-q", force], making, &[image]].concat())
 }
 
 /// Runs a test on every file system there is, one after the other.
@@ -119,11 +119,20 @@ pub(crate) fn each(test: impl Fn(&Bed)) {
 
 /// Runs a test on one mounted file system, if that can be had.
 pub(crate) fn with_mount(kind: &'static str, options: &str, test: impl Fn(&Bed)) {
+    with_made(kind, options, &[], test);
+}
+
+/// Runs a test on an ext4 made with these options of mkfs.ext4.
+pub(crate) fn with_ext4_options(making: &[&str], test: impl Fn(&Bed)) {
+    with_made("ext4", "defaults", making, test);
+}
+
+fn with_made(kind: &'static str, options: &str, making: &[&str], test: impl Fn(&Bed)) {
     if !is_root() {
         return left_out(kind, "mounting needs root");
     }
     let _one = MOUNTING.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(bed) = mount(kind, options) {
+    if let Some(bed) = mount(kind, options, making) {
         eprintln!("on {kind}");
         test(&bed);
     }

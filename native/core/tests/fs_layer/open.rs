@@ -110,7 +110,11 @@ fn mounts_beneath_are_crossed_only_when_asked() {
         assert!(bed::run("mount", &["--bind", &path("source"), &path("file")]));
         for opener in both(false) {
             assert_eq!(opener.directory(fd(&root), b"other").err(), Some(Errno::XDEV));
-            assert_eq!(opener.directory(fd(&root), b"same").err(), Some(Errno::XDEV), "a bind mount of the same device");
+            assert_eq!(
+                opener.directory(fd(&root), b"same").err(),
+                Some(Errno::XDEV),
+                "a bind mount of the same device"
+            );
             assert_eq!(opener.file(fd(&root), b"file").err(), Some(Errno::XDEV), "a bind mount of one file");
             opener.directory(fd(&root), b"origin").unwrap();
         }
