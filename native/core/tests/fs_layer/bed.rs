@@ -73,7 +73,15 @@ pub(crate) fn run(program: &str, arguments: &[&str]) -> bool {
 
 /// The temporary directory's own file system: always there.
 pub(crate) fn plain() -> Bed {
-    let folder = tempfile::tempdir().expect("a temporary directory");
+    on(tempfile::tempdir().expect("a temporary directory"))
+}
+
+/// In memory where the system has a place for that: for many thousands of entries.
+pub(crate) fn quick() -> Bed {
+    tempfile::tempdir_in("/dev/shm").map_or_else(|_| plain(), on)
+}
+
+fn on(folder: tempfile::TempDir) -> Bed {
     Bed { kind: "tmp", path: folder.path().to_owned(), mounted: false, _folder: folder }
 }
 

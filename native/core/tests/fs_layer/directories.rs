@@ -29,7 +29,7 @@ pub(crate) fn chain(directories: &Directories, levels: usize, name: &[u8]) -> Ve
 
 #[test]
 fn five_thousand_levels_work_with_sixteen_descriptors() {
-    let bed = bed::plain();
+    let bed = bed::quick();
     let directories = directories(&bed, 16);
     let nodes = chain(&directories, 5000, b"0123456789");
     let deepest = nodes.last().unwrap();
@@ -51,7 +51,7 @@ fn five_thousand_levels_work_with_sixteen_descriptors() {
 
 #[test]
 fn a_directory_swapped_for_a_link_or_another_is_noticed() {
-    let bed = bed::plain();
+    let bed = bed::quick();
     for path in ["a", "a/b", "other", "other/b"] {
         std::fs::create_dir(bed.join(path)).unwrap();
     }
@@ -99,7 +99,7 @@ fn paths_are_relative() {
 
 #[test]
 fn threads_may_share_the_cache() {
-    let bed = bed::plain();
+    let bed = bed::quick();
     let directories = directories(&bed, 8);
     let nodes = chain(&directories, 40, b"d");
     let inodes: Vec<u64> =
@@ -124,7 +124,7 @@ fn threads_may_share_the_cache() {
 
 #[test]
 fn a_wide_tree_is_walked_quickly() {
-    let bed = bed::plain();
+    let bed = bed::quick();
     let directories = directories(&bed, 64);
     let root = DirectoryNode::root();
     let begin = Instant::now();
