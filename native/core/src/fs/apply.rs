@@ -98,7 +98,16 @@ impl Applier {
     }
 
     fn run(&self, handle: Handle<'_>, kind: Kind, wanted: &Attributes, fresh: &Fresh) -> Vec<Lost> {
-        let mut work = Work { applier: self, handle, kind, wanted, fresh, mode: wanted.mode & 0o7777, lost: Vec::new(), mode_touched: false };
+        let mut work = Work {
+            applier: self,
+            handle,
+            kind,
+            wanted,
+            fresh,
+            mode: wanted.mode & 0o7777,
+            lost: Vec::new(),
+            mode_touched: false,
+        };
         work.owner();
         if fresh.acl_inherited {
             work.drop_inherited_acls();
@@ -275,7 +284,8 @@ impl Work<'_> {
             return self.lose("times", errno);
         }
         // timestamp_truncate() clamps and rounds silently. Every file system holds 1970 to 2038.
-        let certain = (0..1_i64 << 31).contains(&wanted.seconds) && wanted.nanoseconds.is_multiple_of(self.applier.granularity);
+        let certain =
+            (0..1_i64 << 31).contains(&wanted.seconds) && wanted.nanoseconds.is_multiple_of(self.applier.granularity);
         if certain && !self.applier.suspicious {
             return;
         }

@@ -40,10 +40,11 @@ struct Sweep {
     removed: u64,
 }
 
-/// A directory being emptied: the subdirectories that are still in it, last one first.
+/// A directory being emptied: its subdirectories, and how many of them are done.
 struct Level {
     node: Arc<DirectoryNode>,
-    subdirectories: Vec<Box<[u8]>>,
+    subdirectories: Listing,
+    done: usize,
 }
 
 impl Sweep {
@@ -51,8 +52,9 @@ impl Sweep {
         let root = DirectoryNode::root();
         let mut levels = vec![self.enter(root, kept)?];
         while let Some(level) = levels.last_mut() {
-            if let Some(name) = level.subdirectories.pop() {
-                let node = DirectoryNode::child(&level.node, &name);
+            if let Some((name, _)) = level.subdirectories.get(level.done) {
+                let node = DirectoryNode::child(&level.node, name);
+                level.done += 1;
                 levels.push(self.enter(node, &[])?);
                 continue;
             }
@@ -67,18 +69,18 @@ impl Sweep {
     fn enter(&mut self, node: Arc<DirectoryNode>, kept: &[&[u8]]) -> Result<Level, ClearError> {
         let at = |errno, name: &[u8]| ClearError { path: entry_path(&node, name), errno };
         let fd = match self.open(&node) {
-            Err(Errno::NOENT) => return Ok(Level { node, subdirectories: Vec::new() }),
+            Err(Errno::NOENT) => return Ok(Level { node, subdirectories: Listing::default(), done: 0 }),
             opened => opened.map_err(|errno| self.described(&node, errno))?,
         };
-        let listing = Listing::read_again(fd.as_fd(), &mut self.buffer).map_err(|errno| at(errno, b""))?;
-        let mut subdirectories = Vec::new();
+        let listing = Listing::read(fd.as_fd(), &mut self.buffer).map_err(|errno| at(errno, b""))?;
+        let mut subdirectories = Listing::default();
         for (name, hint) in listing.iter().filter(|(name, _)| !kept.contains(name)) {
             let kind = match hint {
                 Some(kind) => kind,
                 None => stat_at(fd.as_fd(), name).map_err(|errno| at(errno, name))?.kind,
             };
             if kind == Kind::Directory {
-                subdirectories.push(name.into());
+                subdirectories.push(name, Some(kind)).map_err(|errno| at(errno, name))?;
                 continue;
             }
             match make::unlink(fd.as_fd(), name) {
@@ -87,7 +89,7 @@ impl Sweep {
                 Err(errno) => return Err(at(errno, name)),
             }
         }
-        Ok(Level { node, subdirectories })
+        Ok(Level { node, subdirectories, done: 0 })
     }
 
     fn leave(&mut self, node: &Arc<DirectoryNode>) -> Result<(), ClearError> {

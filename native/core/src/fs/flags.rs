@@ -16,7 +16,7 @@ pub struct Flags {
 
 /// What lsattr shows and a copy does not have. Bits of FS_IOC_GETFLAGS (linux/fs.h); internal ones, such as "uses
 /// extents", are no loss and missing here.
-const LABELS: [(u32, &str); 15] = [
+const LABELS: [(u32, &str); 18] = [
     (0x0000_0001, "flag secure deletion"),
     (0x0000_0002, "flag undelete"),
     (0x0000_0004, "flag compressed"),
@@ -25,9 +25,12 @@ const LABELS: [(u32, &str); 15] = [
     (0x0000_0020, "flag append-only"),
     (0x0000_0040, "flag no dump"),
     (0x0000_0080, "flag no atime"),
+    (0x0000_0400, "flag no compression"),
     (0x0000_0800, "flag encrypted"),
     (0x0000_4000, "flag journal data"),
+    (0x0000_8000, "flag no tail-merging"),
     (0x0001_0000, "flag synchronous directory"),
+    (0x0002_0000, "flag top of hierarchy"),
     (0x0010_0000, "flag verity"),
     (0x0080_0000, "flag no copy-on-write"),
     (0x0200_0000, "flag dax"),
@@ -45,8 +48,8 @@ const EXTENDED_LABELS: [(u32, &str); 4] = [
     (0x0001_0000, "copy-on-write extent size hint"),
 ];
 
-/// Bit numbers of EXTENDED_LABELS within `Flags::bits`, chosen among those that LABELS does not use.
-const EXTENDED_BITS: [u32; 4] = [1 << 8, 1 << 9, 1 << 10, 1 << 12];
+/// Bits of EXTENDED_LABELS within `Flags::bits`, chosen among the kernel's internal ones.
+const EXTENDED_BITS: [u32; 4] = [1 << 8, 1 << 9, 1 << 12, 1 << 18];
 
 impl Flags {
     /// From what statx has already said, without another call: compressed, immutable, append-only, no dump, encrypted,

@@ -26,7 +26,7 @@ pub struct Fresh {
     pub uid: u32,
     pub gid: u32,
     pub mode: u32,
-    /// It may have an ACL from its directory's default ACL; then `mode` is a guess.
+    /// `mode` is a guess: there may be an ACL from the directory's default ACL.
     pub acl_inherited: bool,
 }
 
@@ -44,6 +44,7 @@ pub struct FreshRule {
     gid: u32,
     umask: u32,
     setgid: bool,
+    group_of_directory: bool,
     inherits_acl: bool,
 }
 
@@ -64,6 +65,7 @@ impl FreshRule {
             gid: if setgid || creation.group_of_directory { stat.gid } else { creation.gid },
             umask: creation.umask,
             setgid,
+            group_of_directory: creation.group_of_directory,
             inherits_acl: exists_fd(directory, ACL_DEFAULT)?,
         })
     }
@@ -77,7 +79,9 @@ impl FreshRule {
     /// A directory made with 0700; one below a setgid directory is setgid itself (inode(7)).
     pub fn directory(&self) -> Fresh {
         let mode = (0o700 & !self.umask) | if self.setgid { 0o2000 } else { 0 };
-        Fresh { uid: self.uid, gid: self.gid, mode, acl_inherited: self.inherits_acl }
+        // Under `grpid` ext4 does not pass setgid on and XFS does: a guess.
+        let guess = self.setgid && self.group_of_directory;
+        Fresh { uid: self.uid, gid: self.gid, mode, acl_inherited: self.inherits_acl || guess }
     }
 
     /// A symbolic link: 0777 whatever the umask, never an ACL.

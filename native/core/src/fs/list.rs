@@ -67,12 +67,14 @@ impl Packed {
 }
 
 impl Listing {
-    /// Reads all names. The descriptor must be the caller's own and fresh: its offset is used and left at the end.
+    /// Reads all names from the start. The descriptor's offset is used: no two threads may read through the same one.
     ///
     /// A name longer than 255 bytes is listed like any other (`component` refuses it later). A name that the kernel
     /// lists twice, because the directory changes meanwhile, stands here once. `ENOENT` when the directory has been
     /// removed, `EIO` for a file system that lists empty names or names with a `/`.
     pub fn read(directory: BorrowedFd<'_>, buffer: &mut ListBuffer) -> Result<Listing, Errno> {
+        // Also for a new descriptor: since Linux 6.5 btrfs lists only what was there at open or at the last rewind.
+        rustix::fs::seek(directory, rustix::fs::SeekFrom::Start(0))?;
         let mut listing = Listing::default();
         let mut entries = RawDir::new(directory, &mut buffer.bytes);
         while let Some(entry) = entries.next() {
@@ -83,15 +85,9 @@ impl Listing {
         Ok(listing)
     }
 
-    /// As [`Listing::read`], from the start, for a descriptor that has been read before.
-    pub fn read_again(directory: BorrowedFd<'_>, buffer: &mut ListBuffer) -> Result<Listing, Errno> {
-        rustix::fs::seek(directory, rustix::fs::SeekFrom::Start(0))?;
-        Listing::read(directory, buffer)
-    }
-
-    /// The first few names of a directory, in the order of the file system: what a refusal shows.
+    /// The first few names of a directory, in byte order: what a refusal shows.
     pub fn first(directory: BorrowedFd<'_>, count: usize, but_not: &[&[u8]]) -> Result<Vec<Box<[u8]>>, Errno> {
-        let listing = Listing::read_again(directory, &mut ListBuffer::new())?;
+        let listing = Listing::read(directory, &mut ListBuffer::new())?;
         let names = listing.iter().map(|(name, _)| name).filter(|name| !but_not.contains(name));
         Ok(names.take(count).map(Box::from).collect())
     }
@@ -114,7 +110,8 @@ impl Listing {
         self.entries.iter().map(|entry| (entry.name(&self.names), entry.kind()))
     }
 
-    fn push(&mut self, name: &[u8], kind: Option<Kind>) -> Result<(), Errno> {
+    /// Appends a name, out of order; for lists that are made rather than read.
+    pub(crate) fn push(&mut self, name: &[u8], kind: Option<Kind>) -> Result<(), Errno> {
         if name == b"." || name == b".." {
             return Ok(());
         }
@@ -134,6 +131,48 @@ impl Listing {
         if self.names.capacity() > 1 << 20 {
             self.names.shrink_to_fit();
             self.entries.shrink_to_fit();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_costs_less_than_thirty_bytes_beyond_itself() {
+        let mut listing = Listing::default();
+        let mut own = 0;
+        for number in 0..300_000_u32 {
+            let name = format!("entry-{}", number.reverse_bits());
+            own += name.len();
+            listing.push(name.as_bytes(), Some(Kind::File)).unwrap();
+        }
+        let growing = listing.names.capacity() + listing.entries.capacity() * size_of::<Packed>();
+        assert!(growing < own + 300_000 * 30, "{growing}");
+        listing.finish();
+        let kept = listing.names.capacity() + listing.entries.capacity() * size_of::<Packed>();
+        assert_eq!(kept, own + 300_000 * 8);
+        assert!(listing.iter().map(|(name, _)| name).is_sorted());
+    }
+
+    #[test]
+    fn odd_names_are_kept_or_refused() {
+        let mut listing = Listing::default();
+        let long = vec![b'n'; 765];
+        for name in [&long[..], b"twice", b".", b"..", b"twice", b"..."] {
+            listing.push(name, None).unwrap();
+        }
+        listing.finish();
+        assert_eq!(listing.iter().map(|(name, _)| name).collect::<Vec<_>>(), [&b"..."[..], &long, b"twice"]);
+        assert_eq!(listing.push(b"a/b", None), Err(Errno::IO));
+        assert_eq!(listing.push(b"", None), Err(Errno::IO));
+    }
+
+    #[test]
+    fn every_kind_is_packed() {
+        for kind in KINDS {
+            assert_eq!(Packed::new(1 << 43, 300, kind).kind(), kind);
         }
     }
 }

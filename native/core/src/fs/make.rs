@@ -29,13 +29,7 @@ pub fn hard_link(
 
 /// A FIFO, socket or device; the permission bits of `mode` less the umask. `EINVAL` for other kinds, `EPERM` for
 /// devices without CAP_MKNOD or inside a user namespace.
-pub fn node(
-    directory: BorrowedFd<'_>,
-    name: &[u8],
-    kind: Kind,
-    mode: u32,
-    device: (u32, u32),
-) -> Result<(), Errno> {
+pub fn node(directory: BorrowedFd<'_>, name: &[u8], kind: Kind, mode: u32, device: (u32, u32)) -> Result<(), Errno> {
     let (file_type, device) = match kind {
         Kind::Fifo => (FileType::Fifo, 0),
         Kind::Socket => (FileType::Socket, 0),

@@ -103,7 +103,8 @@ impl Opener {
             return retry_on_intr(|| rustix::fs::openat2(parent, name, flags, mode, resolve));
         }
         let opened = retry_on_intr(|| rustix::fs::openat(parent, name, flags, mode))?;
-        if !self.cross_mounts && !same_mount(&stat_fd(parent)?, &stat_fd(opened.as_fd())?) {
+        let fresh = flags.contains(OFlags::CREATE);
+        if !self.cross_mounts && !fresh && !same_mount(&stat_fd(parent)?, &stat_fd(opened.as_fd())?) {
             return Err(Errno::XDEV);
         }
         Ok(opened)

@@ -58,7 +58,8 @@ mod tests {
 
     #[test]
     fn reads_the_fields_that_count() {
-        let text = "Name:\tx\nUmask:\t0027\nUid:\t1\t2\t3\t4\nGid:\t5\t6\t7\t8\nGroups:\t0 2000 \nCapEff:\t0000000000000003\n";
+        let text =
+            "Name:\tx\nUmask:\t0027\nUid:\t1\t2\t3\t4\nGid:\t5\t6\t7\t8\nGroups:\t0 2000 \nCapEff:\t0000000000000003\n";
         let ids = parse(text).expect("the text is complete");
         assert_eq!((ids.uid, ids.gid, ids.umask), (4, 8, 0o27));
         assert_eq!(ids.groups, [0, 2000]);

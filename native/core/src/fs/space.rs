@@ -58,13 +58,14 @@ pub fn durability(filesystem: &str) -> Durability {
 fn durability_by_type(filesystem: &str) -> Durability {
     let family = filesystem.split('.').next().unwrap_or(filesystem);
     match family {
-        "ext2" | "ext3" | "ext4" | "xfs" | "btrfs" | "tmpfs" | "f2fs" | "bcachefs" | "ntfs3" | "vfat" | "exfat" | "zfs" => {
-            Durability::Syncfs
-        }
+        "ext2" | "ext3" | "ext4" | "xfs" | "btrfs" | "tmpfs" | "f2fs" | "bcachefs" | "ntfs3" | "vfat" | "exfat"
+        | "zfs" => Durability::Syncfs,
         "fuse" | "fuseblk" | "virtiofs" => {
             Durability::FsyncEach("FUSE passes syncfs on to virtiofs only; its servers see fsync")
         }
-        "nfs" | "nfs4" => Durability::FsyncEach("an NFS client may learn of a server's write error only at fsync or close"),
+        "nfs" | "nfs4" => {
+            Durability::FsyncEach("an NFS client may learn of a server's write error only at fsync or close")
+        }
         "overlay" => Durability::FsyncEach("overlayfs does not pass on the write errors of its upper layer's files"),
         _ => Durability::FsyncEach("it is not known what syncfs promises on this file system"),
     }
@@ -109,7 +110,8 @@ fn mounted_type(volume: BorrowedFd<'_>) -> Option<String> {
 }
 
 fn mountinfo_type(mountinfo: &str, mount_id: u64) -> Option<String> {
-    let line = mountinfo.lines().find(|line| line.split(' ').next().and_then(|id| id.parse().ok()) == Some(mount_id))?;
+    let line =
+        mountinfo.lines().find(|line| line.split(' ').next().and_then(|id| id.parse().ok()) == Some(mount_id))?;
     line.split(" - ").nth(1)?.split(' ').next().map(str::to_owned)
 }
 

@@ -77,7 +77,11 @@ const RULES: &[Rule] = &[
     rule("system.nfs4_sacl", Action::Duplicate, "part of system.nfs4_acl (NFSv4.1)"),
     rule("system.*", Action::LeaveOut, "an interface of one file system, not data of the file"),
     rule("security.capability", Action::Keep, "file capabilities"),
-    rule("security.selinux", Action::Selinux, "label by the source host's policy; the target's CSI or kubelet relabels"),
+    rule(
+        "security.selinux",
+        Action::Selinux,
+        "label by the source host's policy; the target's CSI or kubelet relabels",
+    ),
     rule("security.ima", Action::LeaveOut, "measurement or signature made by and for the source's host"),
     rule("security.evm", Action::LeaveOut, "keyed to the source's host, its inode numbers and file-system UUID"),
     rule("security.SMACK64*", Action::LeaveOut, "label by the source host's policy"),

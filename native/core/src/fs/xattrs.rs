@@ -115,7 +115,10 @@ pub fn exists_fd(fd: BorrowedFd<'_>, name: &[u8]) -> Result<bool, Errno> {
 }
 
 /// Where attributes are read and written.
-#[allow(clippy::large_enum_variant, reason = "lives on the stack for the length of a call; a box would be an allocation per entry")]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "lives on the stack for the length of a call; a box would be an allocation per entry"
+)]
 pub(crate) enum Place<'fd> {
     Fd(BorrowedFd<'fd>),
     Entry(ProcPath),
