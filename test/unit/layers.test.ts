@@ -19,7 +19,8 @@ const rows = [
   ["cli"],
   ["session"],
   ["net", "native", "pki", "host", "observe"],
-  ["wire", "config"],
+  ["wire"],
+  ["config"],
   ["core"],
 ];
 const folders = rows.flat();
