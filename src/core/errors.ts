@@ -45,8 +45,8 @@ export function toPvferryError(thrown: unknown): PvferryError {
     code: 1,
     message: `pvferry met a situation it was not made for: ${text}`,
     next:
-      "Please report it at https://github.com/konveyor/pvferry/issues, with the command line, " +
-      "`pvferry --version` and the output of the same command with -vv.",
+      "Please report it (README.md, Reporting a bug) and attach the command line, " +
+      "`pvferry --version`, and the output of the same command with -vv.",
     cause: thrown,
   });
 }

@@ -1,6 +1,6 @@
 /** What a session tells whoever watches it. Printers read the snapshot that observe/ keeps of these. */
 
-import type { TransferItem } from "./items.ts";
+import type { Item } from "../native/types.ts";
 
 /** In the order in which a transfer goes through them. */
 export const TRANSFER_PHASES = [
@@ -29,5 +29,5 @@ export type TransferEvent =
   /** Nothing moves until this happens, in words: "the target at 10.0.0.7:6443 (connection refused)". */
   | { readonly type: "waiting"; readonly for: string }
   | ({ readonly type: "counters" } & TransferCounters)
-  | { readonly type: "item"; readonly item: TransferItem }
+  | { readonly type: "item"; readonly item: Item }
   | { readonly type: "notice"; readonly message: string };
