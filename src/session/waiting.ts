@@ -4,7 +4,8 @@ import { setTimeout as pause } from "node:timers/promises";
 import type { PvferryError } from "../core/errors.ts";
 
 export interface Wait {
-  readonly deadlineMs: number;
+  /** null: as long as the other side lives, which is what the keep-alives watch. */
+  readonly deadlineMs: number | null;
   /** Its reason is what the wait rejects with. */
   readonly signal: AbortSignal;
   /** Made when the deadline passes. */
@@ -14,7 +15,10 @@ export interface Wait {
 /** Settles as `promise` does, unless the deadline or the signal comes first; `promise` itself is then left alone. */
 export async function waitFor<T>(promise: Promise<T>, wait: Wait): Promise<T> {
   const ended = Promise.withResolvers<never>();
-  const timer = setTimeout(() => ended.reject(wait.tooLate()), wait.deadlineMs);
+  const timer =
+    wait.deadlineMs === null
+      ? undefined
+      : setTimeout(() => ended.reject(wait.tooLate()), wait.deadlineMs);
   const onAbort = (): void => ended.reject(wait.signal.reason);
   if (wait.signal.aborted) onAbort();
   wait.signal.addEventListener("abort", onAbort, { once: true });

@@ -45,7 +45,7 @@ const facts = z.strictObject({
   isMountPoint: z.boolean(),
   uid: u32,
   gid: u32,
-  capabilities: word,
+  capabilities: z.string().max(4096),
 });
 
 /** A version range, both ends included. */

@@ -1,7 +1,6 @@
 /** What one side read or wrote, as it travels in `settled` and `durable`. The fields of SessionResult, in its order. */
 
 import { z } from "zod";
-import { ITEM_CLASSES } from "../core/items.ts";
 import { rootDigest, u64, word } from "./fields.ts";
 
 /** Kinds of things not preserved come from a table of some dozens. */
@@ -12,7 +11,7 @@ const ITEM_TEXT_MOST = 65_536;
 
 export const itemSchema = z.strictObject({
   side: z.enum(["source", "target"]),
-  class: z.enum(ITEM_CLASSES),
+  class: z.enum(["unreadable", "not-written", "not-kept", "changed", "skipped"]),
   path: z.string().max(ITEM_TEXT_MOST).nullable(),
   pathBytes: z.base64().max(ITEM_TEXT_MOST).nullable(),
   what: z.string().max(1024),
@@ -50,6 +49,3 @@ export const sessionResult = z.strictObject({
   itemCounts,
   notPreserved: z.array(z.strictObject({ kind: word, count: u64 })).max(NOT_PRESERVED_MOST),
 });
-
-/** The same shape as the native core's SessionResult; the types are compared where a session sends one. */
-export type WireResult = z.output<typeof sessionResult>;
