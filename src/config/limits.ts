@@ -72,4 +72,42 @@ export const LIMITS = {
   certificateBackdateMs: 60 * MINUTE,
   /** PEM files are a few KiB. */
   pemFileBytes: 256 * KIB,
+
+  /** A peer that proved who it is says hello within this. */
+  helloTimeoutMs: 10 * SECOND,
+  /** Trusted peers between handshake and hello: more than a few are a mistake or an attack. */
+  greetingsMost: 8,
+  /** The answer to a small question; the volume is looked at, not read. */
+  answerTimeoutMs: 30 * SECOND,
+  /** The source may count its whole volume first (--scan-first); keep-alives notice if it dies meanwhile. */
+  preflightTimeoutMs: 24 * 60 * MINUTE,
+  /** What an earlier try left is cleared before the target is ready. */
+  readyTimeoutMs: 60 * MINUTE,
+  /** From one side's last acknowledged entry to the other's. */
+  settleTimeoutMs: 10 * MINUTE,
+  /** syncfs of a slow disk behind a full page cache; keep-alives go on meanwhile. */
+  durableTimeoutMs: 2 * 60 * MINUTE,
+  /** A last word (cancel, refused) to a peer that may not be listening; part of stopWithinMs. */
+  lastWordMs: 500,
+
+  /** Trusted peers send a few messages per second; a burst at the end brings the receipt's items. */
+  controlMessagesBurst: 400,
+  controlMessagesPerSecond: 50,
+  /** Received and not yet looked at, messages and bytes. */
+  controlInboxMessages: 64,
+  controlInboxBytes: 4 * MIB,
+  /** Sent and not yet with the kernel. */
+  controlOutboxMessages: 256,
+  /** Items travel in batches, each well below a frame's size. */
+  itemsPerMessage: 500,
+  itemsMessageBytes: 256 * KIB,
+  /** Each side tells the other how far it is this often. */
+  progressEveryMs: 1 * SECOND,
+
+  /** The first of several addresses gets this long before the next one is tried beside it. */
+  addressAttemptMs: 3 * SECOND,
+  /** No lane alive and none that could be dialled for this long ends the session. */
+  noLaneTimeoutMs: 2 * MINUTE,
+  /** One line about lost lanes at most this often. */
+  laneNoticeEveryMs: 10 * SECOND,
 } as const;
