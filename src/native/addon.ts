@@ -6,6 +6,7 @@
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
+
 import { PvferryError } from "../core/errors.ts";
 import { fromNativeError, parseNativeErrorText } from "./errors.ts";
 import type { Addon, Connection, Listener, SourceSession, TargetSession } from "./types.ts";
@@ -75,8 +76,11 @@ export function wrapAddon(raw: Addon): Addon {
   return {
     version: () => guard(() => raw.version()),
     listen: (options, onControl) =>
-      wrapListener(guard(() => raw.listen(options, (connection) => onControl(wrapConnection(connection))))),
-    connect: async (fd, options) => wrapConnection(await guardAsync(() => raw.connect(fd, options))),
+      wrapListener(
+        guard(() => raw.listen(options, (connection) => onControl(wrapConnection(connection)))),
+      ),
+    connect: async (fd, options) =>
+      wrapConnection(await guardAsync(() => raw.connect(fd, options))),
     volumeFacts: (path) => guard(() => raw.volumeFacts(path)),
     measureVolume: async (path, oneFileSystem) =>
       await guardAsync(() => raw.measureVolume(path, oneFileSystem)),

@@ -87,9 +87,13 @@ export class ControlChannel {
   }
 
   /** The next message, which must be one of `wanted` and allowed in this stage. What came before an end is handed out. */
-  async receive<T extends ControlMessageType>(wanted: readonly T[], wait: Wait): Promise<MessageOf<T>> {
+  async receive<T extends ControlMessageType>(
+    wanted: readonly T[],
+    wait: Wait,
+  ): Promise<MessageOf<T>> {
     const message = await waitFor(this.#inbox.take(), wait);
-    if (isOneOf(message, wanted) && ruleOf(message.type).during.includes(this.stage)) return message;
+    if (isOneOf(message, wanted) && ruleOf(message.type).during.includes(this.stage))
+      return message;
     const error = endings.outOfOrder(this.peer, message.type, this.stage);
     this.#violated(error);
     throw error;
@@ -164,7 +168,8 @@ export class ControlChannel {
 
   /** A hello whose version this side speaks, or a refusal; nothing else is looked at. */
   #firstMessage(value: unknown): ControlMessage {
-    const isRefusal = typeof value === "object" && value !== null && "type" in value && value.type === "refused";
+    const isRefusal =
+      typeof value === "object" && value !== null && "type" in value && value.type === "refused";
     if (!isRefusal) checkHelloVersion(value, this.#self);
     return parseControlMessage(value);
   }

@@ -4,6 +4,7 @@
  */
 
 import { z } from "zod";
+
 import { PvferryError } from "../core/errors.ts";
 import { escapeText } from "../core/names.ts";
 import { oppositeRole, type Role } from "../core/transfer-id.ts";
