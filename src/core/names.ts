@@ -65,7 +65,7 @@ function escapeByte(byte: number): string {
 
 function escapeBytes(bytes: Buffer): string {
   let out = "";
-  for (let at = 0; at < bytes.length; ) {
+  for (let at = 0; at < bytes.length;) {
     const length = sequenceLength(bytes[at] ?? 0);
     const sequence = bytes.subarray(at, at + length);
     if (sequence.length === length && isUtf8(sequence)) {

@@ -31,7 +31,9 @@ export function clockText(ms: number): string {
   if (seconds < 60) return `${seconds}s`;
   const parts = [Math.floor(seconds / 3_600), Math.floor(seconds / 60) % 60, seconds % 60];
   if (parts[0] === 0) parts.shift();
-  return parts.map((part, index) => (index === 0 ? `${part}` : `${part}`.padStart(2, "0"))).join(":");
+  return parts
+    .map((part, index) => (index === 0 ? `${part}` : `${part}`.padStart(2, "0")))
+    .join(":");
 }
 
 const BYTE_UNITS = ["B", "kB", "MB", "GB", "TB", "PB", "EB"] as const;

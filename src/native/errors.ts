@@ -14,7 +14,10 @@ const KINDS: { readonly [Kind in NativeErrorKind]: KindRow } = {
     code: 1,
     next: "Please report it at https://github.com/konveyor/pvferry/issues, with the output of the same command with -vv.",
   },
-  network: { code: 20, next: "Check the network between the two sides, then run the same command again." },
+  network: {
+    code: 20,
+    next: "Check the network between the two sides, then run the same command again.",
+  },
   untrusted: {
     code: 22,
     next: "Give both sides the certificates of one transfer: the source its source folder, the target its target folder.",
@@ -23,15 +26,24 @@ const KINDS: { readonly [Kind in NativeErrorKind]: KindRow } = {
     code: 23,
     next: "Check that the address and port are those of a pvferry agent, of the same release as this one.",
   },
-  space: { code: 30, next: "Enlarge the target volume or free space on it, then run the same command again." },
+  space: {
+    code: 30,
+    next: "Enlarge the target volume or free space on it, then run the same command again.",
+  },
   volume: { code: 31, next: "Check the volume's path, its mount and its permissions." },
-  io: { code: 32, next: "Check the health of the volume and of its file system, then run the same command again." },
+  io: {
+    code: 32,
+    next: "Check the health of the volume and of its file system, then run the same command again.",
+  },
   busy: { code: 33, next: "End what uses it, or choose another, then run the same command again." },
   interrupted: { code: 130, next: "Run the same command again." },
 };
 
 const BY_ERRNO: ReadonlyMap<string, KindRow> = new Map([
-  ["EDQUOT", { code: 30, next: "Raise the quota on the target volume, then run the same command again." }],
+  [
+    "EDQUOT",
+    { code: 30, next: "Raise the quota on the target volume, then run the same command again." },
+  ],
 ]);
 
 export function fromNativeError(text: NativeErrorText, cause?: unknown): PvferryError {
@@ -64,5 +76,7 @@ function isNativeErrorText(value: unknown): value is NativeErrorText {
 /** For texts that arrive outside of an exception, such as a connection's end. */
 export function nativeErrorFromJson(json: string): PvferryError {
   const text = parseNativeErrorText(json);
-  return fromNativeError(text ?? { kind: "bug", message: `The native core said: ${json}.`, errno: null });
+  return fromNativeError(
+    text ?? { kind: "bug", message: `The native core said: ${json}.`, errno: null },
+  );
 }

@@ -9,34 +9,56 @@ interface Reason {
 }
 
 const REASONS: ReadonlyMap<string, Reason> = new Map([
-  ["ECONNREFUSED", {
-    text: (address) => `Nothing listens at ${address} (connection refused).`,
-    next: "Start the target there, or correct the address.",
-  }],
-  ["ENOTFOUND", {
-    text: (_address, host) => `The name ${host} does not resolve.`,
-    next: "Correct the name, or make it known to this machine's resolver.",
-  }],
-  ["EAI_AGAIN", {
-    text: (_address, host) => `The name ${host} could not be looked up now: the resolver does not answer.`,
-    next: "Check this machine's name resolution.",
-  }],
-  ["EHOSTUNREACH", {
-    text: (address) => `There is no way to the host of ${address} (host unreachable).`,
-    next: "Check the address, the routes and the firewalls in between.",
-  }],
-  ["ENETUNREACH", {
-    text: (address) => `There is no way to the network of ${address} (network unreachable).`,
-    next: "Check the address and this machine's routes.",
-  }],
-  ["ECONNRESET", {
-    text: (address) => `The connection to ${address} was reset while it was made.`,
-    next: "Check what stands between the two sides: a firewall or load balancer may refuse them.",
-  }],
-  ["EACCES", {
-    text: (address) => `This machine does not allow connections to ${address}.`,
-    next: "Check its firewall and network policies.",
-  }],
+  [
+    "ECONNREFUSED",
+    {
+      text: (address) => `Nothing listens at ${address} (connection refused).`,
+      next: "Start the target there, or correct the address.",
+    },
+  ],
+  [
+    "ENOTFOUND",
+    {
+      text: (_address, host) => `The name ${host} does not resolve.`,
+      next: "Correct the name, or make it known to this machine's resolver.",
+    },
+  ],
+  [
+    "EAI_AGAIN",
+    {
+      text: (_address, host) =>
+        `The name ${host} could not be looked up now: the resolver does not answer.`,
+      next: "Check this machine's name resolution.",
+    },
+  ],
+  [
+    "EHOSTUNREACH",
+    {
+      text: (address) => `There is no way to the host of ${address} (host unreachable).`,
+      next: "Check the address, the routes and the firewalls in between.",
+    },
+  ],
+  [
+    "ENETUNREACH",
+    {
+      text: (address) => `There is no way to the network of ${address} (network unreachable).`,
+      next: "Check the address and this machine's routes.",
+    },
+  ],
+  [
+    "ECONNRESET",
+    {
+      text: (address) => `The connection to ${address} was reset while it was made.`,
+      next: "Check what stands between the two sides: a firewall or load balancer may refuse them.",
+    },
+  ],
+  [
+    "EACCES",
+    {
+      text: (address) => `This machine does not allow connections to ${address}.`,
+      next: "Check its firewall and network policies.",
+    },
+  ],
 ]);
 
 export function dialError(error: Error, request: DialRequest): PvferryError {
@@ -46,7 +68,9 @@ export function dialError(error: Error, request: DialRequest): PvferryError {
   const reason = REASONS.get(code);
   return new PvferryError({
     code: 20,
-    message: reason?.text(address, request.host) ?? `No connection to ${address} (${code || error.message}).`,
+    message:
+      reason?.text(address, request.host) ??
+      `No connection to ${address} (${code || error.message}).`,
     next: reason?.next ?? "Check the address and the network between the two sides.",
     cause: error,
   });

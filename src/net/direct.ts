@@ -1,9 +1,10 @@
 /** The direct way: TCP to the peer's own address. */
 
 import { connect, type Socket } from "node:net";
+
 import { LIMITS } from "../config/limits.ts";
-import { addressText, type DialedStream, type Dialer, type DialRequest } from "./dialer.ts";
 import { dialError, timedOut } from "./dial-error.ts";
+import { addressText, type DialedStream, type Dialer, type DialRequest } from "./dialer.ts";
 
 export const directDialer: Dialer = { dial: dialDirectly };
 
@@ -46,7 +47,9 @@ async function connected(socket: Socket, request: DialRequest): Promise<void> {
 function dialedStream(socket: Socket, request: DialRequest): DialedStream {
   const fd = descriptorOf(socket);
   if (fd === null) {
-    throw new TypeError(`the socket to ${addressText(request.host, request.port)} shows no descriptor`);
+    throw new TypeError(
+      `the socket to ${addressText(request.host, request.port)} shows no descriptor`,
+    );
   }
   return {
     fd,

@@ -18,7 +18,9 @@ const RUN_AGAIN = "Run the same command again on both sides.";
 const SAME_RELEASE = "Check that both sides are pvferry agents of the same release.";
 
 export function silent(peer: string): PvferryError {
-  return networkError(`Nothing was heard from ${peer} for too long; the connection is taken for dead.`);
+  return networkError(
+    `Nothing was heard from ${peer} for too long; the connection is taken for dead.`,
+  );
 }
 
 export function notReading(peer: string): PvferryError {
@@ -57,8 +59,14 @@ export function breach(peer: string, error: PvferryError): PvferryError {
   });
 }
 
-export function outOfOrder(peer: string, type: ControlMessageType, stage: ControlStage): PvferryError {
-  return protocolError(`A "${type}" message came from ${peer} when the session stood at "${stage}".`);
+export function outOfOrder(
+  peer: string,
+  type: ControlMessageType,
+  stage: ControlStage,
+): PvferryError {
+  return protocolError(
+    `A "${type}" message came from ${peer} when the session stood at "${stage}".`,
+  );
 }
 
 export function wrongNumber(number: number, expected: number): PvferryError {
@@ -103,7 +111,9 @@ export function cancelledBy(peer: string, cancel: MessageOf<"cancel">): PvferryE
   return new PvferryError({
     code: 24,
     message: `${capitalized(peer)} ${how}: ${escapeText(cancel.message)}`,
-    next: INTERRUPTIONS.has(cancel.code) ? RUN_AGAIN : "Remedy what the other side names, then run both sides again.",
+    next: INTERRUPTIONS.has(cancel.code)
+      ? RUN_AGAIN
+      : "Remedy what the other side names, then run both sides again.",
   });
 }
 

@@ -2,8 +2,8 @@
 
 import type { TransferEvent } from "../core/events.ts";
 import type { Role } from "../core/transfer-id.ts";
-import type { Dialer } from "../net/dialer.ts";
 import type { Addon } from "../native/types.ts";
+import type { Dialer } from "../net/dialer.ts";
 
 /** One side's certificate folder, read. PEM texts. */
 export interface TlsMaterial {

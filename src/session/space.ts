@@ -35,7 +35,9 @@ export function refusalBeforeCopy(
   totals: VolumeTotals | null,
   target: SpaceFacts,
 ): PvferryError | null {
-  if (totals !== null) return refusalFor(totals.allocatedBytes, neededInodes(source, totals.entries), target, "needs");
+  if (totals !== null) {
+    return refusalFor(totals.allocatedBytes, neededInodes(source, totals.entries), target, "needs");
+  }
   // A directory inside of a larger file system: its statfs says nothing about the directory.
   if (!source.isMountPoint) return null;
   const overhead = source.totalBytes * OVERHEAD_SHARE + OVERHEAD_BYTES;
@@ -49,7 +51,12 @@ export function refusalWhileCopying(
   counted: Counted,
   target: SpaceFacts,
 ): PvferryError | null {
-  return refusalFor(counted.allocatedBytes, neededInodes(source, counted.entries), target, "already needs");
+  return refusalFor(
+    counted.allocatedBytes,
+    neededInodes(source, counted.entries),
+    target,
+    "already needs",
+  );
 }
 
 /** Hard links are entries but not inodes, so that the source's own use is the other upper bound. */
@@ -74,10 +81,14 @@ function refusalFor(
   needs: string,
 ): PvferryError | null {
   if (bytes > target.freeBytes) {
-    return refusal(`${needs} ${bytesText(bytes)}, and the target volume has ${bytesText(target.freeBytes)} free`);
+    return refusal(
+      `${needs} ${bytesText(bytes)}, and the target volume has ${bytesText(target.freeBytes)} free`,
+    );
   }
   if (inodes !== null && target.totalInodes > 0 && inodes > target.freeInodes) {
-    return refusal(`${needs} ${countText(inodes)} inodes, and the target volume has ${countText(target.freeInodes)} free`);
+    return refusal(
+      `${needs} ${countText(inodes)} inodes, and the target volume has ${countText(target.freeInodes)} free`,
+    );
   }
   return null;
 }

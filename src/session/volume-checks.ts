@@ -1,6 +1,7 @@
 /** Whether a volume can be used at all, before anybody is called or kept waiting. Failures are 31, in words. */
 
 import { accessSync, constants } from "node:fs";
+
 import { PvferryError } from "../core/errors.ts";
 import { escapeText } from "../core/names.ts";
 import { quantityText } from "../core/units.ts";
@@ -17,7 +18,9 @@ export function checkTargetVolume(addon: Addon, path: string, transfer: string):
   const facts = addon.volumeFacts(path);
   if (facts.readOnly) throw readOnly(path);
   requireAccess(path, "target", constants.R_OK | constants.W_OK | constants.X_OK);
-  if (facts.firstNames.length > 0 && facts.unfinishedTransfer !== transfer) throw notEmpty(path, facts);
+  if (facts.firstNames.length > 0 && facts.unfinishedTransfer !== transfer) {
+    throw notEmpty(path, facts);
+  }
   return facts;
 }
 
@@ -46,7 +49,9 @@ function readOnly(path: string): PvferryError {
 
 function notEmpty(path: string, facts: VolumeFacts): PvferryError {
   const foreign = facts.unfinishedTransfer !== null;
-  const owner = foreign ? ` and belongs to the unfinished transfer ${escapeText(facts.unfinishedTransfer)}` : "";
+  const owner = foreign
+    ? ` and belongs to the unfinished transfer ${escapeText(facts.unfinishedTransfer)}`
+    : "";
   return new PvferryError({
     code: 31,
     message: `The target volume ${escapeText(path)} is not empty${owner}: it holds ${namesText(facts.firstNames)}.`,

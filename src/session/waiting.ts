@@ -1,6 +1,7 @@
 /** Waiting with an end: every wait of a session has a deadline and obeys its signal. */
 
 import { setTimeout as pause } from "node:timers/promises";
+
 import type { PvferryError } from "../core/errors.ts";
 
 export interface Wait {

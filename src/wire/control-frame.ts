@@ -4,6 +4,7 @@
  */
 
 import { Buffer } from "node:buffer";
+
 import { LIMITS } from "../config/limits.ts";
 import { PvferryError } from "../core/errors.ts";
 
@@ -44,7 +45,9 @@ export class ControlFrameDecoder {
     while (at < chunk.length) {
       if (this.#body === null) at += this.#takeHeader(chunk.subarray(at));
       else at += this.#takeBody(this.#body, chunk.subarray(at));
-      if (this.#body !== null && this.#bodyFilled === this.#bodyLength) yield this.#finishFrame(this.#body);
+      if (this.#body !== null && this.#bodyFilled === this.#bodyLength) {
+        yield this.#finishFrame(this.#body);
+      }
     }
   }
 

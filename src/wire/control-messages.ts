@@ -4,6 +4,7 @@
  */
 
 import { z } from "zod";
+
 import { LIMITS } from "../config/limits.ts";
 import { PvferryError } from "../core/errors.ts";
 import type { Role } from "../core/transfer-id.ts";
@@ -49,7 +50,10 @@ const facts = z.strictObject({
 });
 
 /** A version range, both ends included. */
-export const versionRange = z.object({ min: z.int().min(1).max(65_535), max: z.int().min(1).max(65_535) });
+export const versionRange = z.object({
+  min: z.int().min(1).max(65_535),
+  max: z.int().min(1).max(65_535),
+});
 
 /** Unknown fields are dropped here, and only here: this is where later releases say what else they can do. */
 const hello = z.object({
@@ -57,7 +61,7 @@ const hello = z.object({
   seq,
   magic: z.literal("pvferry"),
   versions: versionRange,
-  features: z.array(word).max(64),
+  features: z.array(word).max(64).readonly(),
   transfer: word,
   volume: z.string().min(1).max(LIMITS.volumeNameBytes),
   agent: word,
@@ -148,7 +152,7 @@ export const CONTROL_MESSAGES = {
     schema: z.strictObject({
       type: z.literal("items"),
       seq,
-      items: z.array(itemSchema).min(1).max(LIMITS.itemsPerMessage),
+      items: z.array(itemSchema).min(1).max(LIMITS.itemsPerMessage).readonly(),
     }),
   },
   settled: {
@@ -188,7 +192,9 @@ export type ControlMessageType = keyof typeof CONTROL_MESSAGES;
 type Schemas = { readonly [T in ControlMessageType]: (typeof CONTROL_MESSAGES)[T]["schema"] };
 
 /** A received message of type T. */
-export type MessageOf<T extends ControlMessageType> = { readonly [K in T]: z.output<Schemas[K]> }[T];
+export type MessageOf<T extends ControlMessageType> = {
+  readonly [K in T]: z.output<Schemas[K]>;
+}[T];
 export type ControlMessage = MessageOf<ControlMessageType>;
 /** A message to be sent: the channel numbers it. */
 export type OutgoingMessage = {
