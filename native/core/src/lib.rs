@@ -1,1 +1,4 @@
 //! The data plane of pvferry.
+
+pub mod error;
+pub mod net;
