@@ -220,11 +220,9 @@ export type FlagKey = keyof Table;
 
 /** The resolved values of one command's flags. */
 export type FlagValues<C extends CommandName> = {
-  readonly [K in FlagKey as C extends Table[K]["commands"][number] ? K : never]: Table[K] extends Flag<
-    infer T
-  >
-    ? T
-    : never;
+  readonly [
+    K in FlagKey as C extends Table[K]["commands"][number] ? K : never
+  ]: Table[K] extends Flag<infer T> ? T : never;
 };
 
 export function flagsOf(command: CommandName): readonly (readonly [FlagKey, Flag<unknown>])[] {

@@ -28,7 +28,9 @@ function groupFolders(root: string, controller: "cpu" | "memory"): readonly stri
   return lines.flatMap((line) => {
     const [, hierarchy, controllers, group] = /^(\d+):([^:]*):(.*)$/.exec(line) ?? [];
     if (group === undefined) return [];
-    if (hierarchy === "0") return [...upwards(mounted, group), ...upwards(path.join(mounted, "unified"), group)];
+    if (hierarchy === "0") {
+      return [...upwards(mounted, group), ...upwards(path.join(mounted, "unified"), group)];
+    }
     if (controllers?.split(",").includes(controller) !== true) return [];
     // The folder is called cpu, or cpu,cpuacct with cpu as a link to it.
     return upwards(path.join(mounted, controller), group);

@@ -19,7 +19,10 @@ export type Privacy =
   | { readonly type: "kubelet-mount" }
   | { readonly type: "exposed"; readonly mode: string };
 
-export function privacyOf(file: string, findMount: (file: string) => Mount | null = mountOf): Privacy {
+export function privacyOf(
+  file: string,
+  findMount: (file: string) => Mount | null = mountOf,
+): Privacy {
   const mode = statSync(file).mode & 0o777;
   if ((mode & 0o077) === 0) return { type: "private" };
   const mount = findMount(realpathSync(file));
