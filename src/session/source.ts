@@ -6,6 +6,7 @@ import { loadAddon, packageVersion } from "../native/addon.ts";
 import { directDialer } from "../net/direct.ts";
 import type { Observe, SessionParts, SourceRun } from "./run-options.ts";
 import { SourceSteps } from "./source-steps.ts";
+import { stayAlive } from "./stay-alive.ts";
 import { checkSourceVolume } from "./volume-checks.ts";
 
 /** Resolves with the receipt, whatever its verdict; rejects with a PvferryError when there is none. */
@@ -25,6 +26,7 @@ export async function sourceSession(
   observe: Observe,
   signal: AbortSignal,
 ): Promise<Receipt> {
+  const letGo = stayAlive();
   const steps = new SourceSteps(run, { parts, observe, signal });
   try {
     const facts = checkSourceVolume(parts.addon, run.volume);
@@ -38,5 +40,6 @@ export async function sourceSession(
     throw await steps.fail(toPvferryError(error));
   } finally {
     steps.close();
+    letGo();
   }
 }

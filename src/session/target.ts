@@ -6,6 +6,7 @@ import { loadAddon, packageVersion } from "../native/addon.ts";
 import { directDialer } from "../net/direct.ts";
 import type { Observe, SessionParts, TargetRun } from "./run-options.ts";
 import { TargetSteps } from "./target-steps.ts";
+import { stayAlive } from "./stay-alive.ts";
 
 /** Resolves with the receipt, whatever its verdict; rejects with a PvferryError when there is none. */
 export async function runTarget(
@@ -24,6 +25,7 @@ export async function targetSession(
   observe: Observe,
   signal: AbortSignal,
 ): Promise<Receipt> {
+  const letGo = stayAlive();
   const steps = new TargetSteps(run, { parts, observe, signal });
   try {
     steps.checkVolume();
@@ -39,5 +41,6 @@ export async function targetSession(
     throw await steps.fail(toPvferryError(error));
   } finally {
     steps.close();
+    letGo();
   }
 }
