@@ -17,8 +17,9 @@ function asBytes(field: string | Buffer): Buffer {
 }
 
 function frame(operation: Operation): Buffer {
-  const parts = [Buffer.alloc(4)];
-  parts[0]?.writeUInt32LE(operation.length);
+  const count = Buffer.alloc(4);
+  count.writeUInt32LE(operation.length);
+  const parts: Buffer[] = [count];
   for (const field of operation) {
     const bytes = asBytes(field);
     const head = Buffer.alloc(4);
@@ -116,5 +117,5 @@ export async function makeEntries(
   entries: readonly Entry[],
   lenient = false,
 ): Promise<string> {
-  return await applyOperations(root, operationsFor(entries), lenient);
+  return applyOperations(root, operationsFor(entries), lenient);
 }

@@ -12,11 +12,11 @@ export type Bytes = (length: number) => Buffer;
 
 export interface BulkWriter {
   /** Writes a file, with the directories above it, and remembers it. Paths are plain ASCII. */
-  file(path: string, size: number, bytes: Bytes, metadata?: Partial<Metadata>): void;
+  readonly file: (path: string, size: number, bytes: Bytes, metadata?: Partial<Metadata>) => void;
   /** A file of this size whose data lies only at the given offsets, one block each. */
-  sparse(path: string, size: number, offsets: readonly number[], block: Bytes): void;
+  readonly sparse: (path: string, size: number, offsets: readonly number[], block: Bytes) => void;
   /** Everything written, parents before their children. */
-  entries(): Entry[];
+  readonly entries: () => Entry[];
 }
 
 const SPARSE_BLOCK = 65_536;
@@ -52,8 +52,9 @@ export function bulkWriter(root: string, owner: Partial<Metadata> = {}): BulkWri
     sparse: (path, size, offsets, block) => {
       const descriptor = create(path, {});
       ftruncateSync(descriptor, size);
-      for (const offset of offsets)
+      for (const offset of offsets) {
         writeSync(descriptor, block(SPARSE_BLOCK), 0, SPARSE_BLOCK, offset);
+      }
       closeSync(descriptor);
     },
     entries: () => [...directories.values(), ...files],

@@ -97,8 +97,9 @@ function largeFiles(bulk: BulkWriter, random: RandomBytes): void {
       { uid: 0, gid: 4 },
     );
   }
-  for (let film = 0; film < 4; film++)
+  for (let film = 0; film < 4; film++) {
     bulk.file(`media/lecture-${film}.mp4`, 190 * MIB + film, random.bytes);
+  }
   const scattered = Array.from({ length: 800 }, (_, index) => index * 24 * MIB);
   bulk.sparse("machines/disk.img", 20 * 1024 * MIB, scattered, random.bytes);
 }

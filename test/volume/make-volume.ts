@@ -26,9 +26,9 @@ export async function makeVolume(
   const held = limits ?? limitsOf(directory);
   switch (profile) {
     case "every-kind":
-      return await makeEntries(directory, [...everyKind(held), ...lostAndFound()]);
+      return makeEntries(directory, [...everyKind(held), ...lostAndFound()]);
     case "demo":
-      return await makeEntries(directory, writeDemo(directory, held), true);
+      return makeEntries(directory, writeDemo(directory, held), true);
     case "big":
       writeLargeSet(directory);
       return "";

@@ -6,13 +6,13 @@ const NUMBERS_AT_ONCE = 1024;
 
 export interface RandomBytes {
   /** A fresh buffer of the next `length` bytes. */
-  bytes(length: number): Buffer;
+  readonly bytes: (length: number) => Buffer;
   /** The next number in [0, 1). */
-  number(): number;
+  readonly number: () => number;
   /** The next whole number in [0, below). */
-  below(limit: number): number;
+  readonly below: (limit: number) => number;
   /** The next number with this median, log-normally distributed. */
-  logNormal(median: number, sigma: number): number;
+  readonly logNormal: (median: number, sigma: number) => number;
 }
 
 function cipherOf(seed: string): Cipheriv {
