@@ -12,7 +12,7 @@ const dist = join(root, "dist");
 
 function cargoStep(dev: boolean): Step {
   const profile = dev ? [] : ["--release"];
-  const args = ["build", "--manifest-path", "native/Cargo.toml", "--locked", "-p", "pvferry-addon"];
+  const args = ["build", "--manifest-path", "native/Cargo.toml", "--locked", "--workspace"];
   return { name: "native", command: "cargo", args: [...args, ...profile] };
 }
 
@@ -31,8 +31,8 @@ function removeStale(): void {
   if (!existsSync(dist)) return;
   for (const name of readdirSync(dist, { recursive: true, encoding: "utf8" })) {
     const source = /^(.*)\.js(?:\.map)?$/.exec(name)?.[1];
-    if (source !== undefined && !existsSync(join(root, "src", `${source}.ts`)))
-      rmSync(join(dist, name));
+    if (source === undefined || existsSync(join(root, "src", `${source}.ts`))) continue;
+    rmSync(join(dist, name));
   }
 }
 

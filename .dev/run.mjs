@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
  * Runs one of the project's TypeScript files under the project's own Node (npm's `node` package), after making sure that
- * node_modules matches the lock file. Plain JavaScript for any Node from 20.19, because it runs before anything is
+ * node_modules matches the lock file. Plain JavaScript for any Node from 20.19 on, because it runs before anything is
  * installed.
  *
  *     node .dev/run.mjs FILE.ts [ARGUMENT...]
@@ -35,24 +35,33 @@ function installed() {
   }
 }
 
+/** The `node` package fetches its platform's binary in an install script, the only one that package.json approves. */
+function ownNodeRuns() {
+  return spawnSync(ownNode, ["--version"]).status === 0;
+}
+
 /** Ends the process when npm fails: nothing that follows could work. */
+function npm(/** @type {string[]} */ ...args) {
+  console.error(`set-up: npm ${args.join(" ")}`);
+  const result = spawnSync("npm", args, { cwd: root, stdio: ["ignore", 2, 2] });
+  if (result.error) throw new Error("npm could not be started", { cause: result.error });
+  if (result.status !== 0) process.exit(result.status ?? 1);
+}
+
 function install() {
-  console.error("set-up: npm ci");
   rmSync(stamp, { force: true });
-  const npm = spawnSync("npm", ["ci"], { cwd: root, stdio: ["ignore", 2, 2] });
-  if (npm.error) throw new Error("npm is needed and could not be started", { cause: npm.error });
-  if (npm.status !== 0) process.exit(npm.status ?? 1);
-  if (spawnSync(ownNode, ["--version"]).status !== 0) {
-    console.error(
-      `set-up: npm ci ended well but ${ownNode} does not run; is "allowScripts" in package.json in force?`,
-    );
+  npm("ci");
+  // Where ignore-scripts is configured, the approval in package.json has no effect on `npm ci`.
+  if (!ownNodeRuns()) npm("rebuild", "--ignore-scripts=false", "node");
+  if (!ownNodeRuns()) {
+    console.error(`set-up: ${ownNode} does not run; its package could not fetch the binary`);
     process.exit(1);
   }
   writeFileSync(stamp, wanted());
 }
 
 /** Ctrl-C reaches the child by itself (one process group); SIGTERM is passed on. The exit status is the child's. */
-function run(args) {
+function run(/** @type {string[]} */ args) {
   const path = [join(root, "node_modules/.bin"), process.env["PATH"] ?? ""].join(delimiter);
   const child = spawn(ownNode, args, {
     cwd: root,
@@ -62,7 +71,7 @@ function run(args) {
   process.on("SIGINT", () => undefined);
   process.on("SIGTERM", () => child.kill("SIGTERM"));
   child.on("exit", (code, signal) => {
-    process.exitCode = code ?? 128 + (constants.signals[signal] ?? 0);
+    process.exitCode = code ?? 128 + (signal === null ? 0 : constants.signals[signal]);
   });
 }
 
