@@ -27,6 +27,7 @@ export default defineConfig({
       project("bridge", 1, 60_000),
       project("e2e", 2, 120_000),
       project("privileged", 3, 300_000),
+      project("soak", 4, 3_600_000),
     ],
   },
 });
