@@ -55,6 +55,8 @@ export const LIMITS = {
 
   /** Kept in the receipt; all of them go to --items. Keeps a receipt below some megabytes. */
   receiptItems: 10_000,
+  /** The same for each side's listed items as JSON: paths may be kilobytes long. */
+  receiptItemBytes: 8 * MIB,
   /** How long a listener keeps a verdict for a dialler that lost it. */
   verdictKeptMs: 60 * SECOND,
   /** A Ctrl-C is obeyed within this on both sides; then the process ends regardless. */
@@ -77,10 +79,12 @@ export const LIMITS = {
   helloTimeoutMs: 10 * SECOND,
   /** Trusted peers between handshake and hello: more than a few are a mistake or an attack. */
   greetingsMost: 8,
-  /** The answer to a small question; the volume is looked at, not read. */
-  answerTimeoutMs: 30 * SECOND,
+  /** One line about peers that were turned away at most this often. */
+  turnedAwayNoticeEveryMs: 10 * SECOND,
   /** The source may count its whole volume first (--scan-first); keep-alives notice if it dies meanwhile. */
   preflightTimeoutMs: 24 * 60 * MINUTE,
+  /** The source judges the same facts as its target and then says start. */
+  startTimeoutMs: 30 * SECOND,
   /** What an earlier try left is cleared before the target is ready. */
   readyTimeoutMs: 60 * MINUTE,
   /** From one side's last acknowledged entry to the other's. */
@@ -106,8 +110,12 @@ export const LIMITS = {
 
   /** The first of several addresses gets this long before the next one is tried beside it. */
   addressAttemptMs: 3 * SECOND,
+  /** The index is dialled right after the control connection; the same way leads there. */
+  indexAttempts: 8,
   /** No lane alive and none that could be dialled for this long ends the session. */
   noLaneTimeoutMs: 2 * MINUTE,
+  /** When the native session loses its peer, the control channel may know why a moment later. */
+  reasonGraceMs: 1_500,
   /** One line about lost lanes at most this often. */
   laneNoticeEveryMs: 10 * SECOND,
 } as const;

@@ -82,10 +82,10 @@ export function wrapAddon(raw: Addon): Addon {
     connect: async (fd, options) =>
       wrapConnection(await guardAsync(() => raw.connect(fd, options))),
     volumeFacts: (path) => guard(() => raw.volumeFacts(path)),
-    measureVolume: async (path, oneFileSystem) =>
-      await guardAsync(() => raw.measureVolume(path, oneFileSystem)),
-    digestVolume: async (options, onEvents, onFiles) =>
-      await guardAsync(() => raw.digestVolume(options, onEvents, onFiles)),
+    measureVolume: (path, oneFileSystem) =>
+      guardAsync(() => raw.measureVolume(path, oneFileSystem)),
+    digestVolume: (options, onEvents, onFiles) =>
+      guardAsync(() => raw.digestVolume(options, onEvents, onFiles)),
     openSource: (options, onEvents) => wrapSource(guard(() => raw.openSource(options, onEvents))),
     openTarget: (options, listener, onEvents) => {
       const native = rawListeners.get(listener) ?? listener;
@@ -108,7 +108,7 @@ function wrapConnection(raw: Connection): Connection {
   return {
     peerAddress: () => guard(() => raw.peerAddress()),
     start: (onData) => guard(() => raw.start(onData)),
-    send: async (bytes, timeoutMs) => await guardAsync(() => raw.send(bytes, timeoutMs)),
+    send: (bytes, timeoutMs) => guardAsync(() => raw.send(bytes, timeoutMs)),
     close: () => guard(() => raw.close()),
   };
 }
@@ -125,7 +125,7 @@ function wrapSource(raw: SourceSession): SourceSession {
 function wrapTarget(raw: TargetSession): TargetSession {
   return {
     counters: () => guard(() => raw.counters()),
-    durable: async (finished) => await guardAsync(() => raw.durable(finished)),
+    durable: (finished) => guardAsync(() => raw.durable(finished)),
     close: () => guard(() => raw.close()),
   };
 }

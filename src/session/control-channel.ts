@@ -5,7 +5,8 @@
  */
 
 import { LIMITS } from "../config/limits.ts";
-import { PvferryError, toPvferryError } from "../core/errors.ts";
+import type { PvferryError } from "../core/errors.ts";
+import { toPvferryError } from "../core/errors.ts";
 import { oppositeRole, type Role } from "../core/transfer-id.ts";
 import { nativeErrorFromJson } from "../native/errors.ts";
 import type { Connection } from "../native/types.ts";
@@ -21,7 +22,12 @@ import {
   type MessageRule,
   type OutgoingMessage,
 } from "../wire/control-messages.ts";
-import { checkHelloVersion } from "../wire/hello.ts";
+import {
+  parseHelloOpening,
+  speaksOurVersion,
+  versionMismatch,
+  type HelloOpening,
+} from "../wire/hello.ts";
 import * as endings from "./endings.ts";
 import { FloodGate, Inbox } from "./inbox.ts";
 import { KeepAlive } from "./keep-alive.ts";
@@ -47,6 +53,8 @@ export class ControlChannel {
   readonly #keepAlive: KeepAlive;
   readonly #over = new AbortController();
   readonly #seen = new Set<ControlMessageType>();
+  #otherVersion = false;
+  #answering = false;
   #received = 0;
   #sent = 0;
   #outbox = 0;
@@ -66,6 +74,11 @@ export class ControlChannel {
   /** Aborted, with a PvferryError as its reason, when the channel is over for whatever reason. */
   get over(): AbortSignal {
     return this.#over.signal;
+  }
+
+  /** True when the channel ended because the peer is of a release that this one cannot talk to. */
+  get otherVersion(): boolean {
+    return this.#otherVersion;
   }
 
   /** From the hello on; before it the peer may be anything. */
@@ -92,8 +105,9 @@ export class ControlChannel {
     wait: Wait,
   ): Promise<MessageOf<T>> {
     const message = await waitFor(this.#inbox.take(), wait);
-    if (isOneOf(message, wanted) && ruleOf(message.type).during.includes(this.stage))
+    if (isOneOf(message, wanted) && ruleOf(message.type).during.includes(this.stage)) {
       return message;
+    }
     const error = endings.outOfOrder(this.peer, message.type, this.stage);
     this.#violated(error);
     throw error;
@@ -152,26 +166,35 @@ export class ControlChannel {
     this.#gate.pass();
     const message = this.#seen.size === 0 ? this.#firstMessage(value) : parseControlMessage(value);
     this.#judge(message);
-    switch (message.type) {
-      case "ping":
-        return this.post({ type: "pong" });
-      case "pong":
-        return;
-      case "refused":
-        return this.#end(endings.refusedBy(this.peer, message));
-      case "cancel":
-        return this.#end(endings.cancelledBy(this.peer, message));
-      default:
-        return this.#inbox.put(message);
-    }
+    if (message.type === "ping") this.#answerPing();
+    else if (message.type === "refused") this.#end(endings.refusedBy(this.peer, message));
+    else if (message.type === "cancel") this.#end(endings.cancelledBy(this.peer, message));
+    else if (message.type !== "pong") this.#inbox.put(message);
+  }
+
+  /** One answer at a time: more pings than can be answered need no more answers. */
+  #answerPing(): void {
+    if (this.#answering) return;
+    this.#answering = true;
+    this.send({ type: "pong" })
+      .catch(() => undefined)
+      .finally(() => {
+        this.#answering = false;
+      });
   }
 
   /** A hello whose version this side speaks, or a refusal; nothing else is looked at. */
   #firstMessage(value: unknown): ControlMessage {
     const isRefusal =
       typeof value === "object" && value !== null && "type" in value && value.type === "refused";
-    if (!isRefusal) checkHelloVersion(value, this.#self);
+    if (!isRefusal) this.#checkOpening(parseHelloOpening(value));
     return parseControlMessage(value);
+  }
+
+  #checkOpening(opening: HelloOpening): void {
+    if (speaksOurVersion(opening)) return;
+    this.#otherVersion = true;
+    throw versionMismatch(this.#self, opening);
   }
 
   /** Number, sender and repetition: what can be told on arrival, whatever stage this side has reached by now. */

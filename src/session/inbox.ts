@@ -33,7 +33,7 @@ export class Inbox {
     if (message !== undefined) return message;
     if (this.#end !== null) throw this.#end;
     this.#reader = Promise.withResolvers();
-    return await this.#reader.promise;
+    return this.#reader.promise;
   }
 }
 

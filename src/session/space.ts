@@ -35,8 +35,9 @@ export function refusalBeforeCopy(
   totals: VolumeTotals | null,
   target: SpaceFacts,
 ): PvferryError | null {
-  if (totals !== null)
+  if (totals !== null) {
     return refusalFor(totals.allocatedBytes, neededInodes(source, totals.entries), target, "needs");
+  }
   // A directory inside of a larger file system: its statfs says nothing about the directory.
   if (!source.isMountPoint) return null;
   const overhead = source.totalBytes * OVERHEAD_SHARE + OVERHEAD_BYTES;

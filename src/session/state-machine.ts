@@ -4,10 +4,16 @@ import type { TransferPhase } from "../core/events.ts";
 import type { ControlStage } from "../wire/control-messages.ts";
 import type { StateTable } from "./states.ts";
 
+/** The part of a control channel that follows the session's state. */
+interface Staged {
+  stage: ControlStage;
+}
+
 export class StateMachine<Name extends string> {
   readonly #table: StateTable<Name>;
   readonly #onPhase: (phase: TransferPhase) => void;
   #state: Name;
+  #channel: Staged | null = null;
 
   constructor(table: StateTable<Name>, first: Name, onPhase: (phase: TransferPhase) => void) {
     this.#table = table;
@@ -20,8 +26,10 @@ export class StateMachine<Name extends string> {
     return this.#state;
   }
 
-  get stage(): ControlStage | null {
-    return this.#table[this.#state].stage;
+  /** From now on the channel stands where the session stands. */
+  attach(channel: Staged): void {
+    this.#channel = channel;
+    this.#stageChannel();
   }
 
   enter(next: Name): void {
@@ -35,5 +43,11 @@ export class StateMachine<Name extends string> {
   #announce(): void {
     const { phase } = this.#table[this.#state];
     if (phase !== null) this.#onPhase(phase);
+    this.#stageChannel();
+  }
+
+  #stageChannel(): void {
+    const { stage } = this.#table[this.#state];
+    if (stage !== null && this.#channel !== null) this.#channel.stage = stage;
   }
 }

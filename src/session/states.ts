@@ -23,6 +23,7 @@ export type SourceState =
   | "starting"
   | "copying"
   | "settled"
+  | "awaiting"
   | "returning"
   | "concluding"
   | "finished"
@@ -34,9 +35,10 @@ export const SOURCE_STATES: StateTable<SourceState> = {
   preflight: { phase: "preflight", stage: "preflight", next: ["starting", "failed"] },
   starting: { phase: null, stage: "start", next: ["copying", "failed"] },
   copying: { phase: "copy", stage: "copy", next: ["settled", "failed"] },
-  settled: { phase: "settle", stage: "settle", next: ["returning", "concluding", "failed"] },
-  returning: { phase: null, stage: "hello", next: ["settled", "failed"] },
-  concluding: { phase: "verdict", stage: "verdict", next: ["finished"] },
+  settled: { phase: "settle", stage: "settle", next: ["awaiting", "failed"] },
+  awaiting: { phase: "durable", stage: "settle", next: ["returning", "concluding", "failed"] },
+  returning: { phase: null, stage: "hello", next: ["awaiting", "failed"] },
+  concluding: { phase: "verdict", stage: "verdict", next: ["finished", "failed"] },
   finished: { phase: null, stage: null, next: [] },
   failed: { phase: null, stage: null, next: [] },
 };
@@ -59,7 +61,7 @@ export const TARGET_STATES: StateTable<TargetState> = {
   copying: { phase: "copy", stage: "copy", next: ["settled", "failed"] },
   settled: { phase: "settle", stage: "settle", next: ["durable", "failed"] },
   durable: { phase: "durable", stage: "settle", next: ["keeping", "failed"] },
-  keeping: { phase: "verdict", stage: "verdict", next: ["finished"] },
+  keeping: { phase: "verdict", stage: "verdict", next: ["finished", "failed"] },
   finished: { phase: null, stage: null, next: [] },
   failed: { phase: null, stage: null, next: [] },
 };

@@ -18,8 +18,9 @@ export function checkTargetVolume(addon: Addon, path: string, transfer: string):
   const facts = addon.volumeFacts(path);
   if (facts.readOnly) throw readOnly(path);
   requireAccess(path, "target", constants.R_OK | constants.W_OK | constants.X_OK);
-  if (facts.firstNames.length > 0 && facts.unfinishedTransfer !== transfer)
+  if (facts.firstNames.length > 0 && facts.unfinishedTransfer !== transfer) {
     throw notEmpty(path, facts);
+  }
   return facts;
 }
 

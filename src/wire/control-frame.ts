@@ -45,8 +45,9 @@ export class ControlFrameDecoder {
     while (at < chunk.length) {
       if (this.#body === null) at += this.#takeHeader(chunk.subarray(at));
       else at += this.#takeBody(this.#body, chunk.subarray(at));
-      if (this.#body !== null && this.#bodyFilled === this.#bodyLength)
+      if (this.#body !== null && this.#bodyFilled === this.#bodyLength) {
         yield this.#finishFrame(this.#body);
+      }
     }
   }
 

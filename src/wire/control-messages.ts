@@ -61,7 +61,7 @@ const hello = z.object({
   seq,
   magic: z.literal("pvferry"),
   versions: versionRange,
-  features: z.array(word).max(64),
+  features: z.array(word).max(64).readonly(),
   transfer: word,
   volume: z.string().min(1).max(LIMITS.volumeNameBytes),
   agent: word,
@@ -152,7 +152,7 @@ export const CONTROL_MESSAGES = {
     schema: z.strictObject({
       type: z.literal("items"),
       seq,
-      items: z.array(itemSchema).min(1).max(LIMITS.itemsPerMessage),
+      items: z.array(itemSchema).min(1).max(LIMITS.itemsPerMessage).readonly(),
     }),
   },
   settled: {

@@ -18,22 +18,28 @@ export interface VersionRange {
   readonly max: number;
 }
 
-const stablePart = z.looseObject({
+const opening = z.looseObject({
   type: z.literal("hello"),
   magic: z.literal("pvferry"),
   versions: versionRange,
   agent: z.string().max(128),
 });
 
-/**
- * Throws (23) unless `value` is a hello whose version range overlaps ours. The rest of the message may still be wrong.
- */
-export function checkHelloVersion(value: unknown, self: { role: Role; agent: string }): void {
-  const parsed = stablePart.safeParse(value);
+/** The part of a hello that every release keeps. */
+export interface HelloOpening {
+  readonly versions: VersionRange;
+  readonly agent: string;
+}
+
+/** Throws (23) unless `value` opens like a hello. The rest of the message may still be wrong. */
+export function parseHelloOpening(value: unknown): HelloOpening {
+  const parsed = opening.safeParse(value);
   if (!parsed.success) throw notAHello(parsed.error);
-  const peer = parsed.data;
-  if (commonVersion(PROTOCOL_VERSIONS, peer.versions) !== null) return;
-  throw versionMismatch(self, peer);
+  return { versions: parsed.data.versions, agent: parsed.data.agent };
+}
+
+export function speaksOurVersion(peer: HelloOpening): boolean {
+  return commonVersion(PROTOCOL_VERSIONS, peer.versions) !== null;
 }
 
 /** The newest version that both speak; null when there is none. */
@@ -42,9 +48,10 @@ export function commonVersion(a: VersionRange, b: VersionRange): number | null {
   return newest >= Math.max(a.min, b.min) ? newest : null;
 }
 
-function versionMismatch(
-  self: { role: Role; agent: string },
-  peer: { agent: string; versions: VersionRange },
+/** Names both versions; each side says it in the same words. */
+export function versionMismatch(
+  self: { readonly role: Role; readonly agent: string },
+  peer: HelloOpening,
 ): PvferryError {
   const ours = `pvferry ${self.agent} (protocol ${rangeText(PROTOCOL_VERSIONS)})`;
   const theirs = `pvferry ${escapeText(peer.agent)} (protocol ${rangeText(peer.versions)})`;

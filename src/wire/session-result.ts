@@ -8,7 +8,7 @@ import { rootDigest, u64, word } from "./fields.ts";
 const NOT_PRESERVED_MOST = 256;
 
 /** 8 KiB deep paths occur; one item must fit in a frame beside others. */
-const ITEM_TEXT_MOST = 65_536;
+export const ITEM_TEXT_MOST = 65_536;
 
 export const itemSchema = z
   .strictObject({
@@ -50,5 +50,8 @@ export const sessionResult = z.strictObject({
   resent: u64,
   roots: z.strictObject({ content: rootDigest, metadata: rootDigest }),
   itemCounts,
-  notPreserved: z.array(z.strictObject({ kind: word, count: u64 })).max(NOT_PRESERVED_MOST),
+  notPreserved: z
+    .array(z.strictObject({ kind: word, count: u64 }))
+    .max(NOT_PRESERVED_MOST)
+    .readonly(),
 });
