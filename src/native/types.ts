@@ -249,7 +249,6 @@ export interface TargetSession {
   close(): void;
 }
 
-
 // -- the addon ------------------------------------------------------------------------------------------------------
 
 export interface Addon {
@@ -265,7 +264,10 @@ export interface Addon {
     onEvents: (events: readonly SessionEvent[]) => void,
     onFiles: ((files: readonly FileDigest[]) => void) | null,
   ): Promise<Roots>;
-  openSource(options: SourceOptions, onEvents: (events: readonly SessionEvent[]) => void): SourceSession;
+  openSource(
+    options: SourceOptions,
+    onEvents: (events: readonly SessionEvent[]) => void,
+  ): SourceSession;
   openTarget(
     options: TargetOptions,
     listener: Listener,

@@ -1,4 +1,19 @@
-//! napi glue.
+//! napi glue: the boundary of src/native/types.ts, in the same order and with the same names. No algorithm, no default,
+//! no policy.
+//!
+//! Threadsafe functions are weak: a callback that may still come does not keep the process alive; a pending promise does.
+
+#![allow(
+    clippy::needless_pass_by_value,
+    reason = "napi hands arguments over by value"
+)]
+
+pub mod connection;
+pub mod dto;
+mod error;
+pub mod listener;
+mod promise;
+
 use napi_derive::napi;
 
 #[napi]

@@ -1,0 +1,76 @@
+/** Runs the two test runners and counts what they ran. */
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+
+import { root, runStep } from "./workspace.ts";
+
+export interface Totals {
+  readonly passed: number;
+  readonly failed: number;
+  readonly skipped: number;
+}
+
+/** A runner that ends badly without a failed test (it does not compile, it crashed) counts as one failure. */
+function honest(totals: Totals, succeeded: boolean): Totals {
+  return succeeded || totals.failed > 0 ? totals : { ...totals, failed: 1 };
+}
+
+export function cargoTests(): Totals {
+  process.stderr.write("cargo tests\n");
+  const args = ["test", "--manifest-path", "native/Cargo.toml", "--locked", "--workspace"];
+  const result = spawnSync("cargo", args, {
+    cwd: root,
+    stdio: ["ignore", "pipe", "inherit"],
+    encoding: "utf8",
+    maxBuffer: 64 << 20,
+  });
+  process.stdout.write(result.stdout);
+  const totals = { passed: 0, failed: 0, skipped: 0 };
+  const summary = /^test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored/gm;
+  for (const [, passed, failed, ignored] of result.stdout.matchAll(summary)) {
+    totals.passed += Number(passed);
+    totals.failed += Number(failed);
+    totals.skipped += Number(ignored);
+  }
+  return honest(totals, result.status === 0);
+}
+
+/** All of test/vitest.config.ts but soak, which takes longer than anybody waits. */
+const PROJECTS = ["unit", "bridge", "e2e", "privileged"];
+
+interface VitestReport {
+  readonly numPassedTests: number;
+  readonly numFailedTests: number;
+  readonly numPendingTests: number;
+  readonly numTodoTests: number;
+}
+
+export function vitestTests(extra: readonly string[]): Totals {
+  const folder = mkdtempSync(join(tmpdir(), "pvferry-test-"));
+  const file = join(folder, "report.json");
+  const config = ["--config", "test/vitest.config.ts"];
+  const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${file}`];
+  const projects = PROJECTS.map((name) => `--project=${name}`);
+  const args = ["run", ...config, ...projects, ...reporters, ...extra];
+  const succeeded = runStep({ name: "vitest", command: "vitest", args });
+  const totals = vitestTotals(file);
+  rmSync(folder, { recursive: true });
+  return honest(totals, succeeded);
+}
+
+/** No report means that vitest did not get as far as running. */
+function vitestTotals(file: string): Totals {
+  try {
+    const report = JSON.parse(readFileSync(file, "utf8")) as VitestReport;
+    return {
+      passed: report.numPassedTests,
+      failed: report.numFailedTests,
+      skipped: report.numPendingTests + report.numTodoTests,
+    };
+  } catch {
+    return { passed: 0, failed: 1, skipped: 0 };
+  }
+}

@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# Installs the Debian packages whose programs judge pvferry in the tests; does nothing when all of them are there.
+# With --check it only says what is missing (exit 1 when something is).
+set -euo pipefail
+
+packages=(
+  acl            # getfacl, setfacl
+  attr           # getfattr, setfattr
+  b3sum          # the judge of every file digest
+  btrfs-progs    # a btrfs to copy to
+  e2fsprogs      # an ext4, chattr, filefrag
+  iproute2       # ss -K kills lanes; ip makes network namespaces
+  libcap2-bin    # setcap, capsh
+  openssl        # clients with wrong certificates
+  rsync          # the second judge, and one half of the benchmark's rival
+  socat          # peers that are silent or talk nonsense
+  stunnel4       # the other half of the rival
+  tshark         # what the wire looks like
+  xfsprogs       # an xfs
+)
+
+missing=()
+for package in "${packages[@]}"; do
+  [[ $(dpkg-query --show --showformat='${db:Status-Status}' "$package" 2>/dev/null) == installed ]] || missing+=("$package")
+done
+((${#missing[@]})) || exit 0
+
+if [[ ${1-} == --check ]]; then
+  echo "missing packages: ${missing[*]}" >&2
+  exit 1
+fi
+echo "installing the tests' system packages: ${missing[*]}" >&2
+export DEBIAN_FRONTEND=noninteractive
+apt-get update -qq >&2
+apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2

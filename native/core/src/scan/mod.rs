@@ -1,0 +1,6 @@
+//! Reading a volume: its directories and the attributes of its entries, in parallel, relative to descriptors.
+
+pub mod attributes;
+pub mod read;
+pub mod volume;
+pub mod walk;
