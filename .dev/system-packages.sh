@@ -7,6 +7,7 @@ packages=(
   acl            # getfacl, setfacl
   attr           # getfattr, setfattr
   b3sum          # the judge of every file digest
+  bindfs         # a file system that ignores chown
   btrfs-progs    # a btrfs to copy to
   e2fsprogs      # an ext4, chattr, filefrag
   iproute2       # ss -K kills lanes; ip makes network namespaces
