@@ -200,7 +200,7 @@ export const FLAGS = {
   quiet: toggle({
     name: "quiet",
     short: "q",
-    help: "no progress and no notices; errors and the result only",
+    help: "no progress, no notices and no receipt in words; what went wrong is still said",
     commands: COMMANDS,
   }),
   verbose: flag({

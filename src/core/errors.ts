@@ -45,7 +45,7 @@ export function toPvferryError(thrown: unknown): PvferryError {
     code: 1,
     message: `pvferry met a situation it was not made for: ${text}`,
     next:
-      "Please report it (README.md, Reporting a bug) and attach the command line, " +
+      "Please report this defect to the maintainers and attach the command line, " +
       "`pvferry --version`, and the output of the same command with -vv.",
     cause: thrown,
   });

@@ -3,6 +3,7 @@
 
 pub mod file;
 pub mod leaf;
+pub mod links;
 pub mod subtrees;
 pub mod tree;
 

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 const INBOX_BYTES: usize = 128 * 1024;
 
 /// What is encrypted before it is handed to the kernel; small enough to stay in the cache in between.
-const OUTBOX_BYTES: usize = 256 * 1024;
+const OUTBOX_BYTES: usize = 128 * 1024;
 
 /// How often `finish` looks whether another thread's read has come to the end.
 const FINISH_STEP: Duration = Duration::from_millis(5);

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::directory::{DirectoryData, SourceDirectory, path_hash};
+use super::directory::{DirectoryData, SourceDirectory};
 use super::index::{Announced, AnnouncedKind, IndexRecord};
 use super::links::{InodeKey, Links, Name, WaitingName};
 use super::queue::FileTask;
 use super::session::Shared;
 use crate::digest::Digest;
 use crate::digest::leaf::{Payload, leaf};
+use crate::digest::links::path_hash;
 use crate::digest::tree::TreeDirectory;
 use crate::error::CoreError;
 use crate::fs::apply::Attributes;

@@ -24,13 +24,6 @@ pub(super) struct DirectoryData {
     pub(super) failed: AtomicBool,
 }
 
-/// Path hash of an entry: docs/protocol.md, "Hard links".
-pub(crate) fn path_hash(parent: &Digest, name: &[u8]) -> Digest {
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(parent).update(name);
-    *hasher.finalize().as_bytes()
-}
-
 /// Completes directories of the source: their leaf is what was read of them.
 pub(super) struct SourceComplete;
 

@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::directory::{SourceDirectory, path_hash};
+use super::directory::SourceDirectory;
 use crate::digest::Digest;
 use crate::digest::file::Form;
+use crate::digest::links::{group_digest, links_digest, path_hash};
 use crate::digest::leaf::{FAILED_LEAF, Leaf, Payload, leaf};
 use crate::fs::apply::Attributes;
 use crate::fs::stat::{Kind, Stat};
@@ -167,28 +168,4 @@ impl Links {
         let all: Vec<Digest> = groups.finished.iter().copied().chain(open).collect();
         links_digest(all)
     }
-}
-
-/// Digest of one group: BLAKE3 over the path hashes of its names in byte order; None for a single name.
-pub(crate) fn group_digest(names: &[Digest]) -> Option<Digest> {
-    if names.len() < 2 {
-        return None;
-    }
-    let mut sorted = names.to_vec();
-    sorted.sort_unstable();
-    let mut hasher = blake3::Hasher::new();
-    sorted.iter().for_each(|name| {
-        hasher.update(name);
-    });
-    Some(*hasher.finalize().as_bytes())
-}
-
-/// Digest of all groups: BLAKE3 over their digests in byte order.
-pub(crate) fn links_digest(mut groups: Vec<Digest>) -> Digest {
-    groups.sort_unstable();
-    let mut hasher = blake3::Hasher::new();
-    groups.iter().for_each(|group| {
-        hasher.update(group);
-    });
-    *hasher.finalize().as_bytes()
 }

@@ -1,0 +1,42 @@
+/** A transfer's certificates and its two agents as two processes, as in two clusters. */
+import { freePort } from "../bed/ports.ts";
+import { pvferry, startPvferry, type Agent } from "./run-pvferry.ts";
+
+/** Makes DIR/source and DIR/target by `pvferry pki init`. */
+export async function initPki(folder: string, ...flags: string[]): Promise<string> {
+  const { code, stderr } = await pvferry(["pki", "init", "--out", folder, ...flags]);
+  if (code !== 0) throw new Error(`pki init ended with ${code}: ${stderr}`);
+  return folder;
+}
+
+export interface TargetOptions {
+  readonly volume: string;
+  readonly pki: string;
+  readonly port?: number;
+  readonly flags?: readonly string[];
+}
+
+export interface ListeningTarget {
+  readonly agent: Agent;
+  readonly port: number;
+}
+
+export async function startTarget(options: TargetOptions): Promise<ListeningTarget> {
+  const port = options.port ?? (await freePort());
+  const flags = ["--tls", `${options.pki}/target`, "--listen", `127.0.0.1:${port}`, "--json"];
+  const agent = startPvferry(["target", options.volume, ...flags, ...(options.flags ?? [])]);
+  return { agent, port };
+}
+
+export interface SourceOptions {
+  readonly volume: string;
+  readonly pki: string;
+  readonly port: number;
+  readonly flags?: readonly string[];
+}
+
+export function startSource(options: SourceOptions): Agent {
+  const flags = ["--to", `127.0.0.1:${options.port}`, "--tls", `${options.pki}/source`, "--json"];
+  const patience = ["--connect-timeout", "30s"];
+  return startPvferry(["source", options.volume, ...flags, ...patience, ...(options.flags ?? [])]);
+}

@@ -1,0 +1,42 @@
+/** The parts of a receipt that tests look at, read from what `--json` printed: nothing is taken on trust from src. */
+import type { Ended } from "./run-pvferry.ts";
+
+export interface ReceiptItem {
+  readonly side: string;
+  readonly class: string;
+  readonly path: string | null;
+  readonly pathBytes: string | null;
+  readonly what: string;
+  readonly errno: string | null;
+}
+
+interface Roots {
+  readonly content: string;
+  readonly metadata: string;
+}
+
+export interface Receipt {
+  readonly exitCode: number;
+  readonly message: string;
+  readonly entries: { readonly [type: string]: number };
+  readonly logicalBytes: number;
+  readonly movedBytes: number;
+  readonly reconnects: number;
+  readonly resent: number;
+  readonly roots: { readonly source: Roots; readonly target: Roots };
+  readonly items: readonly ReceiptItem[];
+  readonly notPreserved: {
+    readonly [side: string]: readonly { readonly kind: string; readonly count: number }[];
+  };
+}
+
+/** Throws with everything the command said when there is no receipt. */
+export function receiptOf(ended: Ended): Receipt {
+  try {
+    return JSON.parse(ended.stdout) as Receipt;
+  } catch {
+    throw new Error(
+      `no receipt; exit ${ended.code ?? ended.signal}\n${ended.stdout}\n${ended.stderr}`,
+    );
+  }
+}

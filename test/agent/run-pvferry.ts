@@ -1,0 +1,105 @@
+/** Runs the built command as a user would, and keeps what it said. */
+import { spawn, type ChildProcess } from "node:child_process";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+
+export const PVFERRY = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
+const CACHE = fileURLToPath(new URL("../out/cache", import.meta.url));
+/** Long enough for every test's volume on a busy machine; a hang ends as a failure that shows what was said. */
+const PATIENCE_MS = 110_000;
+
+export interface Ended {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly milliseconds: number;
+}
+
+export interface Agent extends AsyncDisposable {
+  readonly pid: number;
+  readonly ended: Promise<Ended>;
+  readonly stderr: () => string;
+  readonly isRunning: () => boolean;
+  readonly kill: (signal: NodeJS.Signals) => void;
+  /** Resolves when stderr matches; rejects when the process ends first. */
+  readonly says: (words: RegExp) => Promise<void>;
+}
+
+export interface RunOptions {
+  readonly environment?: { readonly [name: string]: string };
+  readonly patienceMs?: number;
+  /** A command that runs the rest of its arguments, such as setpriv with its flags. */
+  readonly wrapper?: readonly string[];
+}
+
+/** The tests' own environment must not steer the command. */
+function cleanEnvironment(): NodeJS.ProcessEnv {
+  const kept = Object.entries(process.env).filter(([name]) => !name.startsWith("PVFERRY_"));
+  const addon = process.env["PVFERRY_ADDON"];
+  return {
+    ...Object.fromEntries(kept),
+    XDG_CACHE_HOME: CACHE,
+    ...(addon === undefined ? {} : { PVFERRY_ADDON: addon }),
+  };
+}
+
+function collected(child: ChildProcess, name: "stdout" | "stderr"): () => string {
+  let text = "";
+  child[name]?.setEncoding("utf8").on("data", (more: string) => (text += more));
+  return () => text;
+}
+
+async function endOf(
+  child: ChildProcess,
+  stdout: () => string,
+  stderr: () => string,
+): Promise<Ended> {
+  const started = performance.now();
+  return new Promise((resolve, reject) => {
+    child.on("error", reject);
+    child.on("close", (code, signal) => {
+      const milliseconds = performance.now() - started;
+      resolve({ code, signal, stdout: stdout(), stderr: stderr(), milliseconds });
+    });
+  });
+}
+
+/** Starts `pvferry ARGS`. Disposing kills it when it still runs. */
+export function startPvferry(args: readonly string[], options: RunOptions = {}): Agent {
+  const [command = "", ...rest] = [...(options.wrapper ?? []), process.execPath, PVFERRY, ...args];
+  const child = spawn(command, rest, {
+    env: { ...cleanEnvironment(), ...options.environment },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const stdout = collected(child, "stdout");
+  const stderr = collected(child, "stderr");
+  const ended = endOf(child, stdout, stderr);
+  const timer = setTimeout(() => child.kill("SIGKILL"), options.patienceMs ?? PATIENCE_MS);
+  const isRunning = (): boolean => child.exitCode === null && child.signalCode === null;
+  const stop = async (): Promise<void> => {
+    clearTimeout(timer);
+    if (isRunning()) child.kill("SIGKILL");
+    await ended;
+  };
+  void ended.finally(() => clearTimeout(timer)).catch(() => undefined);
+  return {
+    pid: child.pid ?? 0,
+    ended,
+    stderr,
+    isRunning,
+    kill: (signal) => child.kill(signal),
+    says: async (words) => {
+      while (!words.test(stderr())) {
+        if (!isRunning()) throw new Error(`ended without saying ${String(words)}: ${stderr()}`);
+        await sleep(20);
+      }
+    },
+    [Symbol.asyncDispose]: stop,
+  };
+}
+
+export async function pvferry(args: readonly string[], options: RunOptions = {}): Promise<Ended> {
+  await using agent = startPvferry(args, options);
+  return await agent.ended;
+}
