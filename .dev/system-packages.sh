@@ -7,8 +7,10 @@ packages=(
   acl            # getfacl, setfacl
   attr           # getfattr, setfattr
   b3sum          # the judge of every file digest
+  bindfs         # a file system that keeps less, and mounts beneath a volume
   btrfs-progs    # a btrfs to copy to
   e2fsprogs      # an ext4, chattr, filefrag
+  fuse3          # what bindfs is mounted with
   iproute2       # ss -K kills lanes; ip makes network namespaces
   libcap2-bin    # setcap, capsh
   openssl        # clients with wrong certificates
