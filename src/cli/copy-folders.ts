@@ -24,7 +24,7 @@ export function prepareCopyFolders(source: string, target: string): CopyFolders 
   return {
     source: realpathSync(source),
     target: realpathSync(target),
-    removeMadeIfEmpty: () => removeMade(target, made),
+    removeMadeIfEmpty: () => removeMade(made),
   };
 }
 
@@ -73,12 +73,19 @@ function relatedWords(relation: Relation, targetExists: boolean): string | null 
   return relation === "first-inside-second" && targetExists ? "SRC lies inside DST" : null;
 }
 
-/** The uppermost folder that had to be made; null when none. */
-function makeMissing(target: string): string | null {
+/** The folders that had to be made, the uppermost first. */
+function makeMissing(target: string): readonly string[] {
+  const made: string[] = [];
   try {
-    // Nobody but us looks in until the volume's own mode is put on it.
-    return mkdirSync(target, { recursive: true, mode: 0o700 }) ?? null;
+    // Not mkdir's own recursion: that never ends where a folder takes no new ones (/proc).
+    for (const folder of missingFolders(target)) {
+      // Nobody but us looks in until the volume's own mode is put on it.
+      mkdirSync(folder, { mode: 0o700 });
+      made.push(folder);
+    }
+    return made;
   } catch (cause) {
+    removeMade(made);
     throw volumeError(
       `DST: ${escapeText(target)} cannot be made (${errnoOf(cause) ?? "unknown"}).`,
       cause,
@@ -86,10 +93,15 @@ function makeMissing(target: string): string | null {
   }
 }
 
-function removeMade(target: string, made: string | null): void {
-  if (made === null) return;
+function missingFolders(target: string): readonly string[] {
+  const missing: string[] = [];
+  for (let at = target; !existsSync(at); at = path.dirname(at)) missing.unshift(at);
+  return missing;
+}
+
+function removeMade(made: readonly string[]): void {
   try {
-    for (let at = target; at.startsWith(made); at = path.dirname(at)) rmdirSync(at);
+    for (const folder of made.toReversed()) rmdirSync(folder);
   } catch {
     // Not empty: it holds what a later run takes up.
   }

@@ -16,12 +16,13 @@ export async function copyTarget(): Promise<void> {
       next: "Use pvferry copy SRC DST, or pvferry target DST.",
     });
   }
-  const { signal, interrupt } = watchInterrupts((error) => process.exit(error.code));
-  // A terminal sends Ctrl-C to both processes; the parent decides what becomes of it.
-  process.removeAllListeners("SIGINT").on("SIGINT", () => undefined);
+  const { signal, interrupt } = watchInterrupts(
+    (error) => process.exit(error.code),
+    "left to the parent",
+  );
   process.once("disconnect", () => interrupt(143));
   await report(await outcome(await firstMessage(), signal));
-  if (process.connected) process.disconnect();
+  if (process.connected) process.disconnect?.();
 }
 
 function firstMessage(): Promise<CopyStart> {

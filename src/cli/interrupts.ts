@@ -23,8 +23,14 @@ export interface Interrupts {
   readonly interrupt: (code: InterruptCode) => void;
 }
 
-/** `onDeadline` has to end the process: the command did not stop in time. */
-export function watchInterrupts(onDeadline: (error: PvferryError) => void): Interrupts {
+/**
+ * `onDeadline` has to end the process: the command did not stop in time. A process that another one started leaves
+ * Ctrl-C to that one, since a terminal sends it to both.
+ */
+export function watchInterrupts(
+  onDeadline: (error: PvferryError) => void,
+  ctrlC: "obeyed" | "left to the parent" = "obeyed",
+): Interrupts {
   const controller = new AbortController();
   const interrupt = (code: InterruptCode): void => {
     if (controller.signal.aborted) process.exit(code);
@@ -32,7 +38,10 @@ export function watchInterrupts(onDeadline: (error: PvferryError) => void): Inte
     setTimeout(() => onDeadline(error), LIMITS.stopWithinMs).unref();
     controller.abort(error);
   };
-  for (const [name, code] of SIGNALS) process.on(name, () => interrupt(code));
+  for (const [name, code] of SIGNALS) {
+    const ignored = name === "SIGINT" && ctrlC === "left to the parent";
+    process.on(name, () => (ignored ? undefined : interrupt(code)));
+  }
   return { signal: controller.signal, interrupt };
 }
 

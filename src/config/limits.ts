@@ -55,6 +55,8 @@ export const LIMITS = {
 
   /** Kept in the receipt; all of them go to --items. Keeps a receipt below some megabytes. */
   receiptItems: 10_000,
+  /** The same for each side's listed items as JSON: paths may be kilobytes long. */
+  receiptItemBytes: 8 * MIB,
   /** How long a listener keeps a verdict for a dialler that lost it. */
   verdictKeptMs: 60 * SECOND,
   /** A Ctrl-C is obeyed within this on both sides; then the process ends regardless. */

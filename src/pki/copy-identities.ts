@@ -6,7 +6,15 @@
  */
 
 import { randomBytes } from "node:crypto";
-import { constants, lstatSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import {
+  constants,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { open } from "node:fs/promises";
 import path from "node:path";
 import process from "node:process";
@@ -109,13 +117,19 @@ function tryToKeep(file: string, json: string): void {
   const folder = path.dirname(file);
   const staged = `${file}.${randomBytes(6).toString("hex")}`;
   try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    // Not recursively: that never ends where a folder takes no new ones (/proc).
+    makeFolder(path.dirname(folder));
+    makeFolder(folder);
     if (!isOursAlone(folder)) return;
     writeFileSync(staged, json, { mode: 0o600, flag: "wx" });
     renameSync(staged, file);
   } catch {
     rmSync(staged, { force: true });
   }
+}
+
+function makeFolder(folder: string): void {
+  if (!existsSync(folder)) mkdirSync(folder, { mode: 0o700 });
 }
 
 function isOursAlone(folder: string): boolean {

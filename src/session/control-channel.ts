@@ -54,6 +54,7 @@ export class ControlChannel {
   readonly #over = new AbortController();
   readonly #seen = new Set<ControlMessageType>();
   #otherVersion = false;
+  #answering = false;
   #received = 0;
   #sent = 0;
   #outbox = 0;
@@ -165,10 +166,21 @@ export class ControlChannel {
     this.#gate.pass();
     const message = this.#seen.size === 0 ? this.#firstMessage(value) : parseControlMessage(value);
     this.#judge(message);
-    if (message.type === "ping") this.post({ type: "pong" });
+    if (message.type === "ping") this.#answerPing();
     else if (message.type === "refused") this.#end(endings.refusedBy(this.peer, message));
     else if (message.type === "cancel") this.#end(endings.cancelledBy(this.peer, message));
     else if (message.type !== "pong") this.#inbox.put(message);
+  }
+
+  /** One answer at a time: more pings than can be answered need no more answers. */
+  #answerPing(): void {
+    if (this.#answering) return;
+    this.#answering = true;
+    this.send({ type: "pong" })
+      .catch(() => undefined)
+      .finally(() => {
+        this.#answering = false;
+      });
   }
 
   /** A hello whose version this side speaks, or a refusal; nothing else is looked at. */

@@ -18,6 +18,7 @@ export class ItemLedger {
   readonly #self: Role;
   readonly #observe: Observe;
   readonly #kept: BothSides<Item[]> = { source: [], target: [] };
+  readonly #bytes = { source: 0, target: 0 };
   #sent = 0;
 
   constructor(self: Role, observe: Observe) {
@@ -33,18 +34,14 @@ export class ItemLedger {
   addOwn(items: readonly Item[]): void {
     for (const item of items) {
       this.#observe({ type: "item", item });
-      const own = this.#kept[this.#self];
-      if (own.length < LIMITS.receiptItems && isListable(item)) own.push(shortened(item));
+      if (isListable(item)) this.#list(shortened(item));
     }
   }
 
   /** Items that the peer sent. False when there are more than a receipt holds, or they are not the peer's own. */
   addPeers(side: Role, items: readonly Item[]): boolean {
-    const theirs = this.#kept[side];
-    if (theirs.length + items.length > LIMITS.receiptItems) return false;
-    if (items.some((item) => item.side !== side)) return false;
     for (const item of items) {
-      theirs.push(item);
+      if (item.side !== side || !this.#list(item)) return false;
       this.#observe({ type: "item", item });
     }
     return true;
@@ -59,6 +56,16 @@ export class ItemLedger {
       yield { type: "items", items: batch };
     }
   }
+
+  /** False when the list is full; once it is, it stays so, since the first items are what is kept. */
+  #list(item: Item): boolean {
+    const list = this.#kept[item.side];
+    if (list.length >= LIMITS.receiptItems) return false;
+    if (this.#bytes[item.side] > LIMITS.receiptItemBytes) return false;
+    this.#bytes[item.side] += textLength(item);
+    list.push(item);
+    return true;
+  }
 }
 
 /** At least one item, at most so many, and together well below a frame's size. */
@@ -66,11 +73,15 @@ function takeBatch(items: readonly Item[], from: number): Item[] {
   const batch: Item[] = [];
   let bytes = 0;
   for (const item of items.slice(from, from + LIMITS.itemsPerMessage)) {
-    bytes += JSON.stringify(item).length;
+    bytes += textLength(item);
     if (batch.length > 0 && bytes > LIMITS.itemsMessageBytes) break;
     batch.push(item);
   }
   return batch;
+}
+
+function textLength(item: Item): number {
+  return JSON.stringify(item).length;
 }
 
 /** A path longer than this is counted and streamed, but not listed. */

@@ -177,6 +177,7 @@ function openNative(
       secret: ready.secret,
       tls: toTlsIdentity(run.tls),
       serverName: serverNameFor(run.host),
+      handshakeTimeoutMs: LIMITS.handshakeTimeoutMs,
       idleTimeoutMs: LIMITS.idleTimeoutMs,
       keepAliveMs: LIMITS.keepAliveMs,
     },

@@ -5,8 +5,8 @@ import type { Receipt } from "../core/receipt.ts";
 import { loadAddon, packageVersion } from "../native/addon.ts";
 import { directDialer } from "../net/direct.ts";
 import type { Observe, SessionParts, TargetRun } from "./run-options.ts";
-import { TargetSteps } from "./target-steps.ts";
 import { stayAlive } from "./stay-alive.ts";
+import { TargetSteps } from "./target-steps.ts";
 
 /** Resolves with the receipt, whatever its verdict; rejects with a PvferryError when there is none. */
 export async function runTarget(

@@ -1,7 +1,5 @@
 /** Waiting with an end: every wait of a session has a deadline and obeys its signal. */
 
-import { setTimeout as pause } from "node:timers/promises";
-
 import type { PvferryError } from "../core/errors.ts";
 
 export interface Wait {
@@ -32,13 +30,17 @@ export async function waitFor<T>(promise: Promise<T>, wait: Wait): Promise<T> {
   }
 }
 
-/** Rejects with the signal's reason, not with Node's own AbortError. */
+/** Rejects with the signal's reason. */
 export async function sleep(ms: number, signal: AbortSignal): Promise<void> {
-  signal.throwIfAborted();
+  const done = Promise.withResolvers<void>();
+  const onAbort = (): void => done.reject(signal.reason);
+  if (signal.aborted) onAbort();
+  signal.addEventListener("abort", onAbort, { once: true });
+  const timer = setTimeout(done.resolve, ms);
   try {
-    await pause(ms, undefined, { signal });
-  } catch (error) {
-    signal.throwIfAborted();
-    throw error;
+    await done.promise;
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener("abort", onAbort);
   }
 }

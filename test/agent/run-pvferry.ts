@@ -29,6 +29,8 @@ export interface Agent extends AsyncDisposable {
 export interface RunOptions {
   readonly environment?: { readonly [name: string]: string };
   readonly patienceMs?: number;
+  /** A command that runs the rest of its arguments, such as setpriv with its flags. */
+  readonly wrapper?: readonly string[];
 }
 
 /** The tests' own environment must not steer the command. */
@@ -65,7 +67,8 @@ async function endOf(
 
 /** Starts `pvferry ARGS`. Disposing kills it when it still runs. */
 export function startPvferry(args: readonly string[], options: RunOptions = {}): Agent {
-  const child = spawn(process.execPath, [PVFERRY, ...args], {
+  const [command = "", ...rest] = [...(options.wrapper ?? []), process.execPath, PVFERRY, ...args];
+  const child = spawn(command, rest, {
     env: { ...cleanEnvironment(), ...options.environment },
     stdio: ["ignore", "pipe", "pipe"],
   });

@@ -3,6 +3,7 @@
 import { once } from "node:events";
 import { connect, createServer, type AddressInfo, type Server, type Socket } from "node:net";
 import { setTimeout as pause } from "node:timers/promises";
+
 import { afterEach, describe, expect, it } from "vitest";
 
 import { loadAddon } from "../../src/native/addon.ts";

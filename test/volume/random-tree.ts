@@ -129,6 +129,6 @@ function asEntries(root: Metadata, sketches: readonly Sketch[]): Entry[] {
 export const randomTree: fc.Arbitrary<Entry[]> = fc
   .record({
     root: metadata.map((drawn) => bearable("directory", drawn)),
-    sketches: fc.array(sketch, { maxLength: 60 }),
+    sketches: fc.array(sketch, { minLength: 10, maxLength: 60, size: "max" }),
   })
   .map(({ root, sketches }) => asEntries(root, sketches));

@@ -9,10 +9,14 @@
 )]
 
 pub mod connection;
+mod counters;
 pub mod dto;
 mod error;
+mod events;
 pub mod listener;
 mod promise;
+pub mod session;
+pub mod volume;
 
 use napi_derive::napi;
 

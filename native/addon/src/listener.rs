@@ -58,6 +58,12 @@ pub struct Listener {
     inner: net::Listener,
 }
 
+impl Listener {
+    pub(crate) fn core(&self) -> &net::Listener {
+        &self.inner
+    }
+}
+
 #[napi]
 impl Listener {
     #[napi]

@@ -52,9 +52,9 @@ pub(crate) fn on_thread<'env, T: ToNapiValue + Send + 'static>(
     work: impl FnOnce() -> Result<T, CoreError> + Send + 'static,
 ) -> napi::Result<Object<'env>> {
     let (pending, promise) = Pending::new(env)?;
-    std::thread::Builder::new()
+    // Without a thread the closure is dropped, and `pending` with it, which rejects the promise.
+    let _ = std::thread::Builder::new()
         .name(name.to_owned())
-        .spawn(move || pending.settle(work()))
-        .map_err(|error| thrown(CoreError::from(error)))?;
+        .spawn(move || pending.settle(work()));
     Ok(promise)
 }

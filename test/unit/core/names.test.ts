@@ -38,7 +38,7 @@ describe("names on a terminal", () => {
     ["\u2028\u2029", "\\u2028\\u2029"],
     ["\u{E0041}", "\\u{e0041}"],
     ["\uD800", "\\ud800"],
-  ])("%j", ([text, expected]) => {
+  ] as const)("%j", ([text, expected]) => {
     expect(escapeText(text)).toBe(expected);
   });
 

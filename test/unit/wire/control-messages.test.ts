@@ -1,11 +1,11 @@
-import { describe, expect, it } from "vitest";
 import fc from "fast-check";
+import { describe, expect, it } from "vitest";
 
 import { controlMessageValue, parseControlMessage } from "../../../src/wire/control-messages.ts";
-import { commonVersion } from "../../../src/wire/hello.ts";
 import { u64 } from "../../../src/wire/fields.ts";
+import { commonVersion } from "../../../src/wire/hello.ts";
 
-const protocolError = expect.objectContaining({ code: 23 });
+const protocolError: unknown = expect.objectContaining({ code: 23 });
 
 const hello = {
   type: "hello",

@@ -2,6 +2,7 @@
 
 import { Buffer } from "node:buffer";
 import { readFileSync } from "node:fs";
+
 import { describe, expect, it } from "vitest";
 
 import { LIMITS } from "../../../src/config/limits.ts";

@@ -103,7 +103,7 @@ impl Outgoing {
         }
         (queue.bytes + more > MAX_QUEUED_BYTES).then(|| {
             CoreError::network(format!(
-                "{peer} does not read: {} bytes wait to be sent.",
+                "Too much waits to be sent to {peer}: {} bytes; it reads too slowly.",
                 queue.bytes
             ))
         })

@@ -150,12 +150,13 @@ impl Work<'_> {
     fn owner(&mut self) {
         let uid = (self.wanted.uid != self.fresh.uid).then_some(self.wanted.uid);
         let gid = (self.wanted.gid != self.fresh.gid).then_some(self.wanted.gid);
-        if uid.is_none() && gid.is_none() {
+        if uid.is_none() && gid.is_none() && !self.applier.suspicious {
             return;
         }
         self.mode_touched |= (self.fresh.mode | self.mode) & (SETUID | SETGID) != 0;
         let mut kept = (true, true);
-        if let Err(errno) = self.handle.chown(uid, gid) {
+        let changed = if uid.is_none() && gid.is_none() { Ok(()) } else { self.handle.chown(uid, gid) };
+        if let Err(errno) = changed {
             // Without CAP_CHOWN the group may still be given, to one of the process's own.
             let group_kept = uid.is_none() || gid.is_none() || self.handle.chown(None, gid).is_ok();
             kept = (uid.is_none(), gid.is_none() || (uid.is_some() && group_kept));

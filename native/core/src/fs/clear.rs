@@ -27,16 +27,22 @@ pub struct ClearError {
 /// never followed; what is mounted beneath is not entered. Stops at the first entry that cannot be removed; what has
 /// vanished by itself is fine. `root` is duplicated.
 pub fn clear(root: BorrowedFd<'_>, kept: &[&[u8]]) -> Result<u64, ClearError> {
+    clear_until(root, kept, &|| false)
+}
+
+/// As [`clear`], asking `stop` before each directory: once it says true, the rest stays and the error is `EINTR`.
+pub fn clear_until(root: BorrowedFd<'_>, kept: &[&[u8]], stop: &dyn Fn() -> bool) -> Result<u64, ClearError> {
     let duplicate = rustix::io::fcntl_dupfd_cloexec(root, 0).map_err(|errno| ClearError { path: Vec::new(), errno })?;
     let directories = Directories::new(duplicate, Opener::new(false), directory_budget());
-    let mut sweep = Sweep { directories, buffer: ListBuffer::new(), removed: 0 };
+    let mut sweep = Sweep { directories, buffer: ListBuffer::new(), stop, removed: 0 };
     sweep.all(kept)?;
     Ok(sweep.removed)
 }
 
-struct Sweep {
+struct Sweep<'a> {
     directories: Directories,
     buffer: ListBuffer,
+    stop: &'a dyn Fn() -> bool,
     removed: u64,
 }
 
@@ -47,7 +53,7 @@ struct Level {
     done: usize,
 }
 
-impl Sweep {
+impl Sweep<'_> {
     fn all(&mut self, kept: &[&[u8]]) -> Result<(), ClearError> {
         let root = DirectoryNode::root();
         let mut levels = vec![self.enter(root, kept)?];
@@ -68,6 +74,9 @@ impl Sweep {
     /// Removes all that is not a directory and notes the directories.
     fn enter(&mut self, node: Arc<DirectoryNode>, kept: &[&[u8]]) -> Result<Level, ClearError> {
         let at = |errno, name: &[u8]| ClearError { path: entry_path(&node, name), errno };
+        if (self.stop)() {
+            return Err(self.described(&node, Errno::INTR));
+        }
         let fd = match self.open(&node) {
             Err(Errno::NOENT) => return Ok(Level { node, subdirectories: Listing::default(), done: 0 }),
             opened => opened.map_err(|errno| self.described(&node, errno))?,

@@ -113,7 +113,7 @@ impl Directories {
         while let Some(next) = missing.pop() {
             let opened = Arc::new(self.opener.directory(fd.as_fd(), &next.name)?);
             verify(next, &opened)?;
-            self.lock().insert(next, &opened);
+            self.keep(next, &opened);
             fd = opened;
         }
         Ok(fd)
@@ -123,7 +123,7 @@ impl Directories {
     pub fn adopt(&self, node: &Arc<DirectoryNode>, fd: OwnedFd) -> Result<Arc<OwnedFd>, Errno> {
         let fd = Arc::new(fd);
         verify(node, &fd)?;
-        self.lock().insert(node, &fd);
+        self.keep(node, &fd);
         Ok(fd)
     }
 
@@ -150,6 +150,12 @@ impl Directories {
             missing.push(at);
             at = parent;
         }
+    }
+
+    fn keep(&self, node: &Arc<DirectoryNode>, fd: &Arc<OwnedFd>) {
+        let evicted = self.lock().insert(node, fd);
+        // Closing may take a while on a network file system, so not under the lock.
+        drop(evicted);
     }
 
     fn lock(&self) -> MutexGuard<'_, Cache> {
@@ -190,22 +196,22 @@ impl Cache {
         Some(Arc::clone(&slot.fd))
     }
 
-    fn insert(&mut self, node: &Arc<DirectoryNode>, fd: &Arc<OwnedFd>) {
+    /// Returns what had to go for it.
+    fn insert(&mut self, node: &Arc<DirectoryNode>, fd: &Arc<OwnedFd>) -> Option<Slot> {
         let slot = Slot { node: Arc::clone(node), fd: Arc::clone(fd), used: true };
+        // Two threads may have opened it at once.
         if let Some(&place) = self.index.get(&key(node)) {
-            // Two threads opened it at once.
-            self.slots[place] = slot;
-            return;
+            return Some(std::mem::replace(&mut self.slots[place], slot));
         }
         if self.slots.len() < self.capacity {
             self.index.insert(key(node), self.slots.len());
             self.slots.push(slot);
-            return;
+            return None;
         }
         let victim = self.victim();
         self.index.remove(&key(&self.slots[victim].node));
         self.index.insert(key(node), victim);
-        self.slots[victim] = slot;
+        Some(std::mem::replace(&mut self.slots[victim], slot))
     }
 
     fn victim(&mut self) -> usize {

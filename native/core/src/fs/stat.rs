@@ -140,3 +140,20 @@ fn decode(raw: &Statx) -> Result<Stat, Errno> {
 fn timestamp(raw: &StatxTimestamp) -> Timestamp {
     Timestamp { seconds: raw.tv_sec, nanoseconds: raw.tv_nsec }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd;
+
+    use super::*;
+
+    /// What kernels before 5.8 have instead of STATX_MNT_ID.
+    #[test]
+    fn fdinfo_and_statx_know_the_same_mount() {
+        for path in ["/", "/proc", "/dev"] {
+            let directory = std::fs::File::open(path).unwrap();
+            let stat = stat_fd(directory.as_fd()).unwrap();
+            assert_eq!(fdinfo_mount_id(directory.as_fd()), stat.mount_id, "{path}");
+        }
+    }
+}

@@ -17,11 +17,12 @@ pub struct Socket {
     aborted: AtomicBool,
 }
 
-/// How soon the kernel notices that the other machine is gone: idle, interval, probes, unacknowledged data.
+/// How soon the kernel notices that the other machine is gone while nothing is sent: after 25 s. TCP_USER_TIMEOUT is left
+/// alone on purpose: it would also break connections to a peer that lives but is too busy to read (a closed window), and
+/// replaces the number of probes. Stalls while sending are for the caller's own timeouts to judge.
 const KEEP_IDLE: Duration = Duration::from_secs(10);
 const KEEP_INTERVAL: Duration = Duration::from_secs(5);
 const KEEP_PROBES: u32 = 3;
-const USER_TIMEOUT_MS: u32 = 30_000;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Readiness {
@@ -50,7 +51,6 @@ impl Socket {
         let _ = sockopt::set_tcp_keepidle(&self.fd, KEEP_IDLE);
         let _ = sockopt::set_tcp_keepintvl(&self.fd, KEEP_INTERVAL);
         let _ = sockopt::set_tcp_keepcnt(&self.fd, KEEP_PROBES);
-        let _ = sockopt::set_tcp_user_timeout(&self.fd, USER_TIMEOUT_MS);
     }
 
     /// "address:port"; IPv4 addresses in their own form also on a dual-stack socket.

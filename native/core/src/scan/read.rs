@@ -9,7 +9,8 @@ use super::attributes::{Report, of_descriptor};
 use super::volume::Volume;
 use crate::fs::Errno;
 use crate::fs::apply::Attributes;
-use crate::fs::extents::next_data;
+use crate::digest::file::{BLOCK_FORM_HOLES, Form};
+use crate::fs::extents::{Extents, next_data};
 use crate::fs::flags;
 use crate::fs::stat::{Kind, Stat, stat_fd};
 use crate::wire::limits::PACK_FILE;
@@ -180,4 +181,23 @@ pub fn read_at(fd: BorrowedFd<'_>, buffer: &mut [u8], offset: u64) -> Result<usi
         }
     }
     Ok(filled)
+}
+
+/// Block form for files with more than 1 GiB of holes.
+pub fn form_of(fd: BorrowedFd<'_>, size: u64) -> Result<Form, Errno> {
+    if size <= BLOCK_FORM_HOLES {
+        return Ok(Form::Plain);
+    }
+    let mut end_of_data = 0;
+    let mut holes = 0;
+    for extent in Extents::new(fd, size) {
+        let (start, end) = extent?;
+        holes += start - end_of_data;
+        end_of_data = end;
+        if holes > BLOCK_FORM_HOLES {
+            return Ok(Form::Block);
+        }
+    }
+    holes += size - end_of_data;
+    Ok(if holes > BLOCK_FORM_HOLES { Form::Block } else { Form::Plain })
 }

@@ -9,11 +9,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::links::Known;
 use super::queue::FileTask;
 use crate::digest::Digest;
-use crate::digest::file::{BLOCK_FORM_HOLES, FileDigest, Form, PIECE, piece_length, pieces};
+use crate::digest::file::{FileDigest, Form, PIECE, piece_length, pieces};
 use crate::fs::Errno;
-use crate::fs::extents::Extents;
 use crate::fs::stat::{Stat, stat_fd};
-use crate::scan::read::{segments, stood_still};
+use crate::scan::read::{form_of, segments, stood_still};
 use crate::wire::lane::FileAttempt;
 use crate::wire::limits::{MAX_ATTEMPTS, MAX_SEGMENTS};
 
@@ -281,23 +280,4 @@ impl State {
     fn is_complete(&self) -> bool {
         !self.given_up && self.outstanding == 0 && self.returned.is_empty() && self.next >= pieces(self.stat.size)
     }
-}
-
-/// Block form for files with more than 1 GiB of holes.
-pub(crate) fn form_of(fd: BorrowedFd<'_>, size: u64) -> Result<Form, Errno> {
-    if size <= BLOCK_FORM_HOLES {
-        return Ok(Form::Plain);
-    }
-    let mut end_of_data = 0;
-    let mut holes = 0;
-    for extent in Extents::new(fd, size) {
-        let (start, end) = extent?;
-        holes += start - end_of_data;
-        end_of_data = end;
-        if holes > BLOCK_FORM_HOLES {
-            return Ok(Form::Block);
-        }
-    }
-    holes += size - end_of_data;
-    Ok(if holes > BLOCK_FORM_HOLES { Form::Block } else { Form::Plain })
 }

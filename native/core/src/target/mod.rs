@@ -15,4 +15,5 @@ mod pack;
 mod session;
 mod volume;
 
+pub(crate) use clearing::unfinished_transfer;
 pub use session::{TargetConfig, TargetSession};

@@ -143,6 +143,43 @@ fn a_fresh_file_costs_one_call() {
     });
 }
 
+/// Nothing but the mode that is asked for says how an entry ends, whatever an ACL or the kernel makes of it meanwhile.
+#[test]
+fn the_mode_has_the_last_word() {
+    bed::with_mount("tmpfs", "defaults", |bed| {
+        let target = target(bed);
+        let contradiction = Attributes { xattrs: xattrs(&[(ACL_ACCESS, &ACL)]), ..plain(0o640) };
+        assert_eq!(target.file("acl", &contradiction), []);
+        assert_eq!(stat_at(fd(&target.root), b"acl").unwrap().mode, 0o640);
+
+        let file = bed.file("setuid", b"");
+        std::fs::set_permissions(bed.join("setuid"), PermissionsExt::from_mode(0o6755)).unwrap();
+        let fresh = Fresh { uid: 0, gid: 0, mode: 0o6755, acl_inherited: false };
+        let wanted = Attributes { uid: 5, ..plain(0o6755) };
+        assert_eq!(target.applier.apply_fd(fd(&file), Kind::File, &wanted, &fresh), []);
+        target.check("setuid", &wanted);
+    });
+}
+
+/// A file system that says yes and does nothing is found out entry by entry, and an honest one is not accused.
+#[test]
+fn everything_is_read_back_where_nothing_is_believed() {
+    bed::with_mount("tmpfs", "defaults", |bed| {
+        let target = target(bed);
+        let abilities = Abilities { honest: false, ..target.abilities };
+        let applier = Applier::new(&abilities, false);
+        let wanted = Attributes { uid: 5, gid: 6, ..plain(0o640) };
+        let file = target.opener.create_file(fd(&target.root), b"file", 0o640).unwrap();
+        assert_eq!(applier.apply_fd(fd(&file), Kind::File, &wanted, &target.rule().file(0o640)), []);
+        // As if the calls had done nothing: what is foretold is what is wanted, and wrong.
+        let other = Attributes { uid: 7, gid: 8, ..plain(0o600) };
+        let fresh = Fresh { uid: 7, gid: 8, mode: 0o600, acl_inherited: false };
+        let lost = applier.apply_fd(fd(&file), Kind::File, &other, &fresh);
+        let what: Vec<_> = lost.iter().map(|lost| lost.what.as_str()).collect();
+        assert_eq!(what, ["owner", "group"]);
+    });
+}
+
 #[test]
 fn inherited_acls_do_not_stay() {
     bed::each(|bed| {

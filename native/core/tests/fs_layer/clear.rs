@@ -1,7 +1,7 @@
 use std::os::unix::fs::symlink;
 
 use pvferry_core::fs::Errno;
-use pvferry_core::fs::clear::{ClearError, clear};
+use pvferry_core::fs::clear::{ClearError, clear, clear_until};
 use pvferry_core::fs::directory_path::Directories;
 use pvferry_core::fs::make;
 use pvferry_core::fs::open::Opener;
@@ -79,4 +79,15 @@ fn an_immutable_entry_is_named() {
         assert!(bed::run("chattr", &["-i", path.to_str().unwrap()]));
         assert_eq!(result, Err(ClearError { path: b"a/b/fixed".to_vec(), errno: Errno::PERM }));
     });
+}
+
+#[test]
+fn clearing_stops_when_asked() {
+    let bed = bed::plain();
+    std::fs::create_dir_all(bed.join("a/b/c")).unwrap();
+    let asked = std::cell::Cell::new(0);
+    let stop = || asked.replace(asked.get() + 1) == 2;
+    let error = ClearError { path: b"a/b".to_vec(), errno: Errno::INTR };
+    assert_eq!(clear_until(fd(&bed.root()), &[], &stop), Err(error));
+    assert!(bed.join("a/b/c").exists());
 }
