@@ -46,6 +46,9 @@ interface VitestReport {
   readonly numFailedTests: number;
   readonly numPendingTests: number;
   readonly numTodoTests: number;
+  readonly testResults: readonly {
+    readonly assertionResults: readonly { readonly fullName: string; readonly status: string }[];
+  }[];
 }
 
 export function vitestTests(extra: readonly string[]): Totals {
@@ -61,10 +64,20 @@ export function vitestTests(extra: readonly string[]): Totals {
   return honest(totals, succeeded);
 }
 
+/** Vitest says how many; which, and what would enable them, is in their names. */
+function nameSkipped(report: VitestReport): void {
+  const ran = new Set(["passed", "failed"]);
+  const tests = report.testResults.flatMap((file) => file.assertionResults);
+  for (const test of tests.filter(({ status }) => !ran.has(status))) {
+    process.stdout.write(`skipped: ${test.fullName}\n`);
+  }
+}
+
 /** No report means that vitest did not get as far as running. */
 function vitestTotals(file: string): Totals {
   try {
     const report = JSON.parse(readFileSync(file, "utf8")) as VitestReport;
+    nameSkipped(report);
     return {
       passed: report.numPassedTests,
       failed: report.numFailedTests,

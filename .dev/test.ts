@@ -28,7 +28,7 @@ function finish(all: readonly Totals[]): void {
   const sum = (key: keyof Totals): number => all.reduce((total, one) => total + one[key], 0);
   const skipped = sum("skipped");
   if (skipped > 0) {
-    const verdict = ci ? "counted as failed, because CI is set" : "see their reasons above";
+    const verdict = ci ? "counted as failed, because CI is set" : "named above";
     process.stdout.write(`${skipped} skipped (${verdict})\n`);
   }
   const failed = sum("failed") + (ci ? skipped : 0);

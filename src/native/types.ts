@@ -150,6 +150,8 @@ export interface SourceOptions {
   readonly secret: string;
   readonly tls: TlsIdentity;
   readonly serverName: string | null;
+  /** TLS, trust and BIND of the index and of each lane. */
+  readonly handshakeTimeoutMs: number;
   /** Silence after which a connection is dead, and the interval of keep-alives. */
   readonly idleTimeoutMs: number;
   readonly keepAliveMs: number;

@@ -1,1 +1,12 @@
 //! The data plane of pvferry.
+
+pub mod error;
+pub mod fs;
+pub mod net;
+
+pub mod digest;
+pub mod scan;
+pub mod session;
+pub mod source;
+pub mod target;
+pub mod wire;

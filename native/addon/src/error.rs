@@ -1,0 +1,15 @@
+//! Errors cross as JSON (NativeErrorText) in the message.
+
+use napi::Status;
+use pvferry_core::error::CoreError;
+
+// -- errors ---------------------------------------------------------------------------------------------------------
+
+/// NativeErrorText.
+pub(crate) fn text(error: &CoreError) -> String {
+    serde_json::to_string(error).unwrap_or_else(|_| error.message.clone())
+}
+
+pub(crate) fn thrown(error: CoreError) -> napi::Error {
+    napi::Error::new(Status::GenericFailure, text(&error))
+}

@@ -1,0 +1,141 @@
+//! Item, NotPreserved, EntryCounts, SessionResult, SessionEvent: what a session tells, as JavaScript values.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use napi::bindgen_prelude::Function;
+use napi::threadsafe_function::{ThreadsafeCallContext, ThreadsafeFunction, ThreadsafeFunctionCallMode};
+use pvferry_core::digest::hex;
+use pvferry_core::digest::leaf::Leaf;
+use pvferry_core::error::CoreError;
+use pvferry_core::session::events::{Event, Sink};
+use pvferry_core::session::item::{ITEM_CLASSES, Item, ItemClass, Side};
+use pvferry_core::session::ledger::Outcome;
+use serde_json::{Map, Value, json};
+
+/// Batches that JavaScript has not taken yet; the session waits then.
+const MAX_WAITING_BATCHES: usize = 16;
+
+type EventCallback = ThreadsafeFunction<Vec<Event>, (), Value, napi::Status, false, true, MAX_WAITING_BATCHES>;
+
+/// Hands batches of events to `on_events`; waits while JavaScript is behind.
+pub(crate) fn sink(on_events: &Function<'_, Value, ()>) -> napi::Result<Sink> {
+    let callback: EventCallback = on_events
+        .build_threadsafe_function::<Vec<Event>>()
+        .weak::<true>()
+        .max_queue_size::<MAX_WAITING_BATCHES>()
+        .build_callback(|context: ThreadsafeCallContext<Vec<Event>>| {
+            Ok(Value::Array(merged(context.value)))
+        })?;
+    Ok(Box::new(move |events| {
+        callback.call(events, ThreadsafeFunctionCallMode::Blocking);
+    }))
+}
+
+/// One event for neighbouring batches of items.
+fn merged(events: Vec<Event>) -> Vec<Value> {
+    let mut values = Vec::new();
+    let mut items = Vec::new();
+    for event in events {
+        match event {
+            Event::Items(more) => items.extend(more.iter().map(item)),
+            other => {
+                flush(&mut items, &mut values);
+                values.push(single(other));
+            }
+        }
+    }
+    flush(&mut items, &mut values);
+    values
+}
+
+fn flush(items: &mut Vec<Value>, values: &mut Vec<Value>) {
+    if !items.is_empty() {
+        values.push(json!({ "type": "items", "items": std::mem::take(items) }));
+    }
+}
+
+fn single(event: Event) -> Value {
+    match event {
+        Event::Items(items) => json!({ "type": "items", "items": items.iter().map(item).collect::<Vec<_>>() }),
+        Event::LaneLost { lane, reason } => json!({ "type": "lane-lost", "lane": lane, "reason": reason }),
+        Event::Settled(outcome) => json!({ "type": "settled", "result": result(&outcome) }),
+        Event::Failed(error) => json!({ "type": "failed", "error": error_text(&error) }),
+    }
+}
+
+fn error_text(error: &CoreError) -> Value {
+    serde_json::to_value(error).unwrap_or(Value::Null)
+}
+
+fn item(item: &Item) -> Value {
+    let (path, path_bytes) = path(&item.path);
+    json!({
+        "side": match item.side { Side::Source => "source", Side::Target => "target" },
+        "class": class_name(item.class),
+        "path": path,
+        "pathBytes": path_bytes,
+        "what": item.what,
+        "errno": item.errno_name(),
+        "detail": item.detail,
+    })
+}
+
+/// `path` when it is UTF-8, otherwise `pathBytes`.
+pub(crate) fn path(bytes: &[u8]) -> (Value, Value) {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => (Value::from(text), Value::Null),
+        Err(_) => (Value::Null, Value::from(BASE64.encode(bytes))),
+    }
+}
+
+fn class_name(class: ItemClass) -> &'static str {
+    match class {
+        ItemClass::Unreadable => "unreadable",
+        ItemClass::NotWritten => "not-written",
+        ItemClass::NotKept => "not-kept",
+        ItemClass::Changed => "changed",
+        ItemClass::Skipped => "skipped",
+    }
+}
+
+fn result(outcome: &Outcome) -> Value {
+    let entries = &outcome.entries;
+    let counts: Map<String, Value> = ITEM_CLASSES
+        .iter()
+        .zip(outcome.item_counts)
+        .map(|(class, count)| (class_name(*class).to_owned(), number(count)))
+        .collect();
+    let not_preserved: Vec<Value> = outcome
+        .not_preserved
+        .iter()
+        .map(|(kind, count)| json!({ "kind": kind, "count": number(*count) }))
+        .collect();
+    json!({
+        "entries": {
+            "files": number(entries.files),
+            "directories": number(entries.directories),
+            "symlinks": number(entries.symlinks),
+            "hardLinks": number(entries.hard_links),
+            "fifos": number(entries.fifos),
+            "sockets": number(entries.sockets),
+            "devices": number(entries.devices),
+        },
+        "bytes": number(outcome.bytes),
+        "movedBytes": number(outcome.moved_bytes),
+        "wireBytes": number(outcome.wire_bytes),
+        "resent": number(outcome.resent),
+        "roots": roots(&outcome.roots),
+        "itemCounts": counts,
+        "notPreserved": not_preserved,
+    })
+}
+
+pub(crate) fn roots(leaf: &Leaf) -> Value {
+    json!({ "content": hex(&leaf.content), "metadata": hex(&leaf.metadata) })
+}
+
+/// A JavaScript number: exact up to 2^53, the nearest double above (sparse files can claim exbibytes).
+pub(crate) fn number(count: u64) -> Value {
+    const MAX_SAFE: u64 = (1 << 53) - 1;
+    if count <= MAX_SAFE { Value::from(count as i64) } else { Value::from(count as f64) }
+}

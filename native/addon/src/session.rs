@@ -1,0 +1,172 @@
+//! SourceOptions, TargetOptions, SourceSession, TargetSession, openSource, openTarget.
+
+use crate::counters::shared;
+use crate::dto::{Dto, nullable};
+use crate::error::thrown;
+use crate::events::sink;
+use crate::listener::{Listener, TlsIdentity};
+use crate::promise::on_thread;
+use crate::volume::{Selinux, policy};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use napi::Env;
+use napi::bindgen_prelude::{BigUint64Array, Function, Object};
+use napi_derive::napi;
+use pvferry_core::error::CoreError;
+use pvferry_core::net::raw_descriptor;
+use pvferry_core::session::compress::Mode;
+use pvferry_core::session::secret::Secret;
+use pvferry_core::source::{self, SourceConfig};
+use pvferry_core::target::{self, TargetConfig};
+use serde::Deserialize;
+use serde_json::Value;
+use std::time::Duration;
+
+// -- sessions -------------------------------------------------------------------------------------------------------
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Compress {
+    Auto,
+    None,
+    Zstd,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SourceOptions {
+    volume: String,
+    lanes: u16,
+    scan_threads: u32,
+    compress: Compress,
+    one_file_system: bool,
+    selinux: Selinux,
+    rereads: u32,
+    secret: String,
+    tls: TlsIdentity,
+    #[serde(deserialize_with = "nullable")]
+    server_name: Option<String>,
+    handshake_timeout_ms: u32,
+    idle_timeout_ms: u32,
+    keep_alive_ms: u32,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TargetOptions {
+    volume: String,
+    transfer: String,
+    lanes: u16,
+    secret: String,
+    idle_timeout_ms: u32,
+    keep_alive_ms: u32,
+}
+
+#[napi]
+pub struct SourceSession {
+    inner: source::SourceSession,
+    lanes: u16,
+}
+
+#[napi]
+impl SourceSession {
+    #[napi]
+    pub fn attach_index(&self, fd: i32) -> napi::Result<()> {
+        self.inner.attach_index(raw_descriptor::duplicate(fd).map_err(thrown)?);
+        Ok(())
+    }
+
+    #[napi]
+    pub fn attach_lane(&self, fd: i32, lane: u16) -> napi::Result<()> {
+        if lane >= self.lanes {
+            return Err(thrown(CoreError::bug(format!("There is no lane {lane}."))));
+        }
+        self.inner.attach_lane(raw_descriptor::duplicate(fd).map_err(thrown)?, lane);
+        Ok(())
+    }
+
+    #[napi]
+    pub fn counters(&self) -> BigUint64Array {
+        shared(self.inner.counters())
+    }
+
+    #[napi]
+    pub fn close(&self) {
+        self.inner.close();
+    }
+}
+
+#[napi]
+pub struct TargetSession {
+    inner: target::TargetSession,
+}
+
+#[napi]
+impl TargetSession {
+    #[napi]
+    pub fn counters(&self) -> BigUint64Array {
+        shared(self.inner.counters())
+    }
+
+    #[napi(ts_return_type = "Promise<void>")]
+    pub fn durable<'env>(&self, env: &'env Env, finished: bool) -> napi::Result<Object<'env>> {
+        on_thread(env, "pvferry-durable", self.inner.durable_later(finished))
+    }
+
+    #[napi]
+    pub fn close(&self) {
+        self.inner.close();
+    }
+}
+
+#[napi]
+pub fn open_source(
+    options: Dto<SourceOptions>,
+    on_events: Function<'_, Value, ()>,
+) -> napi::Result<SourceSession> {
+    let options = options.0;
+    let config = SourceConfig {
+        volume: options.volume.into(),
+        policy: policy(options.one_file_system, options.selinux),
+        scan_threads: usize::try_from(options.scan_threads).unwrap_or(1),
+        compress: match options.compress {
+            Compress::Auto => Mode::Auto,
+            Compress::None => Mode::None,
+            Compress::Zstd => Mode::Zstd,
+        },
+        rereads: options.rereads,
+        secret: secret(&options.secret)?,
+        credentials: options.tls.credentials().map_err(thrown)?,
+        server_name: options.server_name,
+        handshake_timeout: Duration::from_millis(options.handshake_timeout_ms.into()),
+        idle_timeout: Duration::from_millis(options.idle_timeout_ms.into()),
+        keep_alive: Duration::from_millis(options.keep_alive_ms.into()),
+    };
+    let inner = source::SourceSession::open(config, sink(&on_events)?).map_err(thrown)?;
+    Ok(SourceSession { inner, lanes: options.lanes })
+}
+
+#[napi]
+pub fn open_target(
+    options: Dto<TargetOptions>,
+    listener: &Listener,
+    on_events: Function<'_, Value, ()>,
+) -> napi::Result<TargetSession> {
+    let options = options.0;
+    let config = TargetConfig {
+        volume: options.volume.into(),
+        transfer: options.transfer,
+        secret: secret(&options.secret)?,
+        lanes: options.lanes,
+        idle_timeout: Duration::from_millis(options.idle_timeout_ms.into()),
+        keep_alive: Duration::from_millis(options.keep_alive_ms.into()),
+    };
+    let inner =
+        target::TargetSession::open(config, listener.core(), sink(&on_events)?).map_err(thrown)?;
+    Ok(TargetSession { inner })
+}
+
+fn secret(text: &str) -> napi::Result<Secret> {
+    let bytes = BASE64.decode(text).ok().and_then(|bytes| Secret::try_from(bytes).ok());
+    bytes.ok_or_else(|| thrown(CoreError::bug("secret: not 32 bytes in base64.")))
+}

@@ -1,0 +1,20 @@
+//! Digests of pieces, files and directories. docs/protocol.md, "Digests", defines them so that somebody else could
+//! compute them; everything is BLAKE3 with 32 bytes of output.
+
+pub mod file;
+pub mod leaf;
+pub mod links;
+pub mod subtrees;
+pub mod tree;
+
+/// A BLAKE3 output, or the chaining value of a BLAKE3 subtree.
+pub type Digest = [u8; 32];
+
+/// Lower-case hexadecimal digits of a digest, as b3sum prints them.
+pub fn hex(digest: &Digest) -> String {
+    use std::fmt::Write;
+    digest.iter().fold(String::with_capacity(64), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

@@ -1,0 +1,110 @@
+//! The dialling side: a connected descriptor becomes a trusted stream.
+
+use super::bind::{self, Bind, SECRET_BYTES};
+use super::duplex::Duplex;
+use super::handshake::{self, Limit};
+use super::identity::{Credentials, Protocol};
+use super::socket::Socket;
+use super::stream::TlsStream;
+use crate::error::CoreError;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a peer that is turned away may take to read why.
+pub(super) const REFUSAL_DRAIN: Duration = Duration::from_secs(1);
+
+pub fn connect_control(
+    fd: OwnedFd,
+    tls: &Credentials,
+    server_name: Option<&str>,
+    timeout: Duration,
+) -> Result<TlsStream, CoreError> {
+    let limit = Limit::from_now(timeout);
+    connect(fd, tls, Protocol::Control, server_name, limit)
+}
+
+pub fn connect_index(
+    fd: OwnedFd,
+    tls: &Credentials,
+    server_name: Option<&str>,
+    secret: &[u8; SECRET_BYTES],
+    timeout: Duration,
+) -> Result<TlsStream, CoreError> {
+    let limit = Limit::from_now(timeout);
+    let stream = connect(fd, tls, Protocol::Index, server_name, limit)?;
+    bound(stream, 0, secret, limit)
+}
+
+pub fn connect_lane(
+    fd: OwnedFd,
+    lane: u16,
+    tls: &Credentials,
+    server_name: Option<&str>,
+    secret: &[u8; SECRET_BYTES],
+    timeout: Duration,
+) -> Result<TlsStream, CoreError> {
+    let limit = Limit::from_now(timeout);
+    let stream = connect(fd, tls, Protocol::Lane, server_name, limit)?;
+    bound(stream, lane, secret, limit)
+}
+
+fn connect(
+    fd: OwnedFd,
+    tls: &Credentials,
+    protocol: Protocol,
+    server_name: Option<&str>,
+    limit: Limit,
+) -> Result<TlsStream, CoreError> {
+    tls.check_validity()?;
+    let socket = Arc::new(Socket::new(fd)?);
+    socket.tune();
+    let connection = match handshake::as_client(&socket, tls, protocol, server_name, limit) {
+        Ok(connection) => connection,
+        Err(error) => {
+            socket.abort();
+            return Err(error);
+        }
+    };
+    let trusted = tls
+        .peer()
+        .check(handshake::peer_leaf(&connection), "listener");
+    let stream = TlsStream::new(socket, connection);
+    match trusted {
+        Ok(()) => Ok(stream),
+        Err(sentence) => {
+            if protocol == Protocol::Control {
+                let frame = bind::refused_control(22, &sentence, WRONG_CERTIFICATE);
+                let _ = stream.write_all(&[&frame], REFUSAL_DRAIN);
+            }
+            stream.finish(REFUSAL_DRAIN);
+            Err(CoreError::untrusted(format!(
+                "{sentence} (It answered at {}.)",
+                stream.peer()
+            )))
+        }
+    }
+}
+
+/// The "next" sentence of a refusal.
+pub(super) const WRONG_CERTIFICATE: &str =
+    "Give each side the folder that was made for it, both from one `pvferry pki init`.";
+
+fn bound(
+    stream: TlsStream,
+    lane: u16,
+    secret: &[u8; SECRET_BYTES],
+    limit: Limit,
+) -> Result<TlsStream, CoreError> {
+    let bind = Bind {
+        lane,
+        secret: *secret,
+    };
+    match bind::request(&stream, &bind, stream.peer(), limit) {
+        Ok(()) => Ok(stream),
+        Err(error) => {
+            stream.abort();
+            Err(error)
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! Connections: TLS, trust, the listener and the dialler's side of it.
+
+pub mod bind;
+pub mod dial;
+pub mod duplex;
+pub mod explain;
+pub mod handshake;
+pub mod identity;
+pub mod listener;
+pub mod plain;
+pub mod raw_descriptor;
+pub mod socket;
+pub mod stream;
+pub mod trust;
+
+pub use dial::{connect_control, connect_index, connect_lane};
+pub use duplex::Duplex;
+pub use identity::{Credentials, IdentityTexts, Protocol};
+pub use listener::{Channel, Listener, ListenerCounts, ListenerOptions, Registration, SessionSink};
+pub use plain::PlainStream;
+pub use stream::TlsStream;

@@ -1,0 +1,67 @@
+//! An entry's attributes as far as they are promised; what is left out or cannot be read is reported.
+
+use std::os::fd::BorrowedFd;
+
+use crate::fs::Errno;
+use crate::fs::apply::Attributes;
+use crate::fs::stat::Stat;
+use crate::fs::xattrs::{self, Reading, Xattrs};
+use crate::session::item::{Item, ItemClass, Side};
+use crate::wire::limits::MAX_XATTRS_BYTES;
+
+/// Takes what a side has to account for besides entries.
+pub trait Report: Sync {
+    fn side(&self) -> Side;
+
+    fn item(&self, item: Item);
+
+    /// Something of this kind exists and is not carried, by design.
+    fn left_out(&self, kind: &str);
+}
+
+/// Attributes of what a descriptor holds, `stat` being its own. `path` is called for an item alone.
+pub fn of_descriptor(
+    fd: BorrowedFd<'_>,
+    stat: &Stat,
+    keep_selinux: bool,
+    report: &dyn Report,
+    path: &dyn Fn() -> Vec<u8>,
+) -> Result<Attributes, Errno> {
+    let reading = xattrs::read_fd(fd, keep_selinux)?;
+    Ok(of_stat(stat, account(reading, report, path)))
+}
+
+/// Attributes of an entry that cannot be opened without consequences: symlinks, FIFOs, sockets, devices.
+pub fn of_entry(
+    directory: BorrowedFd<'_>,
+    name: &[u8],
+    stat: &Stat,
+    keep_selinux: bool,
+    report: &dyn Report,
+    path: &dyn Fn() -> Vec<u8>,
+) -> Result<Attributes, Errno> {
+    let reading = xattrs::read_at(directory, name, keep_selinux)?;
+    Ok(of_stat(stat, account(reading, report, path)))
+}
+
+/// Attributes with the extended ones given.
+pub fn of_stat(stat: &Stat, xattrs: Xattrs) -> Attributes {
+    Attributes { mode: stat.mode, uid: stat.uid, gid: stat.gid, mtime: stat.mtime, xattrs }
+}
+
+fn account(reading: Reading, report: &dyn Report, path: &dyn Fn() -> Vec<u8>) -> Xattrs {
+    for row in reading.left_out.iter() {
+        report.left_out(row.label());
+    }
+    for (name, errno) in &reading.unreadable {
+        let what = format!("xattr {}", String::from_utf8_lossy(name));
+        report.item(Item::failed(report.side(), ItemClass::NotKept, path(), what, *errno));
+    }
+    let total: usize = reading.xattrs.iter().map(|(name, value)| name.len() + value.len()).sum();
+    if total > MAX_XATTRS_BYTES {
+        let detail = format!("{total} bytes of extended attributes, more than the {MAX_XATTRS_BYTES} that travel");
+        report.item(Item::said(report.side(), ItemClass::NotKept, path(), "xattrs", detail));
+        return Xattrs::default();
+    }
+    reading.xattrs
+}

@@ -1,0 +1,9 @@
+//! Reading a volume: its directories and the attributes of its entries, in parallel, relative to descriptors.
+
+pub mod attributes;
+pub mod digest;
+pub mod facts;
+pub mod measure;
+pub mod read;
+pub mod volume;
+pub mod walk;

@@ -1,0 +1,368 @@
+//! The walk over a volume: several threads, a stack of unfinished directories, a visitor.
+//!
+//! The stack is last-in first-out, so that the walk goes deep before it goes wide; a directory on it costs its names
+//! alone. Errors of single entries are items; what the visitor returns as an error ends the walk.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use super::attributes::{Report, of_descriptor, of_entry, of_stat};
+use super::volume::{RESERVED, Volume};
+use crate::error::CoreError;
+use crate::fs::Errno;
+use crate::fs::apply::Attributes;
+use crate::fs::directory_path::{self, DirectoryNode, path_bytes};
+use crate::fs::flags;
+use crate::fs::list::{ListBuffer, Listing};
+use crate::fs::stat::{Kind, Stat, read_link, stat_at, stat_fd};
+use crate::fs::xattrs::Xattrs;
+use crate::session::item::{Item, ItemClass};
+use crate::session::stop::Stop;
+use crate::wire::limits::{BATCH_BYTES, BATCH_ENTRIES};
+
+/// An entry as the walk found it.
+pub struct Scanned<'a> {
+    pub name: &'a [u8],
+    pub body: Body,
+}
+
+pub enum Body {
+    File(Stat),
+    /// Visited by itself later.
+    Directory,
+    Symlink { stat: Stat, target: Box<[u8]>, attributes: Attributes },
+    Special { stat: Stat, attributes: Attributes },
+    /// An item has said why.
+    Failed,
+}
+
+/// What the walk calls, from several threads. A directory is announced before its entries and ended after them; its
+/// subdirectories follow later. Entries are numbered from 0 in byte order of their names.
+pub trait Visitor: Report {
+    type Directory: Send + Sync;
+
+    fn directory(
+        &self,
+        parent: Option<(&Arc<Self::Directory>, u64)>,
+        node: &Arc<DirectoryNode>,
+        attributes: Attributes,
+    ) -> Result<Arc<Self::Directory>, CoreError>;
+
+    fn entries(&self, directory: &Arc<Self::Directory>, first: u64, batch: &[Scanned<'_>]) -> Result<(), CoreError>;
+
+    fn end(&self, directory: &Arc<Self::Directory>, entries: u64) -> Result<(), CoreError>;
+
+    /// A subdirectory that was announced as an entry cannot be entered.
+    fn failed(&self, parent: &Arc<Self::Directory>, entry: u64) -> Result<(), CoreError>;
+}
+
+struct Unfinished<D> {
+    node: Arc<DirectoryNode>,
+    directory: Arc<D>,
+    listing: Listing,
+    /// Entry number and place in the listing of each subdirectory not yet visited, last first.
+    subdirectories: Vec<(u64, usize)>,
+}
+
+struct Stack<D> {
+    unfinished: Vec<Unfinished<D>>,
+    busy: usize,
+    /// A thread has met an error: the others leave.
+    failed: bool,
+}
+
+struct Next<D> {
+    node: Arc<DirectoryNode>,
+    parent: Option<(Arc<D>, u64)>,
+}
+
+pub struct Walk<'a, V: Visitor> {
+    volume: &'a Volume,
+    visitor: &'a V,
+    stop: &'a Stop,
+    stack: Mutex<Stack<V::Directory>>,
+    changed: Condvar,
+}
+
+/// Walks the whole volume with `threads` threads; returns when all is announced, or with the first error.
+pub fn walk<V: Visitor>(
+    volume: &Volume,
+    visitor: &V,
+    threads: usize,
+    stop: &Stop,
+) -> Result<(), CoreError> {
+    let stack = Mutex::new(Stack { unfinished: Vec::new(), busy: 0, failed: false });
+    let walk = Walk { volume, visitor, stop, stack, changed: Condvar::new() };
+    walk.visit(Next { node: Arc::clone(&volume.root), parent: None }, &mut ListBuffer::new())?;
+    thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads.max(1)).map(|_| scope.spawn(|| walk.work())).collect();
+        let panicked = || Err(CoreError::bug("A scanning thread panicked."));
+        let results: Vec<_> = workers.into_iter().map(|w| w.join().unwrap_or_else(|_| panicked())).collect();
+        results.into_iter().collect()
+    })
+}
+
+impl<V: Visitor> Walk<'_, V> {
+    fn lock(&self) -> MutexGuard<'_, Stack<V::Directory>> {
+        self.stack.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn work(&self) -> Result<(), CoreError> {
+        let mut buffer = ListBuffer::new();
+        while let Some(next) = self.next()? {
+            let visited = self.visit(next, &mut buffer);
+            self.lock().busy -= 1;
+            self.changed.notify_all();
+            if let Err(error) = visited {
+                self.lock().failed = true;
+                self.changed.notify_all();
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// The next directory, deepest first; None when nothing is left and nobody is adding any more.
+    fn next(&self) -> Result<Option<Next<V::Directory>>, CoreError> {
+        let mut stack = self.lock();
+        loop {
+            self.stop.check()?;
+            if stack.failed {
+                return Ok(None);
+            }
+            while stack.unfinished.last().is_some_and(|top| top.subdirectories.is_empty()) {
+                stack.unfinished.pop();
+            }
+            if let Some(top) = stack.unfinished.last_mut()
+                && let Some((entry, place)) = top.subdirectories.pop()
+                && let Some((name, _)) = top.listing.get(place)
+            {
+                let next = Next {
+                    node: DirectoryNode::child(&top.node, name),
+                    parent: Some((Arc::clone(&top.directory), entry)),
+                };
+                stack.busy += 1;
+                return Ok(Some(next));
+            }
+            if stack.busy == 0 {
+                return Ok(None);
+            }
+            let patience = std::time::Duration::from_millis(200);
+            stack = self.changed.wait_timeout(stack, patience).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    fn visit(&self, next: Next<V::Directory>, buffer: &mut ListBuffer) -> Result<(), CoreError> {
+        let Next { node, parent } = next;
+        let parent = parent.as_ref().map(|(directory, entry)| (directory, *entry));
+        let descriptor = match self.volume.directories.descriptor(&node) {
+            Ok(descriptor) => descriptor,
+            Err(Errno::XDEV) => return self.mount_point(&node, parent),
+            Err(errno) => return self.unreachable(&node, parent, errno),
+        };
+        let described = stat_fd(descriptor.as_fd()).and_then(|stat| {
+            let keep_selinux = self.volume.policy.keep_selinux;
+            self.note_flags(&descriptor, &stat);
+            let path = || entry_path(&node, None);
+            of_descriptor(descriptor.as_fd(), &stat, keep_selinux, self.visitor, &path)
+        });
+        let attributes = match described {
+            Ok(attributes) => attributes,
+            Err(errno) => return self.unreachable(&node, parent, errno),
+        };
+        let directory = self.visitor.directory(parent, &node, attributes)?;
+        let listing = match Listing::read(descriptor.as_fd(), buffer) {
+            Ok(listing) => listing,
+            Err(errno) => {
+                self.report(&node, None, ItemClass::Unreadable, "directory", errno);
+                return self.visitor.end(&directory, 0);
+            }
+        };
+        let subdirectories = self.announce(&node, &directory, &descriptor, &listing)?;
+        if !subdirectories.is_empty() {
+            self.lock().unfinished.push(Unfinished { node, directory, listing, subdirectories });
+            self.changed.notify_all();
+        }
+        Ok(())
+    }
+
+    fn note_flags(&self, descriptor: &OwnedFd, stat: &Stat) {
+        if stat.has_birth_time {
+            self.visitor.left_out("birth time");
+        }
+        if let Ok(found) = flags::read(descriptor.as_fd()) {
+            found.labels().for_each(|label| self.visitor.left_out(label));
+        }
+    }
+
+    /// Announces the entries of one directory; returns its subdirectories, last first.
+    fn announce(
+        &self,
+        node: &Arc<DirectoryNode>,
+        directory: &Arc<V::Directory>,
+        descriptor: &OwnedFd,
+        listing: &Listing,
+    ) -> Result<Vec<(u64, usize)>, CoreError> {
+        let is_root = Arc::ptr_eq(node, &self.volume.root);
+        let mut subdirectories = Vec::new();
+        let mut batch = Vec::with_capacity(listing.len().min(BATCH_ENTRIES));
+        let (mut entries, mut bytes) = (0_u64, 0);
+        for (place, (name, hint)) in listing.iter().enumerate() {
+            if is_root && RESERVED.contains(&name) {
+                continue;
+            }
+            let Some(body) = self.describe(node, descriptor, name, hint) else { continue };
+            if matches!(body, Body::Directory) {
+                subdirectories.push((entries, place));
+            }
+            bytes += size_hint(name, &body);
+            batch.push(Scanned { name, body });
+            entries += 1;
+            if batch.len() == BATCH_ENTRIES || bytes >= BATCH_BYTES {
+                self.stop.check()?;
+                self.visitor.entries(directory, entries - batch.len() as u64, &batch)?;
+                batch.clear();
+                bytes = 0;
+            }
+        }
+        if !batch.is_empty() {
+            self.visitor.entries(directory, entries - batch.len() as u64, &batch)?;
+        }
+        self.visitor.end(directory, entries)?;
+        subdirectories.reverse();
+        Ok(subdirectories)
+    }
+
+    /// None for what is not part of the volume: another mount.
+    fn describe(
+        &self,
+        node: &Arc<DirectoryNode>,
+        descriptor: &OwnedFd,
+        name: &[u8],
+        hint: Option<Kind>,
+    ) -> Option<Body> {
+        if hint == Some(Kind::Directory) {
+            return Some(Body::Directory);
+        }
+        let described = stat_at(descriptor.as_fd(), name).and_then(|stat| {
+            if stat.kind == Kind::Directory {
+                return Ok(Some(Body::Directory));
+            }
+            if self.volume.is_foreign(&stat) {
+                return Ok(None);
+            }
+            self.body(node, descriptor, name, stat).map(Some)
+        });
+        match described {
+            Ok(None) => {
+                let path = entry_path(node, Some(name));
+                let detail = "not crossed (--no-one-file-system would)";
+                self.visitor.item(Item::said(self.visitor.side(), ItemClass::Skipped, path, "mount point", detail));
+                None
+            }
+            Ok(body) => body,
+            Err(errno) => {
+                self.report_entry(node, name, errno);
+                Some(Body::Failed)
+            }
+        }
+    }
+
+    fn body(
+        &self,
+        node: &Arc<DirectoryNode>,
+        descriptor: &OwnedFd,
+        name: &[u8],
+        stat: Stat,
+    ) -> Result<Body, Errno> {
+        if stat.kind == Kind::File {
+            return Ok(Body::File(stat));
+        }
+        if stat.has_birth_time {
+            self.visitor.left_out("birth time");
+        }
+        let directory = descriptor.as_fd();
+        let keep_selinux = self.volume.policy.keep_selinux;
+        let path = || entry_path(node, Some(name));
+        let attributes = of_entry(directory, name, &stat, keep_selinux, self.visitor, &path)?;
+        if stat.kind == Kind::Symlink {
+            return Ok(Body::Symlink { target: read_link(directory, name)?, stat, attributes });
+        }
+        Ok(Body::Special { stat, attributes })
+    }
+
+    /// A directory on another mount: present, empty, with what its root shows.
+    fn mount_point(
+        &self,
+        node: &Arc<DirectoryNode>,
+        parent: Option<(&Arc<V::Directory>, u64)>,
+    ) -> Result<(), CoreError> {
+        let above = node.parent.as_ref().map(|above| self.volume.directories.descriptor(above));
+        let stat = match above {
+            Some(Ok(above)) => stat_at(above.as_fd(), &node.name),
+            Some(Err(errno)) => Err(errno),
+            None => Err(Errno::XDEV),
+        };
+        let stat = match stat {
+            Ok(stat) => stat,
+            Err(errno) => return self.unreachable(node, parent, errno),
+        };
+        let detail = "made empty, not crossed (--no-one-file-system would)";
+        let path = entry_path(node, None);
+        self.visitor.item(Item::said(self.visitor.side(), ItemClass::Skipped, path, "mount point", detail));
+        let directory = self.visitor.directory(parent, node, of_stat(&stat, Xattrs::default()))?;
+        self.visitor.end(&directory, 0)
+    }
+
+    fn unreachable(
+        &self,
+        node: &Arc<DirectoryNode>,
+        parent: Option<(&Arc<V::Directory>, u64)>,
+        errno: Errno,
+    ) -> Result<(), CoreError> {
+        let Some((directory, entry)) = parent else {
+            let error = std::io::Error::from(errno);
+            return Err(CoreError::from_io(
+                crate::error::ErrorKind::Volume,
+                "The root of the volume cannot be read",
+                &error,
+            ));
+        };
+        let class = if errno == Errno::NOENT { ItemClass::Changed } else { ItemClass::Unreadable };
+        let what = if errno == Errno::NOENT { "vanished" } else { "directory" };
+        self.report(node, None, class, what, errno);
+        self.visitor.failed(directory, entry)
+    }
+
+    fn report_entry(&self, node: &Arc<DirectoryNode>, name: &[u8], errno: Errno) {
+        match errno {
+            Errno::NOENT => self.report(node, Some(name), ItemClass::Changed, "vanished", errno),
+            _ => self.report(node, Some(name), ItemClass::Unreadable, "attributes", errno),
+        }
+    }
+
+    fn report(&self, node: &Arc<DirectoryNode>, name: Option<&[u8]>, class: ItemClass, what: &str, errno: Errno) {
+        self.visitor.item(Item::failed(self.visitor.side(), class, entry_path(node, name), what, errno));
+    }
+
+}
+
+/// Path of a directory, or of an entry in it, relative to the root.
+pub fn entry_path(node: &DirectoryNode, name: Option<&[u8]>) -> Vec<u8> {
+    name.map_or_else(|| path_bytes(node), |name| directory_path::entry_path(node, name))
+}
+
+/// About what an entry takes in a frame, bytes; xattrs and targets are what makes one large.
+fn size_hint(name: &[u8], body: &Body) -> usize {
+    let xattrs = |attributes: &Attributes| -> usize {
+        attributes.xattrs.iter().map(|(name, value)| name.len() + value.len() + 5).sum()
+    };
+    name.len()
+        + 64
+        + match body {
+            Body::Symlink { target, attributes, .. } => target.len() + xattrs(attributes),
+            Body::Special { attributes, .. } => xattrs(attributes),
+            Body::File(_) | Body::Directory | Body::Failed => 0,
+        }
+}

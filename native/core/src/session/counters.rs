@@ -1,0 +1,44 @@
+//! Counters that change often: one array of 64-bit words that the other language reads at will.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Places in the array, in the order of COUNTERS in src/native/types.ts.
+#[derive(Clone, Copy, Debug)]
+#[repr(usize)]
+pub enum Counter {
+    EntriesScanned,
+    BytesScanned,
+    AllocatedScanned,
+    ScanDone,
+    EntriesDone,
+    FilesDone,
+    BytesDone,
+    WireBytes,
+    Resent,
+    LanesAlive,
+    LanesLost,
+}
+
+pub const COUNT: usize = 11;
+
+#[derive(Debug, Default)]
+pub struct Counters([AtomicU64; COUNT]);
+
+impl Counters {
+    pub fn add(&self, counter: Counter, amount: u64) {
+        self.0[counter as usize].fetch_add(amount, Ordering::Relaxed);
+    }
+
+    pub fn subtract(&self, counter: Counter, amount: u64) {
+        self.0[counter as usize].fetch_sub(amount, Ordering::Relaxed);
+    }
+
+    pub fn get(&self, counter: Counter) -> u64 {
+        self.0[counter as usize].load(Ordering::Relaxed)
+    }
+
+    /// Where the words lie; valid as long as `self`.
+    pub fn as_words(&self) -> &[AtomicU64; COUNT] {
+        &self.0
+    }
+}

@@ -1,0 +1,104 @@
+//! What a side accounts for: entries by kind, bytes, items by class, and what was left out by kind.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use super::item::{ITEM_CLASSES, ItemClass};
+use crate::digest::leaf::Leaf;
+use crate::fs::stat::Kind;
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EntryCounts {
+    pub files: u64,
+    pub directories: u64,
+    pub symlinks: u64,
+    pub hard_links: u64,
+    pub fifos: u64,
+    pub sockets: u64,
+    pub devices: u64,
+}
+
+#[derive(Debug, Default)]
+pub struct Ledger {
+    entries: Mutex<EntryCounts>,
+    items: [AtomicU64; ITEM_CLASSES.len()],
+    not_preserved: Mutex<BTreeMap<String, u64>>,
+    bytes: AtomicU64,
+    moved: AtomicU64,
+}
+
+/// What a session did, once it has settled.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    pub entries: EntryCounts,
+    pub bytes: u64,
+    pub moved_bytes: u64,
+    pub wire_bytes: u64,
+    pub resent: u64,
+    pub roots: Leaf,
+    /// In the order of ITEM_CLASSES.
+    pub item_counts: [u64; ITEM_CLASSES.len()],
+    pub not_preserved: Vec<(String, u64)>,
+}
+
+impl Ledger {
+    pub fn count_entry(&self, kind: Kind) {
+        self.count_entries(kind, 1);
+    }
+
+    pub fn count_entries(&self, kind: Kind, count: u64) {
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        let field = match kind {
+            Kind::File => &mut entries.files,
+            Kind::Directory => &mut entries.directories,
+            Kind::Symlink => &mut entries.symlinks,
+            Kind::Fifo => &mut entries.fifos,
+            Kind::Socket => &mut entries.sockets,
+            Kind::CharDevice | Kind::BlockDevice => &mut entries.devices,
+        };
+        *field += count;
+    }
+
+    pub fn count_hard_link(&self) {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner).hard_links += 1;
+    }
+
+    pub fn count_item(&self, class: ItemClass) {
+        self.items[class as usize - 1].fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub fn leave_out(&self, kind: &str) {
+        let mut left_out = self.not_preserved.lock().unwrap_or_else(PoisonError::into_inner);
+        match left_out.get_mut(kind) {
+            Some(count) => *count += 1,
+            None => {
+                left_out.insert(kind.to_owned(), 1);
+            }
+        }
+    }
+
+    /// Size of regular files read or written.
+    pub fn count_bytes(&self, bytes: u64) {
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// File data that crossed the lanes.
+    pub fn count_moved(&self, bytes: u64) {
+        self.moved.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub fn outcome(&self, roots: Leaf, wire_bytes: u64, resent: u64) -> Outcome {
+        let left_out = self.not_preserved.lock().unwrap_or_else(PoisonError::into_inner);
+        Outcome {
+            entries: *self.entries.lock().unwrap_or_else(PoisonError::into_inner),
+            bytes: self.bytes.load(Ordering::Relaxed),
+            moved_bytes: self.moved.load(Ordering::Relaxed),
+            wire_bytes,
+            resent,
+            roots,
+            item_counts: std::array::from_fn(|at| self.items[at].load(Ordering::Relaxed)),
+            not_preserved: left_out.iter().map(|(kind, count)| (kind.clone(), *count)).collect(),
+        }
+    }
+}

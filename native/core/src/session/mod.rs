@@ -1,0 +1,9 @@
+//! What the source's and the target's side of a session share.
+
+pub mod compress;
+pub mod counters;
+pub mod events;
+pub mod item;
+pub mod ledger;
+pub mod secret;
+pub mod stop;

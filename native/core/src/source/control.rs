@@ -1,0 +1,315 @@
+//! Large files on a lane: opening, pieces, holes, and the frames that begin and end an attempt.
+
+use std::os::fd::AsFd;
+use std::sync::Arc;
+
+use super::lane::{Lane, LaneRecord};
+use super::large::{Large, Part};
+use super::links::Known;
+use super::pack::Buffers;
+use super::queue::{FileTask, Unit};
+use super::session::Shared;
+use super::transit::outcome_at;
+use crate::digest::Digest;
+use crate::digest::file::{PIECE, piece_digest};
+use crate::digest::leaf::Leaf;
+use crate::error::CoreError;
+use crate::fs::Errno;
+use crate::fs::apply::Attributes;
+use crate::fs::xattrs::Xattrs;
+use crate::scan::attributes::of_descriptor;
+use crate::scan::read::{Place, Unreadable, note_flags, open_regular, read_at};
+use crate::session::counters::Counter;
+use crate::session::item::{Item, ItemClass, Side};
+use crate::wire::frame::FrameType;
+use crate::wire::index::Outcome;
+use crate::wire::lane::{Again, End, Hole, Piece, put_gone};
+
+/// A frame about a file as a whole.
+pub(super) enum Control {
+    Again(Arc<Large>),
+    End(Arc<Large>),
+    Gone(FileTask),
+}
+
+const NO_DIGEST: Digest = [0; 32];
+
+impl Shared {
+    pub(super) fn open_large(&self, lane: &Lane, task: FileTask, buffers: &mut Buffers) -> Result<(), CoreError> {
+        let opened = self.volume.directories.descriptor(&task.directory.data.node).map_err(Unreadable::from);
+        let opened = opened.and_then(|directory| {
+            let place = Place { directory: directory.as_fd(), name: &task.name, path: &|| task.path() };
+            open_regular(&self.volume, &place)
+        });
+        let (fd, stat) = match opened {
+            Ok(opened) => opened,
+            Err(why) => {
+                self.unreadable(task, why);
+                return Ok(());
+            }
+        };
+        note_flags(fd.as_fd(), &stat, self);
+        match Large::new(task.clone(), fd, stat) {
+            Ok((large, true)) => self.send_control(lane, Control::Again(Arc::new(large)), buffers),
+            Ok((large, false)) => {
+                self.queue.add_large(Arc::new(large));
+                Ok(())
+            }
+            Err(errno) => {
+                self.unreadable(task, Unreadable::Failed(errno));
+                Ok(())
+            }
+        }
+    }
+
+    pub(super) fn send_part(
+        &self,
+        lane: &Lane,
+        large: Arc<Large>,
+        part: Part,
+        buffers: &mut Buffers,
+    ) -> Result<(), CoreError> {
+        match &part {
+            Part::Piece { index, length, segments, .. } => {
+                let (index, length, segments) = (*index, *length, segments.clone());
+                self.send_piece(lane, large, (index, length), segments, part, buffers)
+            }
+            Part::Hole { first, count, .. } => {
+                let hole = Hole { of: large.attempt(), first: *first, count: *count };
+                buffers.table.clear();
+                buffers.data.clear();
+                hole.put(&mut buffers.table);
+                let record = LaneRecord::Part { large, part, digest: NO_DIGEST };
+                lane.send(self, FrameType::Hole, record, buffers, None)
+            }
+            Part::Again => self.send_control(lane, Control::Again(large), buffers),
+            Part::End => self.send_control(lane, Control::End(large), buffers),
+            Part::Unreadable(errno) => {
+                self.abandon(&large, *errno);
+                Ok(())
+            }
+        }
+    }
+
+    /// Reports a large file that can no longer be read, once.
+    fn abandon(&self, large: &Large, errno: Errno) {
+        if large.give_up() {
+            self.unreadable(large.task.clone(), Unreadable::Failed(errno));
+        }
+    }
+
+    fn send_piece(
+        &self,
+        lane: &Lane,
+        large: Arc<Large>,
+        (index, length): (u64, u32),
+        segments: Vec<(u32, u32)>,
+        part: Part,
+        buffers: &mut Buffers,
+    ) -> Result<(), CoreError> {
+        if let Err(errno) = fill(&large, index, length, &segments, &mut buffers.data) {
+            self.abandon(&large, errno);
+            return Ok(());
+        }
+        let (size, form) = large.size_and_form();
+        let digest = piece_digest(form, size, index, &buffers.data);
+        let piece = Piece { of: large.attempt(), index, length, digest, segments };
+        buffers.table.clear();
+        piece.put(&mut buffers.table);
+        let record = LaneRecord::Part { large, part, digest };
+        lane.send(self, FrameType::Piece, record, buffers, Some(&piece.segments))
+    }
+
+    pub(super) fn send_control(&self, lane: &Lane, control: Control, buffers: &mut Buffers) -> Result<(), CoreError> {
+        buffers.table.clear();
+        buffers.data.clear();
+        let (frame, record) = match control {
+            Control::Gone(task) => {
+                put_gone(&mut buffers.table, task.file);
+                (FrameType::Gone, LaneRecord::Gone(task))
+            }
+            Control::Again(large) => {
+                let (size, form) = large.size_and_form();
+                Again { of: large.attempt(), size, form }.put(&mut buffers.table);
+                (FrameType::Again, LaneRecord::Part { large, part: Part::Again, digest: NO_DIGEST })
+            }
+            Control::End(large) => {
+                let Some((known, _)) = self.describe(&large) else { return Ok(()) };
+                End { of: large.attempt(), digest: known.digest, attributes: known.attributes }
+                    .put(&mut buffers.table);
+                (FrameType::End, LaneRecord::Part { large, part: Part::End, digest: NO_DIGEST })
+            }
+        };
+        lane.send(self, frame, record, buffers, None)
+    }
+
+    /// What END says of the file. None when its attributes cannot be read, which has been reported then.
+    fn describe(&self, large: &Large) -> Option<(Known, bool)> {
+        let finished = large.finished()?;
+        let path = || large.task.path();
+        let keep_selinux = self.volume.policy.keep_selinux;
+        match of_descriptor(large.descriptor(), &finished.stat, keep_selinux, self, &path) {
+            Ok(attributes) => {
+                let known = Known { attributes, form: finished.form, digest: finished.digest };
+                large.remember(known.clone());
+                Some((known, finished.changed))
+            }
+            Err(errno) => {
+                self.abandon(large, errno);
+                None
+            }
+        }
+    }
+
+    /// Settles an acknowledged part of a large file.
+    pub(super) fn settle_part(
+        &self,
+        large: &Arc<Large>,
+        part: &Part,
+        digest: Digest,
+        exceptions: &[(u32, Outcome)],
+    ) -> Result<(), CoreError> {
+        let outcome = outcome_at(exceptions, 0);
+        if let Some(Outcome::Duplicate(content, metadata)) = outcome {
+            return self.duplicate_large(large, Leaf { content, metadata });
+        }
+        if outcome == Some(Outcome::Failed) {
+            return if large.give_up() { self.settle_file(&large.task, None, 0) } else { Ok(()) };
+        }
+        match part {
+            Part::Piece { .. } | Part::Hole { .. } if outcome == Some(Outcome::Again) => {
+                self.counters.add(Counter::Resent, 1);
+                large.give_back(part);
+                self.queue.add_large(Arc::clone(large));
+                Ok(())
+            }
+            Part::Piece { index, length, .. } => {
+                self.counters.add(Counter::BytesDone, u64::from(*length));
+                let complete = large.piece_done(*index, digest);
+                self.look_again(large, complete);
+                Ok(())
+            }
+            Part::Hole { first, count, .. } => {
+                self.counters.add(Counter::BytesDone, large.hole_bytes(*first, *count));
+                let complete = large.hole_done(*first, *count);
+                self.look_again(large, complete);
+                Ok(())
+            }
+            Part::Again => {
+                let complete = large.is_complete();
+                self.look_again(large, complete);
+                if !complete {
+                    self.queue.add_large(Arc::clone(large));
+                }
+                Ok(())
+            }
+            Part::End if outcome == Some(Outcome::Again) => self.mismatched(large),
+            Part::End => self.ended(large),
+            Part::Unreadable(_) => Ok(()),
+        }
+    }
+
+    fn look_again(&self, large: &Arc<Large>, complete: bool) {
+        if !complete {
+            return;
+        }
+        match large.look_again(self.config.rereads) {
+            Ok(part) => {
+                if matches!(part, Part::Again) {
+                    self.counters.subtract(Counter::BytesDone, large.forget_progress());
+                }
+                self.queue.urgent(Unit::Part(Arc::clone(large), part));
+            }
+            Err(errno) => self.abandon(large, errno),
+        }
+    }
+
+    fn mismatched(&self, large: &Arc<Large>) -> Result<(), CoreError> {
+        self.counters.add(Counter::Resent, 1);
+        match large.mismatched() {
+            Ok(Some(part)) => {
+                self.counters.subtract(Counter::BytesDone, large.forget_progress());
+                self.queue.urgent(Unit::Part(Arc::clone(large), part));
+            }
+            Ok(None) => {
+                let detail = "arrived with another digest several times";
+                self.report(Item::said(Side::Source, ItemClass::NotWritten, large.task.path(), "data", detail));
+                if large.give_up() {
+                    self.queue.urgent(Unit::Gone(large.task.clone()));
+                }
+            }
+            Err(errno) => self.abandon(large, errno),
+        }
+        Ok(())
+    }
+
+    fn ended(&self, large: &Large) -> Result<(), CoreError> {
+        let Some(finished) = large.finished() else {
+            return Err(CoreError::bug("A file ended before its pieces did."));
+        };
+        if finished.changed {
+            self.report_changed(&large.task, "data", "changed each time it was read; the last version was copied");
+        }
+        if !large.give_up() {
+            return Ok(());
+        }
+        self.settle_file(&large.task, large.recall(), finished.stat.size)
+    }
+
+    fn duplicate_large(&self, large: &Large, leaf: Leaf) -> Result<(), CoreError> {
+        if !large.give_up() {
+            return Ok(());
+        }
+        let (size, form) = large.size_and_form();
+        let attributes = Attributes { xattrs: Xattrs::default(), ..Attributes::default() };
+        let known = large.recall().unwrap_or(Known { attributes, form, digest: NO_DIGEST });
+        let task = FileTask { sent_before: large.was_retried(), ..large.task.clone() };
+        self.settle_duplicate(&task, known, leaf, size)
+    }
+
+    pub(super) fn settle_gone(&self, task: &FileTask, exceptions: &[(u32, Outcome)]) -> Result<(), CoreError> {
+        match outcome_at(exceptions, 0) {
+            Some(Outcome::Duplicate(content, metadata)) if task.sent_before => {
+                self.count_files(1, task.size);
+                self.queue.settled(1);
+                self.settle_leaves(&task.directory, &[(task.leaf, Leaf { content, metadata })])
+            }
+            _ => self.settle_file(task, None, 0),
+        }
+    }
+
+    pub(super) fn retry_part(&self, large: Arc<Large>, part: Part) {
+        match part {
+            Part::Piece { .. } | Part::Hole { .. } => {
+                large.give_back(&part);
+                self.queue.add_large(large);
+            }
+            Part::Again | Part::End | Part::Unreadable(_) => {
+                large.mark_retried();
+                self.queue.urgent(Unit::Part(large, part));
+            }
+        }
+    }
+}
+
+/// Reads a piece into `data`, holes as zeros. A file that has become shorter reads as zeros there; that it changed shows
+/// when it is looked at again.
+fn fill(
+    large: &Large,
+    index: u64,
+    length: u32,
+    segments: &[(u32, u32)],
+    data: &mut Vec<u8>,
+) -> Result<(), Errno> {
+    let dense = segments == [(0, length)];
+    if !dense {
+        data.clear();
+    }
+    data.resize(length as usize, 0);
+    for (offset, size) in segments {
+        let range = *offset as usize..(*offset + *size) as usize;
+        let got = read_at(large.descriptor(), &mut data[range.clone()], index * PIECE + u64::from(*offset))?;
+        data[range][got..].fill(0);
+    }
+    Ok(())
+}

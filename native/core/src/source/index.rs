@@ -1,0 +1,111 @@
+//! The source's end of the index: announcements in order, numbered under one lock, settled by acknowledgements.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use super::directory::SourceDirectory;
+use super::in_flight::InFlight;
+use super::links::{InodeKey, WaitingName};
+use crate::digest::Digest;
+use crate::digest::leaf::Leaf;
+use crate::error::CoreError;
+use crate::fs::stat::Kind;
+use crate::session::item::Item;
+use crate::wire::channel::Channel;
+use crate::wire::cursor::Put;
+use crate::wire::frame::FrameType;
+use crate::wire::index::{DirectoryMark, EntriesHead};
+use crate::wire::items::put_item;
+
+/// An announced entry that is settled by the acknowledgement of its frame.
+pub(super) struct Announced {
+    pub(super) position: u32,
+    pub(super) leaf_index: u64,
+    pub(super) what: AnnouncedKind,
+}
+
+pub(super) enum AnnouncedKind {
+    /// A symlink, FIFO, socket or device, or another name of one.
+    Made { kind: Kind, leaf: Leaf, link: Option<(InodeKey, Digest)>, first: bool },
+    /// Another name of a regular file.
+    FileName { key: InodeKey, name: WaitingName },
+    Failed,
+}
+
+pub(super) enum IndexRecord {
+    Directory(Arc<SourceDirectory>),
+    Entries { directory: Arc<SourceDirectory>, announced: Vec<Announced> },
+    End { directory: Arc<SourceDirectory>, entries: u64 },
+    Failed { directory: Arc<SourceDirectory>, entry: u64 },
+}
+
+#[derive(Debug, Default)]
+struct Numbers {
+    file: u64,
+}
+
+pub(super) struct Index {
+    pub(super) channel: Channel,
+    pub(super) in_flight: InFlight<IndexRecord>,
+    numbers: Mutex<Numbers>,
+}
+
+impl Index {
+    pub(super) fn new(channel: Channel) -> Self {
+        Self { channel, in_flight: InFlight::new(), numbers: Mutex::new(Numbers::default()) }
+    }
+
+    pub(super) fn send_directory(&self, payload: &[u8], record: IndexRecord) -> Result<(), CoreError> {
+        self.send(FrameType::Directory, &[payload], record)
+    }
+
+    /// Sends an ENTRIES frame of which `files` entries are regular files; the file id of the first of them.
+    pub(super) fn send_entries(
+        &self,
+        head: EntriesHead,
+        entries: &[u8],
+        files: u64,
+        record: IndexRecord,
+    ) -> Result<u64, CoreError> {
+        let mut numbers = self.numbers.lock().unwrap_or_else(PoisonError::into_inner);
+        let first_file = numbers.file;
+        numbers.file += files;
+        let mut payload = Vec::with_capacity(32);
+        EntriesHead { first_file, ..head }.put(&mut payload);
+        self.push(FrameType::Entries, &[&payload, entries], record)?;
+        Ok(first_file)
+    }
+
+    pub(super) fn send_mark(&self, frame: FrameType, mark: DirectoryMark, record: IndexRecord) -> Result<(), CoreError> {
+        let mut payload = Vec::with_capacity(16);
+        mark.put(&mut payload);
+        self.send(frame, &[&payload], record)
+    }
+
+    pub(super) fn send_item(&self, item: &Item) -> Result<(), CoreError> {
+        let mut payload = Vec::with_capacity(64 + item.path.len());
+        payload.put_u32(1);
+        put_item(&mut payload, item);
+        self.channel.send(FrameType::Items, false, &[&payload])
+    }
+
+    pub(super) fn send_settled(&self) -> Result<(), CoreError> {
+        self.channel.send(FrameType::Settled, false, &[])
+    }
+
+    fn send(&self, frame: FrameType, parts: &[&[u8]], record: IndexRecord) -> Result<(), CoreError> {
+        let _numbers = self.numbers.lock().unwrap_or_else(PoisonError::into_inner);
+        self.push(frame, parts, record)
+    }
+
+    /// Records and sends in the same order: the caller holds `numbers`.
+    fn push(&self, frame: FrameType, parts: &[&[u8]], record: IndexRecord) -> Result<(), CoreError> {
+        let closed = || CoreError::network("The index connection is closed.");
+        self.in_flight.push(record).map_err(|_| closed())?;
+        self.channel.send(frame, false, parts)
+    }
+
+    pub(super) fn keep_alive(&self, interval: Duration) {
+        self.channel.keep_alive(interval);
+    }
+}

@@ -1,0 +1,283 @@
+//! A large file on its way: which parts are handed out, which are acknowledged, and whether it stood still.
+//!
+//! States of an attempt: pieces are handed out; when all are acknowledged the file is looked at again; if it stood still
+//! END is sent, otherwise AGAIN and the next attempt. Both are acknowledged before anything else happens.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::links::Known;
+use super::queue::FileTask;
+use crate::digest::Digest;
+use crate::digest::file::{FileDigest, Form, PIECE, piece_length, pieces};
+use crate::fs::Errno;
+use crate::fs::stat::{Stat, stat_fd};
+use crate::scan::read::{form_of, segments, stood_still};
+use crate::wire::lane::FileAttempt;
+use crate::wire::limits::{MAX_ATTEMPTS, MAX_SEGMENTS};
+
+/// A part of a large file that a lane carries.
+#[derive(Clone, Debug)]
+pub(super) enum Part {
+    Piece { attempt: u16, index: u64, length: u32, segments: Vec<(u32, u32)> },
+    Hole { attempt: u16, first: u64, count: u64 },
+    /// Tells the target the size and form of the next attempt.
+    Again,
+    End,
+    Unreadable(Errno),
+}
+
+struct State {
+    attempt: u16,
+    stat: Stat,
+    form: Form,
+    digest: FileDigest,
+    next: u64,
+    returned: Vec<(u64, u64)>,
+    outstanding: u64,
+    /// Tries that found the file changed.
+    changes: u32,
+    /// Ends that the target refused for their digest.
+    mismatches: u32,
+    changed: bool,
+    /// Bytes of this attempt that are acknowledged.
+    progress: u64,
+    /// Bytes of attempts that were given up, not yet taken from the counters.
+    forgotten: u64,
+    /// A lane died with a part of it.
+    retried: bool,
+    /// It was settled, or will be by a GONE: nothing more is handed out.
+    given_up: bool,
+    /// What the last END said.
+    known: Option<Known>,
+}
+
+pub(super) struct Large {
+    pub(super) task: FileTask,
+    fd: OwnedFd,
+    state: Mutex<State>,
+}
+
+/// How often the target may find the whole file's digest wrong.
+const MAX_MISMATCHES: u32 = 3;
+
+/// What END says.
+pub(super) struct Finished {
+    pub(super) stat: Stat,
+    pub(super) form: Form,
+    pub(super) digest: Digest,
+    pub(super) changed: bool,
+}
+
+impl Large {
+    /// Takes an opened file. `Some(Part::Again)` comes back when the target has to hear of its size or form first.
+    pub(super) fn new(task: FileTask, fd: OwnedFd, stat: Stat) -> Result<(Self, bool), Errno> {
+        let form = form_of(fd.as_fd(), stat.size)?;
+        let surprising = form != Form::Plain || stat.size != task.size || task.sent_before;
+        let state = State {
+            attempt: u16::from(surprising),
+            digest: FileDigest::new(form, stat.size),
+            form,
+            stat,
+            next: 0,
+            returned: Vec::new(),
+            outstanding: 0,
+            changes: 0,
+            mismatches: 0,
+            changed: false,
+            progress: 0,
+            forgotten: 0,
+            retried: false,
+            given_up: false,
+            known: None,
+        };
+        Ok((Self { task, fd, state: Mutex::new(state) }, surprising))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn descriptor(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+
+    pub(super) fn attempt(&self) -> FileAttempt {
+        FileAttempt { file: self.task.file, attempt: self.lock().attempt }
+    }
+
+    pub(super) fn size_and_form(&self) -> (u64, Form) {
+        let state = self.lock();
+        (state.stat.size, state.form)
+    }
+
+    /// The next part to be sent, if any is left to hand out.
+    pub(super) fn next_part(&self) -> Result<Option<Part>, Errno> {
+        let mut state = self.lock();
+        if state.given_up {
+            return Ok(None);
+        }
+        let part = match state.returned.pop() {
+            Some((first, 1)) => Some(self.piece_at(&state, first)?),
+            Some((first, count)) => Some(Part::Hole { attempt: state.attempt, first, count }),
+            None => self.following_part(&mut state)?,
+        };
+        if part.is_some() {
+            state.outstanding += 1;
+        }
+        Ok(part)
+    }
+
+    fn following_part(&self, state: &mut State) -> Result<Option<Part>, Errno> {
+        let (index, total) = (state.next, pieces(state.stat.size));
+        if index >= total {
+            return Ok(None);
+        }
+        let part = self.piece_at(state, index)?;
+        let Part::Piece { segments, .. } = &part else { return Ok(Some(part)) };
+        if !segments.is_empty() {
+            state.next += 1;
+            return Ok(Some(part));
+        }
+        let data = crate::fs::extents::next_data(self.fd.as_fd(), index * PIECE, state.stat.size)?;
+        let end = data.map_or(total, |(start, _)| (start / PIECE).max(index + 1));
+        state.next = end;
+        Ok(Some(Part::Hole { attempt: state.attempt, first: index, count: end - index }))
+    }
+
+    fn piece_at(&self, state: &State, index: u64) -> Result<Part, Errno> {
+        let length = piece_length(state.stat.size, index).ok_or(Errno::INVAL)?;
+        let length = u32::try_from(length).map_err(|_| Errno::INVAL)?;
+        let segments = segments(self.fd.as_fd(), index * PIECE, length, MAX_SEGMENTS as usize)?;
+        Ok(Part::Piece { attempt: state.attempt, index, length, segments })
+    }
+
+    /// A part's lane died before the acknowledgement came: it is to be handed out again.
+    pub(super) fn give_back(&self, part: &Part) {
+        let mut state = self.lock();
+        let range = match part {
+            Part::Piece { attempt, index, .. } if *attempt == state.attempt => (*index, 1),
+            Part::Hole { attempt, first, count } if *attempt == state.attempt => (*first, *count),
+            _ => return,
+        };
+        state.returned.push(range);
+        state.outstanding -= 1;
+        state.retried = true;
+    }
+
+    /// Bytes that a hole of so many pieces spans.
+    pub(super) fn hole_bytes(&self, first: u64, count: u64) -> u64 {
+        let size = self.lock().stat.size;
+        (first.saturating_add(count).saturating_mul(PIECE)).min(size).saturating_sub(first * PIECE)
+    }
+
+    /// Bytes that had been acknowledged when the attempt was given up.
+    pub(super) fn forget_progress(&self) -> u64 {
+        std::mem::take(&mut self.lock().forgotten)
+    }
+
+    /// True for the first caller, who settles the file or sends GONE.
+    pub(super) fn give_up(&self) -> bool {
+        !std::mem::replace(&mut self.lock().given_up, true)
+    }
+
+    /// A lane died that may have carried the file's end.
+    pub(super) fn mark_retried(&self) {
+        self.lock().retried = true;
+    }
+
+    pub(super) fn was_retried(&self) -> bool {
+        self.lock().retried
+    }
+
+    pub(super) fn remember(&self, known: Known) {
+        self.lock().known = Some(known);
+    }
+
+    pub(super) fn recall(&self) -> Option<Known> {
+        self.lock().known.clone()
+    }
+
+    /// A piece is on the target.
+    pub(super) fn piece_done(&self, index: u64, digest: Digest) -> bool {
+        let mut state = self.lock();
+        let length = piece_length(state.stat.size, index).unwrap_or(0);
+        state.digest.add_piece(index, digest);
+        state.settle_part(length as u64);
+        state.is_complete()
+    }
+
+    /// A hole is on the target. The zeros of the plain form are hashed here.
+    pub(super) fn hole_done(&self, first: u64, count: u64) -> bool {
+        let bytes = self.hole_bytes(first, count);
+        let mut state = self.lock();
+        state.digest.add_holes(first, count);
+        state.settle_part(bytes);
+        state.is_complete()
+    }
+
+    /// True when nothing is left to be sent of an empty attempt.
+    pub(super) fn is_complete(&self) -> bool {
+        self.lock().is_complete()
+    }
+
+    /// All pieces are acknowledged: whether the file stood still. If not, and tries are left, the next attempt begins
+    /// and the target has to hear of it.
+    pub(super) fn look_again(&self, rereads: u32) -> Result<Part, Errno> {
+        let mut state = self.lock();
+        let now = stat_fd(self.fd.as_fd())?;
+        if stood_still(&state.stat, &now) {
+            return Ok(Part::End);
+        }
+        if state.changes >= rereads {
+            state.changed = true;
+            state.stat.mtime = now.mtime;
+            return Ok(Part::End);
+        }
+        state.changes += 1;
+        self.begin(&mut state, now)
+    }
+
+    /// The target read other bytes than we did: the file is sent again from the start; None after some tries.
+    pub(super) fn mismatched(&self) -> Result<Option<Part>, Errno> {
+        let mut state = self.lock();
+        state.mismatches += 1;
+        if state.mismatches > MAX_MISMATCHES {
+            return Ok(None);
+        }
+        let now = stat_fd(self.fd.as_fd())?;
+        self.begin(&mut state, now).map(Some)
+    }
+
+    fn begin(&self, state: &mut State, stat: Stat) -> Result<Part, Errno> {
+        if state.attempt == MAX_ATTEMPTS {
+            return Err(Errno::AGAIN);
+        }
+        state.attempt += 1;
+        state.forgotten += std::mem::take(&mut state.progress);
+        state.form = form_of(self.fd.as_fd(), stat.size)?;
+        state.digest = FileDigest::new(state.form, stat.size);
+        state.stat = stat;
+        state.next = 0;
+        state.returned.clear();
+        state.outstanding = 0;
+        Ok(Part::Again)
+    }
+
+    pub(super) fn finished(&self) -> Option<Finished> {
+        let state = self.lock();
+        let digest = state.digest.finish()?;
+        Some(Finished { stat: state.stat.clone(), form: state.form, digest, changed: state.changed })
+    }
+}
+
+impl State {
+    fn settle_part(&mut self, bytes: u64) {
+        self.outstanding -= 1;
+        self.progress += bytes;
+    }
+
+    fn is_complete(&self) -> bool {
+        !self.given_up && self.outstanding == 0 && self.returned.is_empty() && self.next >= pieces(self.stat.size)
+    }
+}

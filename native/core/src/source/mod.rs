@@ -1,0 +1,17 @@
+//! The source's side of a session: announce what the scan finds, read files, send them over whatever lanes there are,
+//! and account for every acknowledgement.
+
+mod announce;
+mod control;
+mod directory;
+mod in_flight;
+mod index;
+mod lane;
+mod large;
+mod links;
+mod pack;
+mod queue;
+mod session;
+mod transit;
+
+pub use session::{SourceConfig, SourceSession};

@@ -1,0 +1,192 @@
+//! Packs: small files read whole, many in one frame.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+
+use super::directory::SourceDirectory;
+use super::lane::{Lane, LaneRecord};
+use super::links::Known;
+use super::queue::{FileTask, Unit};
+use super::session::Shared;
+use super::transit::outcome_at;
+use crate::digest::file::Form;
+use crate::digest::leaf::{FAILED_LEAF, Leaf};
+use crate::error::CoreError;
+use crate::fs::Errno;
+use crate::scan::read::{Place, SmallOutcome, Unreadable, read_small};
+use crate::session::counters::Counter;
+use crate::session::item::{Item, ItemClass, Side};
+use crate::wire::cursor::Put;
+use crate::wire::frame::FrameType;
+use crate::wire::index::Outcome;
+use crate::wire::lane::PackedFile;
+
+/// A file of a pack that is on its way.
+pub(super) struct Packed {
+    pub(super) task: FileTask,
+    pub(super) known: Known,
+    pub(super) size: u64,
+}
+
+/// Memory of a lane, used again for every frame.
+#[derive(Default)]
+pub(super) struct Buffers {
+    pub(super) table: Vec<u8>,
+    pub(super) data: Vec<u8>,
+    pub(super) compressed: Vec<u8>,
+}
+
+/// The directory whose files were read last, held open between them.
+type Recent = Option<(Arc<SourceDirectory>, Arc<OwnedFd>)>;
+
+impl Shared {
+    pub(super) fn send_pack(&self, lane: &Lane, tasks: Vec<FileTask>, buffers: &mut Buffers) -> Result<(), CoreError> {
+        buffers.table.clear();
+        buffers.data.clear();
+        buffers.table.put_u32(0);
+        let mut packed = Vec::with_capacity(tasks.len());
+        let mut recent: Recent = None;
+        for task in tasks {
+            if let Some(file) = self.read_into_pack(task, &mut recent, buffers) {
+                packed.push(file);
+            }
+        }
+        if packed.is_empty() {
+            return Ok(());
+        }
+        let count = u32::try_from(packed.len()).unwrap_or(u32::MAX);
+        buffers.table[..4].copy_from_slice(&count.to_be_bytes());
+        lane.send(self, FrameType::Pack, LaneRecord::Pack(packed), buffers, None)
+    }
+
+    /// None when the file is no longer one for a pack: it is put elsewhere.
+    fn read_into_pack(&self, task: FileTask, recent: &mut Recent, buffers: &mut Buffers) -> Option<Packed> {
+        let start = buffers.data.len();
+        let read = self.descriptor(&task, recent).map_err(Unreadable::from).and_then(|directory| {
+            let place = Place { directory: directory.as_fd(), name: &task.name, path: &|| task.path() };
+            read_small(&self.volume, &place, self.config.rereads, &mut buffers.data, self)
+        });
+        match read {
+            Ok(SmallOutcome::Read(small)) => {
+                if small.changed {
+                    let detail = "changed each time it was read; the last version was copied";
+                    self.report_changed(&task, "data", detail);
+                }
+                let digest = *blake3::hash(&buffers.data[start..]).as_bytes();
+                let known = Known { attributes: small.attributes, form: Form::Plain, digest };
+                let size = u32::try_from(small.size).unwrap_or(u32::MAX);
+                let file = PackedFile { file: task.file, size, digest, attributes: known.attributes.clone() };
+                file.put(&mut buffers.table);
+                Some(Packed { task, known, size: u64::from(size) })
+            }
+            Ok(SmallOutcome::Large) => {
+                self.queue.open(task);
+                None
+            }
+            Err(why) => {
+                self.unreadable(task, why);
+                None
+            }
+        }
+    }
+
+    fn descriptor(&self, task: &FileTask, recent: &mut Recent) -> Result<Arc<OwnedFd>, Errno> {
+        if let Some((directory, descriptor)) = recent
+            && Arc::ptr_eq(directory, &task.directory)
+        {
+            return Ok(Arc::clone(descriptor));
+        }
+        let descriptor = self.volume.directories.descriptor(&task.directory.data.node)?;
+        *recent = Some((Arc::clone(&task.directory), Arc::clone(&descriptor)));
+        Ok(descriptor)
+    }
+
+    /// Reports a file that cannot be read, and tells the target.
+    pub(super) fn unreadable(&self, task: FileTask, why: Unreadable) {
+        let item = match why {
+            Unreadable::Vanished => {
+                let detail = "was there when the directory was listed";
+                Item::said(Side::Source, ItemClass::Changed, task.path(), "vanished", detail)
+            }
+            Unreadable::Failed(errno) => {
+                Item::failed(Side::Source, ItemClass::Unreadable, task.path(), "data", errno)
+            }
+        };
+        self.report(item);
+        self.queue.urgent(Unit::Gone(task));
+    }
+
+    pub(super) fn report_changed(&self, task: &FileTask, what: &str, detail: &str) {
+        self.report(Item::said(Side::Source, ItemClass::Changed, task.path(), what, detail));
+    }
+
+    /// Settles an acknowledged pack, directory by directory.
+    pub(super) fn settle_pack(&self, packed: Vec<Packed>, exceptions: &[(u32, Outcome)]) -> Result<(), CoreError> {
+        let mut leaves: Vec<(u64, Leaf)> = Vec::with_capacity(packed.len());
+        let mut directory: Option<Arc<SourceDirectory>> = None;
+        let (mut files, mut bytes) = (0, 0);
+        for (position, file) in packed.into_iter().enumerate() {
+            let exception = if exceptions.is_empty() { None } else { outcome_at(exceptions, position) };
+            self.counters.add(Counter::BytesDone, file.size);
+            if exception.is_some() || file.task.link.is_some() {
+                self.settle_packed(file, exception)?;
+                continue;
+            }
+            if directory.as_ref().is_none_or(|known| !Arc::ptr_eq(known, &file.task.directory)) {
+                if let Some(known) = directory.replace(Arc::clone(&file.task.directory)) {
+                    self.settle_leaves(&known, &leaves)?;
+                }
+                leaves.clear();
+            }
+            leaves.push((file.task.leaf, file.known.leaf(&file.task.name)));
+            files += 1;
+            bytes += file.size;
+        }
+        self.count_files(files, bytes);
+        self.queue.settled(usize::try_from(files).unwrap_or(usize::MAX));
+        directory.map_or(Ok(()), |directory| self.settle_leaves(&directory, &leaves))
+    }
+
+    fn settle_packed(&self, file: Packed, exception: Option<Outcome>) -> Result<(), CoreError> {
+        let Packed { task, known, size } = file;
+        match exception {
+            None => self.settle_file(&task, Some(known), size),
+            Some(Outcome::Failed) => self.settle_file(&task, None, size),
+            Some(Outcome::Again) => {
+                self.counters.add(Counter::Resent, 1);
+                self.counters.subtract(Counter::BytesDone, size);
+                self.queue.retry([task]);
+                Ok(())
+            }
+            Some(Outcome::Duplicate(content, metadata)) => {
+                self.settle_duplicate(&task, known, Leaf { content, metadata }, size)
+            }
+        }
+    }
+
+    /// The target had finished the file before its lane died. What it has then counts; it differs when the file has
+    /// changed in between.
+    pub(super) fn settle_duplicate(
+        &self,
+        task: &FileTask,
+        known: Known,
+        leaf: Leaf,
+        size: u64,
+    ) -> Result<(), CoreError> {
+        if !task.sent_before {
+            return Err(CoreError::protocol("The peer broke the protocol: it has a file that was not sent."));
+        }
+        if leaf == FAILED_LEAF {
+            return self.settle_file(task, None, size);
+        }
+        if leaf != known.leaf(&task.name) {
+            self.report_changed(task, "data", "changed after it was copied, while a lost connection was replaced");
+        }
+        self.settle_file_leaf(task, leaf, Some(known), size)
+    }
+
+    pub(super) fn retry_pack(&self, packed: Vec<Packed>) {
+        self.queue.retry(packed.into_iter().map(|file| FileTask { sent_before: true, ..file.task }));
+    }
+}
+

@@ -1,0 +1,214 @@
+//! The one queue of work that all lanes share, so that no lane straggles. The scan fills it and waits when it is full.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::directory::SourceDirectory;
+use super::large::{Large, Part};
+use super::links::InodeKey;
+use crate::scan::walk::entry_path;
+use crate::wire::limits::{AHEAD_FILES, PACK_BYTES, PACK_FILE, PACK_FILES};
+
+/// A regular file that was announced.
+#[derive(Clone)]
+pub(super) struct FileTask {
+    pub(super) directory: Arc<SourceDirectory>,
+    pub(super) name: Box<[u8]>,
+    /// Its place in the directory.
+    pub(super) leaf: u64,
+    /// Its file id.
+    pub(super) file: u64,
+    /// Size as announced.
+    pub(super) size: u64,
+    pub(super) link: Option<InodeKey>,
+    /// It was sent on a lane that died, so that the target may have it already.
+    pub(super) sent_before: bool,
+}
+
+impl FileTask {
+    pub(super) fn path(&self) -> Vec<u8> {
+        entry_path(&self.directory.data.node, Some(&self.name))
+    }
+}
+
+/// What a lane does next.
+pub(super) enum Unit {
+    Pack(Vec<FileTask>),
+    /// A large file is to be opened.
+    Open(FileTask),
+    Part(Arc<Large>, Part),
+    Gone(FileTask),
+}
+
+#[derive(Default)]
+struct State {
+    small: VecDeque<FileTask>,
+    small_bytes: u64,
+    unopened: VecDeque<FileTask>,
+    large: VecDeque<Arc<Large>>,
+    urgent: VecDeque<Unit>,
+    /// Regular files announced and not settled.
+    ahead: usize,
+    closed: bool,
+}
+
+#[derive(Default)]
+pub(super) struct Queue {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+/// Large files that are open at the same time, at most: each holds a descriptor.
+const OPEN_LARGE: usize = 16;
+
+impl Queue {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait<'a>(&self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        let patience = Duration::from_millis(500);
+        self.changed.wait_timeout(state, patience).unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    /// Adds announced files; waits while too many are unsettled. Returns early when the queue is closed.
+    pub(super) fn add(&self, tasks: Vec<FileTask>) {
+        let mut state = self.lock();
+        while state.ahead + tasks.len() > AHEAD_FILES && state.ahead > 0 && !state.closed {
+            state = self.wait(state);
+        }
+        state.ahead += tasks.len();
+        for task in tasks {
+            state.enqueue(task);
+        }
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    /// Files were settled: the scan may go on.
+    pub(super) fn settled(&self, files: usize) {
+        let mut state = self.lock();
+        let was_full = state.ahead > AHEAD_FILES / 2;
+        state.ahead = state.ahead.saturating_sub(files);
+        if was_full {
+            self.changed.notify_all();
+        }
+    }
+
+    /// Files whose lane died, or that have to be read otherwise.
+    pub(super) fn retry(&self, tasks: impl IntoIterator<Item = FileTask>) {
+        let mut state = self.lock();
+        for task in tasks {
+            state.enqueue(task);
+        }
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    /// A file that turned out to be too large for a pack, or to have holes.
+    pub(super) fn open(&self, task: FileTask) {
+        self.lock().unopened.push_back(task);
+        self.changed.notify_all();
+    }
+
+    /// Work that goes before everything else.
+    pub(super) fn urgent(&self, unit: Unit) {
+        self.lock().urgent.push_back(unit);
+        self.changed.notify_all();
+    }
+
+    /// An opened file whose pieces may now be handed out.
+    pub(super) fn add_large(&self, large: Arc<Large>) {
+        self.lock().large.push_back(large);
+        self.changed.notify_all();
+    }
+
+    /// Wakes all who wait; `next` returns None from now on.
+    pub(super) fn close(&self) {
+        self.lock().closed = true;
+        self.changed.notify_all();
+    }
+
+    /// The next unit of work; None when the queue is closed or `gave_up` says that the lane is.
+    pub(super) fn next(&self, gave_up: impl Fn() -> bool) -> Option<Unit> {
+        let mut state = self.lock();
+        loop {
+            if state.closed || gave_up() {
+                return None;
+            }
+            if let Some(unit) = state.take() {
+                return Some(unit);
+            }
+            state = self.wait(state);
+        }
+    }
+
+    /// Wakes a lane that waits in `next`, so that it sees that it is to give up.
+    pub(super) fn wake(&self) {
+        self.changed.notify_all();
+    }
+}
+
+impl State {
+    fn enqueue(&mut self, task: FileTask) {
+        if task.size > PACK_FILE {
+            self.unopened.push_back(task);
+        } else {
+            self.small_bytes += task.size;
+            self.small.push_back(task);
+        }
+    }
+
+    fn take(&mut self) -> Option<Unit> {
+        if let Some(unit) = self.urgent.pop_front() {
+            return Some(unit);
+        }
+        let full = self.small_bytes >= PACK_BYTES || self.small.len() >= PACK_FILES;
+        if full {
+            return Some(self.pack());
+        }
+        if let Some(unit) = self.part() {
+            return Some(unit);
+        }
+        if self.large.len() < OPEN_LARGE
+            && let Some(task) = self.unopened.pop_front()
+        {
+            return Some(Unit::Open(task));
+        }
+        // A pack that is not full goes when there is nothing else to do: an idle lane is worse than a small pack.
+        (!self.small.is_empty()).then(|| self.pack())
+    }
+
+    fn pack(&mut self) -> Unit {
+        let mut tasks = Vec::new();
+        let mut bytes = 0;
+        while let Some(task) = self.small.pop_front() {
+            bytes += task.size;
+            self.small_bytes -= task.size;
+            tasks.push(task);
+            let next = self.small.front().map_or(0, |task| task.size);
+            if bytes + next > PACK_BYTES || tasks.len() == PACK_FILES {
+                break;
+            }
+        }
+        Unit::Pack(tasks)
+    }
+
+    fn part(&mut self) -> Option<Unit> {
+        while let Some(large) = self.large.front() {
+            match large.next_part() {
+                Ok(Some(part)) => return Some(Unit::Part(Arc::clone(large), part)),
+                Ok(None) => {
+                    self.large.pop_front();
+                }
+                Err(errno) => {
+                    let large = self.large.pop_front()?;
+                    return Some(Unit::Part(large, Part::Unreadable(errno)));
+                }
+            }
+        }
+        None
+    }
+}
+

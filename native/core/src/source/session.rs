@@ -1,0 +1,324 @@
+//! The source's session: attached connections, the threads that serve them, and the end.
+
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use super::index::Index;
+use super::lane::Lane;
+use super::links::Links;
+use super::queue::Queue;
+use crate::digest::leaf::{Leaf, volume_roots};
+use crate::error::{CoreError, ErrorKind};
+use crate::net::dial::{connect_index, connect_lane};
+use crate::net::identity::Credentials;
+use crate::scan::attributes::Report;
+use crate::scan::volume::{ScanPolicy, Volume};
+use crate::scan::walk::walk;
+use crate::session::compress::{Compressor, Mode};
+use crate::session::counters::{Counter, Counters};
+use crate::session::events::{Event, Events, Sink};
+use crate::session::item::{Item, Side};
+use crate::session::ledger::Ledger;
+use crate::session::secret::Secret;
+use crate::session::stop::Stop;
+use crate::wire::channel::{Channel, malformed};
+use crate::wire::frame::FrameType;
+use crate::wire::index::Ack;
+use crate::wire::items::read_items;
+
+pub struct SourceConfig {
+    pub volume: PathBuf,
+    pub policy: ScanPolicy,
+    pub scan_threads: usize,
+    pub compress: Mode,
+    pub rereads: u32,
+    pub secret: Secret,
+    pub credentials: Credentials,
+    pub server_name: Option<String>,
+    pub handshake_timeout: Duration,
+    pub idle_timeout: Duration,
+    pub keep_alive: Duration,
+}
+
+/// A running session. Dropping it ends it.
+pub struct SourceSession(Arc<Shared>);
+
+pub(super) struct Shared {
+    pub(super) config: SourceConfig,
+    pub(super) volume: Volume,
+    pub(super) queue: Queue,
+    pub(super) links: Links,
+    pub(super) ledger: Ledger,
+    pub(super) counters: Arc<Counters>,
+    pub(super) events: Events,
+    pub(super) stop: Stop,
+    pub(super) directories: AtomicU64,
+    index: OnceLock<Index>,
+    lanes: Mutex<Vec<Arc<Lane>>>,
+    settled: AtomicBool,
+    /// The roots, once all is acknowledged, and whether the target has said that it is settled too.
+    ending: Mutex<(Option<Leaf>, bool)>,
+}
+
+impl SourceSession {
+    /// Opens the volume; nothing is read before the index is attached.
+    pub fn open(config: SourceConfig, sink: Sink) -> Result<Self, CoreError> {
+        crate::fs::limits::raise_open_files();
+        let volume = Volume::open(&config.volume, config.policy)?;
+        let events = Events::new(sink)?;
+        let shared = Arc::new(Shared {
+            config,
+            volume,
+            queue: Queue::default(),
+            links: Links::default(),
+            ledger: Ledger::default(),
+            counters: Arc::new(Counters::default()),
+            events,
+            stop: Stop::default(),
+            directories: AtomicU64::new(0),
+            index: OnceLock::new(),
+            lanes: Mutex::new(Vec::new()),
+            settled: AtomicBool::new(false),
+            ending: Mutex::new((None, false)),
+        });
+        let session = Self(shared);
+        session.keep_alive()?;
+        Ok(session)
+    }
+
+    pub fn counters(&self) -> Arc<Counters> {
+        Arc::clone(&self.0.counters)
+    }
+
+    /// Takes the connected socket of the index; the scan begins when it is bound.
+    pub fn attach_index(&self, fd: OwnedFd) {
+        self.spawn("index", move |shared| match shared.bind_index(fd) {
+            Ok(()) => shared.serve_index(),
+            Err(error) => shared.fail(error),
+        });
+    }
+
+    /// Takes the connected socket of a lane.
+    pub fn attach_lane(&self, fd: OwnedFd, number: u16) {
+        self.spawn("lane", move |shared| {
+            shared.counters.add(Counter::LanesAlive, 1);
+            match shared.bind_lane(fd, number) {
+                Ok(lane) => shared.serve_lane(&lane),
+                Err(error) if error.kind == ErrorKind::Network => shared.lane_lost(number, error.message),
+                Err(error) => shared.fail(error),
+            }
+        });
+    }
+
+    /// Stops all work and closes all connections. No event follows.
+    pub fn close(&self) {
+        self.0.stop.stop(None);
+        self.0.shut();
+    }
+
+    fn spawn(&self, name: &str, work: impl FnOnce(&Arc<Shared>) + Send + 'static) {
+        let shared = Arc::clone(&self.0);
+        let spawned = thread::Builder::new().name(name.into()).spawn(move || work(&shared));
+        if let Err(error) = spawned {
+            self.0.fail(error.into());
+        }
+    }
+
+    /// The thread that keeps connections alive holds no claim on the session, so that dropping it ends it.
+    fn keep_alive(&self) -> Result<(), CoreError> {
+        let weak = Arc::downgrade(&self.0);
+        let interval = self.0.config.keep_alive;
+        thread::Builder::new().name("keep-alive".into()).spawn(move || {
+            loop {
+                thread::sleep(interval / 4);
+                let Some(shared) = weak.upgrade() else { return };
+                if shared.stop.is_stopped() {
+                    return;
+                }
+                shared.keep_alive();
+            }
+        })?;
+        Ok(())
+    }
+}
+
+impl Drop for SourceSession {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl Shared {
+    pub(super) fn index(&self) -> Result<&Index, CoreError> {
+        self.index.get().ok_or_else(|| CoreError::bug("The index is not attached."))
+    }
+
+    pub(super) fn is_settled(&self) -> bool {
+        self.settled.load(Ordering::Acquire)
+    }
+
+    /// Ends the session with an error: the first one is reported.
+    pub(super) fn fail(&self, error: CoreError) {
+        if self.is_settled() {
+            return;
+        }
+        if self.stop.stop(Some(error.clone())) {
+            self.events.send(Event::Failed(error));
+        }
+        self.shut();
+    }
+
+    fn shut(&self) {
+        self.queue.close();
+        if let Some(index) = self.index.get() {
+            index.in_flight.close();
+            index.channel.abort();
+        }
+        for lane in self.lanes.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+            lane.in_flight.close();
+            lane.channel.abort();
+        }
+    }
+
+    fn keep_alive(&self) {
+        let interval = self.config.keep_alive;
+        if let Some(index) = self.index.get() {
+            index.keep_alive(interval);
+        }
+        let lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        lanes.iter().for_each(|lane| lane.channel.keep_alive(interval));
+    }
+
+    fn bind_index(&self, fd: OwnedFd) -> Result<(), CoreError> {
+        let config = &self.config;
+        let name = config.server_name.as_deref();
+        let stream = connect_index(fd, &config.credentials, name, &config.secret, config.handshake_timeout)?;
+        let channel = Channel::new(Arc::new(stream), config.idle_timeout);
+        if self.index.set(Index::new(channel)).is_err() {
+            return Err(CoreError::bug("The index was attached twice."));
+        }
+        self.stop.check()
+    }
+
+    /// Scans on threads of its own while this one takes acknowledgements.
+    fn serve_index(self: &Arc<Self>) {
+        let scanning = Arc::clone(self);
+        let spawned = thread::Builder::new().name("scan".into()).spawn(move || scanning.scan());
+        let served = spawned.map_err(CoreError::from).and_then(|_| self.settle_index_frames());
+        if let Err(error) = served {
+            self.fail(error);
+        }
+    }
+
+    fn scan(&self) {
+        match walk(&self.volume, self, self.config.scan_threads, &self.stop) {
+            Ok(()) => self.counters.add(Counter::ScanDone, 1),
+            Err(error) => self.fail(error),
+        }
+    }
+
+    fn settle_index_frames(&self) -> Result<(), CoreError> {
+        let index = self.index()?;
+        let mut payload = Vec::new();
+        while let Some(header) = index.channel.receive(&mut payload)? {
+            match header.frame_type {
+                FrameType::Ack => {
+                    let ack = Ack::read(&payload).map_err(malformed)?;
+                    for acknowledged in index.in_flight.acknowledge(&ack)? {
+                        self.settle_index(acknowledged)?;
+                    }
+                }
+                FrameType::Items => {
+                    let items = read_items(&payload, Side::Target).map_err(malformed)?;
+                    self.events.send(Event::Items(items));
+                }
+                FrameType::Settled => self.target_settled(),
+                _ => return Err(CoreError::protocol("The peer broke the protocol: the index brings data.")),
+            }
+        }
+        if self.is_settled() || self.stop.is_stopped() {
+            return Ok(());
+        }
+        Err(CoreError::network("The target closed the index connection."))
+    }
+
+    fn bind_lane(&self, fd: OwnedFd, number: u16) -> Result<Arc<Lane>, CoreError> {
+        let config = &self.config;
+        let name = config.server_name.as_deref();
+        let stream = connect_lane(fd, number, &config.credentials, name, &config.secret, config.handshake_timeout)?;
+        let channel = Channel::new(Arc::new(stream), config.idle_timeout);
+        let lane = Arc::new(Lane::new(number, channel, Compressor::new(config.compress)));
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&lane));
+        if self.stop.is_stopped() {
+            lane.channel.abort();
+        }
+        self.stop.check()?;
+        Ok(lane)
+    }
+
+    fn serve_lane(self: &Arc<Self>, lane: &Arc<Lane>) {
+        let (sender, sending) = (Arc::clone(self), Arc::clone(lane));
+        let spawned = thread::Builder::new().name("lane-send".into()).spawn(move || sender.feed_lane(&sending));
+        match spawned {
+            Ok(_) => self.settle_lane(lane),
+            Err(error) => self.fail(error.into()),
+        }
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner).retain(|other| !Arc::ptr_eq(other, lane));
+    }
+
+    /// All entries are acknowledged: the target hears of it, and its own word is waited for.
+    pub(super) fn volume_complete(&self, root: Option<Leaf>) -> Result<(), CoreError> {
+        let Some(root) = root else { return Ok(()) };
+        let roots = volume_roots(&root, &self.links.digest());
+        self.index()?.send_settled()?;
+        let mut ending = self.ending.lock().unwrap_or_else(PoisonError::into_inner);
+        ending.0 = Some(roots);
+        self.end(*ending);
+        Ok(())
+    }
+
+    fn target_settled(&self) {
+        let mut ending = self.ending.lock().unwrap_or_else(PoisonError::into_inner);
+        ending.1 = true;
+        self.end(*ending);
+    }
+
+    fn end(&self, ending: (Option<Leaf>, bool)) {
+        let (Some(roots), true) = ending else { return };
+        if self.settled.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let wire = self.counters.get(Counter::WireBytes) + self.index.get().map_or(0, |i| i.channel.transferred());
+        let outcome = self.ledger.outcome(roots, wire, self.counters.get(Counter::Resent));
+        self.events.send(Event::Settled(Box::new(outcome)));
+        self.queue.close();
+    }
+
+    /// An item goes to this side's account and to the peer.
+    pub(super) fn report(&self, item: Item) {
+        self.ledger.count_item(item.class);
+        if let Some(index) = self.index.get() {
+            // A broken index ends the session where it is read.
+            let _ = index.send_item(&item);
+        }
+        self.events.send(Event::Items(vec![item]));
+    }
+}
+
+impl Report for Shared {
+    fn side(&self) -> Side {
+        Side::Source
+    }
+
+    fn item(&self, item: Item) {
+        self.report(item);
+    }
+
+    fn left_out(&self, kind: &str) {
+        self.ledger.leave_out(kind);
+    }
+}

@@ -1,0 +1,255 @@
+//! Making what the index announces: directories, symlinks, FIFOs, sockets, devices, and further names of them all.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
+use super::directory::{DirectoryData, TargetDirectory};
+use super::links::{Contents, First, NamePlace, Other};
+use super::session::Shared;
+use super::volume::is_fatal;
+use crate::digest::leaf::{FAILED_LEAF, Leaf};
+use crate::digest::links::path_hash;
+use crate::digest::tree::TreeDirectory;
+use crate::error::CoreError;
+use crate::fs::Errno;
+use crate::fs::apply::Attributes;
+use crate::fs::directory_path::DirectoryNode;
+use crate::fs::fresh::Fresh;
+use crate::fs::make;
+use crate::fs::stat::{Kind, stat_at};
+use crate::fs::xattrs;
+use crate::scan::attributes::of_stat;
+use crate::scan::read::segments;
+use crate::session::counters::Counter;
+use crate::session::item::{Item, ItemClass, Side};
+use crate::wire::index::Directory;
+
+/// Bytes of one step of a local copy.
+const STEP: u64 = 1 << 20;
+
+impl Shared {
+    /// Makes a directory, 0700 until it is complete. False in the second place when it could not be made.
+    pub(super) fn make_directory(
+        &self,
+        parent: &Arc<TargetDirectory>,
+        message: &Directory<'_>,
+    ) -> Result<(Arc<TargetDirectory>, bool), CoreError> {
+        let above = &parent.data;
+        let node = DirectoryNode::child(&above.node, message.name);
+        let made = if above.failed { Err(Errno::NOENT) } else { self.make_at(above, &node) };
+        if let Err(errno) = made
+            && !above.failed
+        {
+            self.not_written(crate::scan::walk::entry_path(&node, None), "directory", errno)?;
+        }
+        let data = DirectoryData {
+            id: message.id,
+            wanted: message.attributes.clone(),
+            fresh: above.rule.directory(),
+            rule: above.rule.below(),
+            path_hash: path_hash(&above.path_hash, message.name),
+            failed: made.is_err(),
+            node,
+        };
+        Ok((TreeDirectory::new(Some((Arc::clone(parent), message.leaf)), data), made.is_ok()))
+    }
+
+    fn make_at(&self, parent: &DirectoryData, node: &Arc<DirectoryNode>) -> Result<(), Errno> {
+        let above = self.volume.directories.descriptor(&parent.node)?;
+        let made = self.volume.opener.make_directory(above.as_fd(), &node.name)?;
+        self.volume.directories.adopt(node, made).map(drop)
+    }
+
+    /// Makes a symlink, FIFO, socket or device; the leaf of what is there now, or None when it could not be made.
+    pub(super) fn make_entry(&self, first: &First, link: u64) -> Result<Option<Leaf>, CoreError> {
+        let place = &first.place;
+        if place.directory.data.failed {
+            return self.first_failed(link).map(|()| None);
+        }
+        let made = self.volume.directories.descriptor(&place.directory.data.node).and_then(|directory| {
+            self.make_contents(directory.as_fd(), first)?;
+            Ok(directory)
+        });
+        let directory = match made {
+            Ok(directory) => directory,
+            Err(errno) => {
+                self.not_written(place.path(), kind_label(first.kind), errno)?;
+                return self.first_failed(link).map(|()| None);
+            }
+        };
+        let attributes = self.apply_entry(&directory, first)?;
+        let first = First { attributes, ..first.clone() };
+        let leaf = first.leaf(&first.place.name);
+        self.count_made(Some(first.kind));
+        if link != 0 {
+            self.first_made(link, Arc::new(first))?;
+        }
+        Ok(Some(leaf))
+    }
+
+    fn make_contents(&self, directory: BorrowedFd<'_>, first: &First) -> Result<(), Errno> {
+        match &first.contents {
+            Contents::Symlink { target } => make::symlink(directory, &first.place.name, target),
+            Contents::Node { major, minor } => {
+                make::node(directory, &first.place.name, first.kind, first.attributes.mode, (*major, *minor))
+            }
+            Contents::File { .. } => Err(Errno::INVAL),
+        }
+    }
+
+    /// Gives a made entry its attributes; what it has then.
+    fn apply_entry(&self, directory: &OwnedFd, first: &First) -> Result<Attributes, CoreError> {
+        let (place, wanted) = (&first.place, &first.attributes);
+        let rule = &place.directory.data.rule;
+        let fresh: Fresh = if first.kind == Kind::Symlink { rule.symlink() } else { rule.file(wanted.mode) };
+        let lost = self.volume.applier.apply_at(directory.as_fd(), &place.name, first.kind, wanted, &fresh);
+        if lost.is_empty() {
+            return Ok(wanted.clone());
+        }
+        self.report_lost(&place.path(), lost)?;
+        let now = stat_at(directory.as_fd(), &place.name)
+            .and_then(|stat| Ok(of_stat(&stat, xattrs::read_at(directory.as_fd(), &place.name, true)?.xattrs)));
+        Ok(now.unwrap_or_default())
+    }
+
+    /// The first name of a link is there: the names that waited for it are made.
+    pub(super) fn first_made(&self, link: u64, first: Arc<First>) -> Result<(), CoreError> {
+        for place in self.links.first(link, Some(&first))? {
+            let leaf = self.make_link(link, &first, &place)?;
+            self.settle(&place.directory, &[(place.leaf, leaf.unwrap_or(FAILED_LEAF))])?;
+        }
+        Ok(())
+    }
+
+    /// The first name of a link will never be there, nor the names that waited for it.
+    pub(super) fn first_failed(&self, link: u64) -> Result<(), CoreError> {
+        if link == 0 {
+            return Ok(());
+        }
+        for place in self.links.first(link, None)? {
+            self.unlinked(&place)?;
+        }
+        Ok(())
+    }
+
+    fn unlinked(&self, place: &NamePlace) -> Result<(), CoreError> {
+        let detail = "the name that was to be copied first could not be";
+        self.report(Item::said(Side::Target, ItemClass::NotWritten, place.path(), "hard link", detail));
+        self.settle(&place.directory, &[(place.leaf, FAILED_LEAF)])
+    }
+
+    /// Another name was announced: it is linked now, later, or never.
+    pub(super) fn make_other(&self, link: u64, place: NamePlace) -> Result<(), CoreError> {
+        match self.links.other(link, place)? {
+            Other::Wait => Ok(()),
+            Other::Fail(place) => self.unlinked(&place),
+            Other::Link(first, place) => {
+                let leaf = self.make_link(link, &first, &place)?;
+                self.settle(&place.directory, &[(place.leaf, leaf.unwrap_or(FAILED_LEAF))])
+            }
+        }
+    }
+
+    fn make_link(&self, link: u64, first: &First, place: &NamePlace) -> Result<Option<Leaf>, CoreError> {
+        if place.directory.data.failed {
+            return Ok(None);
+        }
+        let old = self.volume.directories.descriptor(&first.place.directory.data.node);
+        let new = self.volume.directories.descriptor(&place.directory.data.node);
+        let (old, new) = match (old, new) {
+            (Ok(old), Ok(new)) => (old, new),
+            (Err(errno), _) | (_, Err(errno)) => {
+                self.not_written(place.path(), "hard link", errno)?;
+                return Ok(None);
+            }
+        };
+        match make::hard_link(old.as_fd(), &first.place.name, new.as_fd(), &place.name) {
+            Ok(()) => {
+                self.links.linked(link, place.path_hash());
+                self.count_made(None);
+                Ok(Some(first.leaf(&place.name)))
+            }
+            Err(errno) if is_fatal(errno) => Err(self.volume.fatal(errno, &place.path())),
+            Err(errno) => self.copy_instead(first, place, (&old, &new), errno),
+        }
+    }
+
+    /// The file system refuses the link (EMLINK, EPERM ...): a copy of its own, and an item.
+    fn copy_instead(
+        &self,
+        first: &First,
+        place: &NamePlace,
+        (old, new): (&OwnedFd, &OwnedFd),
+        refused: Errno,
+    ) -> Result<Option<Leaf>, CoreError> {
+        self.not_kept(place.path(), "hard link", Some(refused), "copied instead")?;
+        let copy = First { place: place.clone(), ..first.clone() };
+        if first.kind != Kind::File {
+            return self.make_entry(&copy, 0);
+        }
+        let copied = self.copy_file(old, &first.place.name, new, place, &first.attributes);
+        match copied {
+            Ok(()) => {
+                self.count_made(Some(Kind::File));
+                Ok(Some(first.leaf(&place.name)))
+            }
+            Err(errno) => {
+                let _ = make::unlink(new.as_fd(), &place.name);
+                self.not_written(place.path(), "data", errno)?;
+                Ok(None)
+            }
+        }
+    }
+
+    fn copy_file(
+        &self,
+        old: &OwnedFd,
+        old_name: &[u8],
+        new: &OwnedFd,
+        place: &NamePlace,
+        attributes: &Attributes,
+    ) -> Result<(), Errno> {
+        let from = self.volume.opener.file(old.as_fd(), old_name)?;
+        let to = self.volume.opener.create_file(new.as_fd(), &place.name, 0o600)?;
+        let size = crate::fs::stat::stat_fd(from.as_fd())?.size;
+        rustix::fs::ftruncate(&to, size)?;
+        let mut buffer = vec![0; STEP as usize];
+        for start in (0..size).step_by(STEP as usize) {
+            let length = u32::try_from(STEP.min(size - start)).unwrap_or(0);
+            for (offset, count) in segments(from.as_fd(), start, length, usize::MAX)? {
+                let at = start + u64::from(offset);
+                let part = &mut buffer[..count as usize];
+                let got = crate::scan::read::read_at(from.as_fd(), part, at)?;
+                super::pack::write_at(to.as_fd(), &part[..got], at)?;
+            }
+        }
+        let fresh = place.directory.data.rule.file(0o600);
+        let lost = self.volume.applier.apply_fd(to.as_fd(), Kind::File, attributes, &fresh);
+        if self.volume.fsync_each {
+            rustix::fs::fsync(&to)?;
+        }
+        self.report_lost(&place.path(), lost).map_err(|_| Errno::CANCELED)
+    }
+
+    /// `kind` is None for a hard link.
+    pub(super) fn count_made(&self, kind: Option<Kind>) {
+        match kind {
+            Some(kind) => self.ledger.count_entry(kind),
+            None => self.ledger.count_hard_link(),
+        }
+        self.counters.add(Counter::EntriesDone, 1);
+    }
+}
+
+
+fn kind_label(kind: Kind) -> &'static str {
+    match kind {
+        Kind::File => "file",
+        Kind::Directory => "directory",
+        Kind::Symlink => "symlink",
+        Kind::Fifo => "FIFO",
+        Kind::Socket => "socket",
+        Kind::CharDevice => "character device",
+        Kind::BlockDevice => "block device",
+    }
+}

@@ -1,0 +1,122 @@
+//! Regular files that are announced and not finished, by file id.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::directory::TargetDirectory;
+use super::finished::Finished;
+use super::large::Large;
+use crate::digest::leaf::Leaf;
+use crate::error::CoreError;
+use crate::scan::walk::entry_path;
+use crate::session::stop::Stop;
+use crate::wire::limits::{AHEAD_FILES, BATCH_ENTRIES};
+
+#[derive(Debug)]
+pub(super) struct Announced {
+    pub(super) directory: Arc<TargetDirectory>,
+    pub(super) name: Box<[u8]>,
+    pub(super) leaf: u64,
+    pub(super) size: u64,
+    /// 0 without other names.
+    pub(super) link: u64,
+}
+
+impl Announced {
+    pub(super) fn path(&self) -> Vec<u8> {
+        entry_path(&self.directory.data.node, Some(&self.name))
+    }
+}
+
+/// What is known of a file id.
+pub(super) enum Found {
+    Announced(Announced),
+    Large(Arc<Large>),
+    /// Finished before, on a lane that has died since.
+    Finished(Leaf),
+}
+
+#[derive(Default)]
+struct State {
+    announced: HashMap<u64, Announced>,
+    large: HashMap<u64, Arc<Large>>,
+    finished: Finished,
+    next: u64,
+}
+
+#[derive(Default)]
+pub(super) struct Files {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+/// How long a lane waits for the index to announce what it brings, or for a dying lane to finish with it.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+impl Files {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes in the files of one ENTRIES frame, numbered from `first`.
+    pub(super) fn announce(&self, first: u64, files: Vec<Announced>) -> Result<(), CoreError> {
+        let mut state = self.lock();
+        if first != state.next {
+            return Err(CoreError::protocol("The peer broke the protocol: it skips a file id."));
+        }
+        if state.announced.len() + state.large.len() + files.len() > 2 * AHEAD_FILES + BATCH_ENTRIES {
+            return Err(CoreError::protocol("The peer broke the protocol: it announces too many files ahead."));
+        }
+        for file in files {
+            let id = state.next;
+            state.announced.insert(id, file);
+            state.next += 1;
+        }
+        drop(state);
+        self.changed.notify_all();
+        Ok(())
+    }
+
+    /// Takes a file out, for a lane that brings it whole or opens it; waits until the index has announced it.
+    pub(super) fn take(&self, id: u64, stop: &Stop) -> Result<Found, CoreError> {
+        let deadline = Instant::now() + PATIENCE;
+        let mut state = self.lock();
+        loop {
+            if let Some(file) = state.announced.remove(&id) {
+                return Ok(Found::Announced(file));
+            }
+            if let Some(large) = state.large.get(&id) {
+                return Ok(Found::Large(Arc::clone(large)));
+            }
+            if let Some(leaf) = state.finished.get(id) {
+                return Ok(Found::Finished(leaf));
+            }
+            stop.check()?;
+            if Instant::now() > deadline {
+                let what = if id < state.next { "sends a file twice" } else { "sends a file it never announced" };
+                return Err(CoreError::protocol(format!("The peer broke the protocol: it {what}.")));
+            }
+            let tick = Duration::from_millis(200);
+            state = self.changed.wait_timeout(state, tick).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Keeps a file that arrives in pieces.
+    pub(super) fn keep_large(&self, id: u64, large: &Arc<Large>) {
+        self.lock().large.insert(id, Arc::clone(large));
+        self.changed.notify_all();
+    }
+
+    pub(super) fn drop_large(&self, id: u64) -> Option<Arc<Large>> {
+        self.lock().large.remove(&id)
+    }
+
+    /// Remembers what a dead lane had finished and perhaps not acknowledged.
+    pub(super) fn remember(&self, finished: impl IntoIterator<Item = (u64, Leaf)>) {
+        let mut state = self.lock();
+        finished.into_iter().for_each(|(id, leaf)| state.finished.insert(id, leaf));
+        drop(state);
+        self.changed.notify_all();
+    }
+}

@@ -1,0 +1,79 @@
+//! One lane of the target: a thread that takes frames, writes what they bring and acknowledges.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use super::directory::TargetDirectory;
+use super::finished::RecentFrames;
+use super::session::Shared;
+use crate::digest::leaf::Leaf;
+use crate::error::CoreError;
+use crate::session::counters::Counter;
+use crate::wire::channel::{Channel, malformed};
+use crate::wire::frame::{FrameType, Header};
+use crate::wire::index::{Ack, Outcome};
+use crate::wire::lane::read_gone;
+
+/// What a lane's thread keeps from frame to frame.
+#[derive(Default)]
+pub(super) struct LaneState {
+    pub(super) scratch: Vec<u8>,
+    pub(super) whole: Vec<u8>,
+    pub(super) recent: Option<(Arc<TargetDirectory>, Arc<OwnedFd>)>,
+    /// Files finished by the frame at hand.
+    pub(super) finished: Vec<(u64, Leaf)>,
+    exceptions: Vec<(u32, Outcome)>,
+    frames: RecentFrames,
+}
+
+impl LaneState {
+    /// The file at a position of the frame did not simply go well.
+    pub(super) fn except(&mut self, position: usize, outcome: Outcome) {
+        self.exceptions.push((u32::try_from(position).unwrap_or(u32::MAX), outcome));
+    }
+
+    /// The answer to a frame about one file.
+    pub(super) fn answer(&mut self, outcome: Option<Outcome>) {
+        self.exceptions.extend(outcome.map(|outcome| (0, outcome)));
+    }
+}
+
+impl Shared {
+    /// Serves a lane until it ends. What it finished lately is remembered: the source may not know.
+    pub(super) fn serve_lane(&self, channel: &Channel) -> Result<(), CoreError> {
+        let mut state = LaneState::default();
+        let served = self.take_frames(channel, &mut state);
+        let LaneState { frames, finished, .. } = state;
+        self.files.remember(frames.into_files().chain(finished));
+        served
+    }
+
+    fn take_frames(&self, channel: &Channel, state: &mut LaneState) -> Result<(), CoreError> {
+        let mut payload = Vec::new();
+        let mut frames = 0;
+        while let Some(header) = channel.receive(&mut payload)? {
+            self.stop.check()?;
+            self.counters.add(Counter::WireBytes, u64::from(header.length));
+            self.lane_frame(header, &payload, state)?;
+            frames += 1;
+            let exceptions = state.exceptions.drain(..).map(|(at, outcome)| (frames, at, outcome)).collect();
+            state.frames.push(std::mem::take(&mut state.finished));
+            let mut out = Vec::with_capacity(16);
+            Ack { frames, exceptions }.put(&mut out);
+            channel.send(FrameType::Ack, false, &[&out])?;
+        }
+        Ok(())
+    }
+
+    fn lane_frame(&self, header: Header, payload: &[u8], state: &mut LaneState) -> Result<(), CoreError> {
+        match header.frame_type {
+            FrameType::Pack => self.write_pack(payload, header.zstd, state),
+            FrameType::Piece => self.write_piece(payload, header.zstd, state),
+            FrameType::Hole => self.make_hole(payload, state),
+            FrameType::Again => self.begin_again(payload, state),
+            FrameType::End => self.end_large(payload, state),
+            FrameType::Gone => self.forget_file(read_gone(payload).map_err(malformed)?, state),
+            _ => Err(CoreError::protocol("The peer broke the protocol: a lane brings announcements.")),
+        }
+    }
+}

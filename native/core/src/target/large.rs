@@ -1,0 +1,412 @@
+//! A large file arriving in pieces, in any order, over any lanes. It is written among the parts and gets its name when
+//! it is whole, so that what bears a name is never torn.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::coverage::Coverage;
+use super::files::{Announced, Found};
+use super::lane::LaneState;
+use super::pack::{unpack, write_at};
+use super::session::Shared;
+use crate::digest::file::{BLOCK_FORM_HOLES, FileDigest, Form, PIECE, piece_digest, piece_length, pieces};
+use crate::digest::leaf::{FAILED_LEAF, Leaf};
+use crate::error::CoreError;
+use crate::fs::Errno;
+use crate::fs::make;
+use crate::fs::stat::Kind;
+use crate::session::counters::Counter;
+use crate::session::stop::Stop;
+use crate::wire::channel::malformed;
+use crate::wire::index::Outcome;
+use crate::wire::lane::{Again, End, FileAttempt, Hole, Piece};
+
+#[derive(Debug)]
+struct State {
+    attempt: u16,
+    size: u64,
+    digest: FileDigest,
+    claimed: Coverage,
+    /// Bytes of holes claimed, to bound what a plain digest has to hash.
+    holes: u64,
+    /// Threads that are writing a piece.
+    writing: u32,
+    /// Bytes that the progress counts for this attempt.
+    counted: u64,
+    /// Its end is being decided, or is.
+    over: bool,
+    /// How it ended: the leaf of the finished file, or FAILED_LEAF.
+    leaf: Option<Leaf>,
+    moved: u64,
+}
+
+#[derive(Debug)]
+pub(super) struct Large {
+    id: u64,
+    pub(super) announced: Announced,
+    part: OwnedFd,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+fn part_name(id: u64) -> String {
+    id.to_string()
+}
+
+impl Large {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until nobody writes a piece.
+    fn quiet(&self) -> MutexGuard<'_, State> {
+        let mut state = self.lock();
+        while state.writing > 0 {
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        state
+    }
+
+    fn conclude(&self, leaf: Leaf) {
+        self.lock().leaf = Some(leaf);
+        self.changed.notify_all();
+    }
+
+    /// The answer to a frame that comes after the end, on another lane than the end did: how it ended.
+    fn ending(&self, stop: &Stop) -> Result<Outcome, CoreError> {
+        let mut state = self.lock();
+        loop {
+            match state.leaf {
+                Some(FAILED_LEAF) => return Ok(Outcome::Failed),
+                Some(leaf) => return Ok(Outcome::Duplicate(leaf.content, leaf.metadata)),
+                None => stop.check()?,
+            }
+            let tick = Duration::from_millis(200);
+            state = self.changed.wait_timeout(state, tick).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    fn written(&self) {
+        self.lock().writing -= 1;
+        self.changed.notify_all();
+    }
+}
+
+/// What became of a frame about a large file.
+enum Target {
+    Live(Arc<Large>),
+    /// The answer is known without looking further.
+    Answered(Option<Outcome>),
+}
+
+impl Shared {
+    /// The large file that a frame is about; made when this is its first frame.
+    fn large(&self, of: FileAttempt) -> Result<Target, CoreError> {
+        match self.files.take(of.file, &self.stop)? {
+            Found::Large(large) => Ok(Target::Live(large)),
+            Found::Finished(leaf) => Ok(Target::Answered(Some(Outcome::Duplicate(leaf.content, leaf.metadata)))),
+            Found::Announced(announced) => self.begin(of.file, announced),
+        }
+    }
+
+    fn begin(&self, id: u64, announced: Announced) -> Result<Target, CoreError> {
+        let created = if announced.directory.data.failed {
+            Err(Errno::NOENT)
+        } else {
+            self.create_part(id, announced.size)
+        };
+        let part = match created {
+            Ok(part) => part,
+            Err(errno) => {
+                if !announced.directory.data.failed {
+                    self.not_written(announced.path(), "data", errno)?;
+                }
+                self.first_failed(announced.link)?;
+                self.settle(&announced.directory, &[(announced.leaf, FAILED_LEAF)])?;
+                self.files.remember([(id, FAILED_LEAF)]);
+                return Ok(Target::Answered(Some(Outcome::Failed)));
+            }
+        };
+        let state = State {
+            attempt: 0,
+            size: announced.size,
+            digest: FileDigest::new(Form::Plain, announced.size),
+            claimed: Coverage::default(),
+            holes: 0,
+            writing: 0,
+            counted: 0,
+            over: false,
+            leaf: None,
+            moved: 0,
+        };
+        let large = Arc::new(Large { id, announced, part, state: Mutex::new(state), changed: Condvar::new() });
+        self.files.keep_large(id, &large);
+        Ok(Target::Live(large))
+    }
+
+    fn create_part(&self, id: u64, size: u64) -> Result<OwnedFd, Errno> {
+        let name = part_name(id);
+        let part = self.volume.opener.create_file(self.volume.parts(), name.as_bytes(), 0o600)?;
+        match rustix::fs::ftruncate(&part, size) {
+            Ok(()) => Ok(part),
+            Err(errno) => {
+                let _ = make::unlink(self.volume.parts(), name.as_bytes());
+                Err(errno)
+            }
+        }
+    }
+
+    pub(super) fn write_piece(&self, payload: &[u8], zstd: bool, lane: &mut LaneState) -> Result<(), CoreError> {
+        let (piece, sent) = Piece::read(payload).map_err(malformed)?;
+        let mut scratch = std::mem::take(&mut lane.scratch);
+        let data = unpack(sent, zstd, piece.data_length(), &mut scratch)?;
+        match self.large(piece.of)? {
+            Target::Live(large) => self.place_piece(&large, &piece, data, lane)?,
+            Target::Answered(outcome) => lane.answer(outcome),
+        }
+        lane.scratch = scratch;
+        Ok(())
+    }
+
+    fn place_piece(&self, large: &Arc<Large>, piece: &Piece, data: &[u8], lane: &mut LaneState) -> Result<(), CoreError> {
+        let Some((size, form)) = self.current(large, piece.of, lane)? else { return Ok(()) };
+        if piece_length(size, piece.index) != Some(piece.length as usize) {
+            return Err(CoreError::protocol("The peer broke the protocol: data beyond the announced size of a file."));
+        }
+        if whole_digest(form, size, piece, data, &mut lane.whole) != piece.digest {
+            self.counters.add(Counter::Resent, 1);
+            lane.answer(Some(Outcome::Again));
+            return Ok(());
+        }
+        {
+            let mut state = large.lock();
+            if !state.claimed.claim(piece.index, 1) {
+                drop(state);
+                drop(large.quiet());
+                return Ok(());
+            }
+            state.writing += 1;
+        }
+        let written = write_segments(large, piece, data);
+        if written.is_ok() {
+            let mut state = large.lock();
+            state.digest.add_piece(piece.index, piece.digest);
+            state.counted += u64::from(piece.length);
+            state.moved += data.len() as u64;
+            self.counters.add(Counter::BytesDone, u64::from(piece.length));
+        }
+        large.written();
+        match written {
+            Ok(()) => Ok(()),
+            Err(errno) => self.large_failed(large, errno, lane),
+        }
+    }
+
+    /// Size and form of the attempt that a frame is about; None when that is past, and answered.
+    fn current(
+        &self,
+        large: &Large,
+        of: FileAttempt,
+        lane: &mut LaneState,
+    ) -> Result<Option<(u64, Form)>, CoreError> {
+        let state = large.lock();
+        if state.over {
+            drop(state);
+            lane.answer(Some(large.ending(&self.stop)?));
+            return Ok(None);
+        }
+        if of.attempt > state.attempt {
+            return Err(CoreError::protocol("The peer broke the protocol: a piece of an attempt that was not announced."));
+        }
+        Ok((of.attempt == state.attempt).then(|| (state.size, state.digest.form())))
+    }
+
+    pub(super) fn make_hole(&self, payload: &[u8], lane: &mut LaneState) -> Result<(), CoreError> {
+        let hole = Hole::read(payload).map_err(malformed)?;
+        let large = match self.large(hole.of)? {
+            Target::Live(large) => large,
+            Target::Answered(outcome) => {
+                lane.answer(outcome);
+                return Ok(());
+            }
+        };
+        if self.current(&large, hole.of, lane)?.is_none() {
+            return Ok(());
+        }
+        let mut state = large.lock();
+        let total = pieces(state.size);
+        if hole.count == 0 || hole.first.checked_add(hole.count).is_none_or(|end| end > total) {
+            return Err(CoreError::protocol("The peer broke the protocol: a hole beyond the announced size of a file."));
+        }
+        if !state.claimed.claim(hole.first, hole.count) {
+            return Ok(());
+        }
+        state.holes = state.holes.saturating_add(hole.count.saturating_mul(PIECE));
+        if state.digest.form() == Form::Plain && state.holes > BLOCK_FORM_HOLES + PIECE {
+            return Err(CoreError::protocol("The peer broke the protocol: too many holes for a plain digest."));
+        }
+        state.digest.add_holes(hole.first, hole.count);
+        let bytes = (hole.first + hole.count).saturating_mul(PIECE).min(state.size) - hole.first * PIECE;
+        state.counted += bytes;
+        self.counters.add(Counter::BytesDone, bytes);
+        Ok(())
+    }
+
+    /// The file changed on the source while it was read: what has arrived is void.
+    pub(super) fn begin_again(&self, payload: &[u8], lane: &mut LaneState) -> Result<(), CoreError> {
+        let again = Again::read(payload).map_err(malformed)?;
+        let large = match self.large(again.of)? {
+            Target::Live(large) => large,
+            Target::Answered(outcome) => {
+                lane.answer(outcome);
+                return Ok(());
+            }
+        };
+        let mut state = large.quiet();
+        if state.over {
+            drop(state);
+            lane.answer(Some(large.ending(&self.stop)?));
+            return Ok(());
+        }
+        if again.of.attempt <= state.attempt {
+            return Ok(());
+        }
+        self.counters.subtract(Counter::BytesDone, state.counted);
+        let truncated = rustix::fs::ftruncate(&large.part, 0)
+            .and_then(|()| rustix::fs::ftruncate(&large.part, again.size));
+        state.attempt = again.of.attempt;
+        state.size = again.size;
+        state.digest = FileDigest::new(again.form, again.size);
+        state.claimed.clear();
+        state.holes = 0;
+        state.counted = 0;
+        drop(state);
+        match truncated {
+            Ok(()) => Ok(()),
+            Err(errno) => self.large_failed(&large, errno, lane),
+        }
+    }
+
+    pub(super) fn end_large(&self, payload: &[u8], lane: &mut LaneState) -> Result<(), CoreError> {
+        let end = End::read(payload).map_err(malformed)?;
+        let large = match self.large(end.of)? {
+            Target::Live(large) => large,
+            Target::Answered(outcome) => {
+                lane.answer(outcome);
+                return Ok(());
+            }
+        };
+        let (form, size, moved) = {
+            let mut state = large.quiet();
+            if state.over {
+                drop(state);
+                lane.answer(Some(large.ending(&self.stop)?));
+                return Ok(());
+            }
+            if end.of.attempt != state.attempt || state.digest.finish() != Some(end.digest) {
+                self.counters.add(Counter::Resent, 1);
+                lane.answer(Some(Outcome::Again));
+                return Ok(());
+            }
+            state.over = true;
+            (state.digest.form(), state.size, state.moved)
+        };
+        self.ledger.count_moved(moved);
+        self.name_large(&large, end, form, size, lane)
+    }
+
+    fn name_large(&self, large: &Large, end: End, form: Form, size: u64, lane: &mut LaneState) -> Result<(), CoreError> {
+        let announced = &large.announced;
+        let fresh = self.volume.parts_rule.file(0o600);
+        let fd = large.part.as_fd();
+        let lost = self.volume.applier.apply_fd(fd, Kind::File, &end.attributes, &fresh);
+        let attributes = self.kept(fd, end.attributes, lost, &|| announced.path())?;
+        if self.volume.fsync_each {
+            rustix::fs::fsync(fd).map_err(|errno| self.volume.fatal(errno, &announced.path()))?;
+        }
+        let name = part_name(large.id);
+        let named = self.volume.directories.descriptor(&announced.directory.data.node).and_then(|directory| {
+            make::rename_no_replace(self.volume.parts(), name.as_bytes(), directory.as_fd(), &announced.name)
+        });
+        let leaf = match named {
+            Ok(()) => {
+                self.count_file(size);
+                self.finish_file(announced, attributes, form, end.digest)?
+            }
+            Err(errno) => {
+                let _ = make::unlink(self.volume.parts(), name.as_bytes());
+                self.not_written(announced.path(), "data", errno)?;
+                self.first_failed(announced.link)?;
+                lane.answer(Some(Outcome::Failed));
+                FAILED_LEAF
+            }
+        };
+        large.conclude(leaf);
+        self.files.drop_large(large.id);
+        lane.finished.push((large.id, leaf));
+        self.settle(&announced.directory, &[(announced.leaf, leaf)])
+    }
+
+    pub(super) fn forget_file(&self, id: u64, lane: &mut LaneState) -> Result<(), CoreError> {
+        let announced = match self.files.take(id, &self.stop)? {
+            Found::Finished(leaf) => {
+                lane.answer(Some(Outcome::Duplicate(leaf.content, leaf.metadata)));
+                return Ok(());
+            }
+            Found::Large(large) => {
+                let over = std::mem::replace(&mut large.quiet().over, true);
+                return if over { Ok(()) } else { self.remove_large(&large) };
+            }
+            Found::Announced(announced) => announced,
+        };
+        self.first_failed(announced.link)?;
+        self.files.remember([(id, FAILED_LEAF)]);
+        self.settle(&announced.directory, &[(announced.leaf, FAILED_LEAF)])
+    }
+
+    /// A piece could not be written: an item, or the end of the session.
+    fn large_failed(&self, large: &Arc<Large>, errno: Errno, lane: &mut LaneState) -> Result<(), CoreError> {
+        lane.answer(Some(Outcome::Failed));
+        if std::mem::replace(&mut large.quiet().over, true) {
+            return Ok(());
+        }
+        self.not_written(large.announced.path(), "data", errno)?;
+        self.remove_large(large)
+    }
+
+    fn remove_large(&self, large: &Large) -> Result<(), CoreError> {
+        let _ = make::unlink(self.volume.parts(), part_name(large.id).as_bytes());
+        large.conclude(FAILED_LEAF);
+        self.files.drop_large(large.id);
+        self.files.remember([(large.id, FAILED_LEAF)]);
+        self.first_failed(large.announced.link)?;
+        self.settle(&large.announced.directory, &[(large.announced.leaf, FAILED_LEAF)])
+    }
+}
+
+/// Digest of the whole piece, its holes as zeros.
+fn whole_digest(form: Form, size: u64, piece: &Piece, data: &[u8], whole: &mut Vec<u8>) -> crate::digest::Digest {
+    if piece.is_dense() {
+        return piece_digest(form, size, piece.index, data);
+    }
+    whole.clear();
+    whole.resize(piece.length as usize, 0);
+    let mut rest = data;
+    for (offset, length) in &piece.segments {
+        let (segment, tail) = rest.split_at(*length as usize);
+        whole[*offset as usize..(*offset + *length) as usize].copy_from_slice(segment);
+        rest = tail;
+    }
+    piece_digest(form, size, piece.index, whole)
+}
+
+fn write_segments(large: &Large, piece: &Piece, data: &[u8]) -> Result<(), Errno> {
+    let mut rest = data;
+    for (offset, length) in &piece.segments {
+        let (segment, tail) = rest.split_at(*length as usize);
+        write_at(large.part.as_fd(), segment, piece.index * PIECE + u64::from(*offset))?;
+        rest = tail;
+    }
+    Ok(())
+}

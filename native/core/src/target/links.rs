@@ -1,0 +1,142 @@
+//! Names of the same inode on the target. The names wait until the first of them is made.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::directory::TargetDirectory;
+use crate::digest::Digest;
+use crate::digest::file::Form;
+use crate::digest::leaf::{Leaf, Payload, leaf};
+use crate::digest::links::{group_digest, links_digest, path_hash};
+use crate::error::CoreError;
+use crate::fs::apply::Attributes;
+use crate::fs::stat::Kind;
+use crate::scan::walk::entry_path;
+use crate::wire::limits::MAX_WAITING_LINKS;
+
+/// A place in a directory.
+#[derive(Clone, Debug)]
+pub(super) struct NamePlace {
+    pub(super) directory: Arc<TargetDirectory>,
+    pub(super) leaf: u64,
+    pub(super) name: Box<[u8]>,
+}
+
+impl NamePlace {
+    pub(super) fn path(&self) -> Vec<u8> {
+        entry_path(&self.directory.data.node, Some(&self.name))
+    }
+
+    pub(super) fn path_hash(&self) -> Digest {
+        path_hash(&self.directory.data.path_hash, &self.name)
+    }
+}
+
+/// What a linked entry holds.
+#[derive(Clone, Debug)]
+pub(super) enum Contents {
+    File { form: Form, digest: Digest },
+    Symlink { target: Box<[u8]> },
+    Node { major: u32, minor: u32 },
+}
+
+/// The first name of a linked inode, made.
+#[derive(Clone, Debug)]
+pub(super) struct First {
+    pub(super) place: NamePlace,
+    pub(super) kind: Kind,
+    pub(super) attributes: Attributes,
+    pub(super) contents: Contents,
+}
+
+impl First {
+    /// The leaf of another name of it.
+    pub(super) fn leaf(&self, name: &[u8]) -> Leaf {
+        let payload = match &self.contents {
+            Contents::File { form, digest } => Payload::File { form: *form, digest: *digest },
+            Contents::Symlink { target } => Payload::Symlink { target },
+            Contents::Node { major, minor } if matches!(self.kind, Kind::CharDevice | Kind::BlockDevice) => {
+                Payload::Device { major: *major, minor: *minor }
+            }
+            Contents::Node { .. } => Payload::Empty,
+        };
+        leaf(name, self.kind, &self.attributes, &payload)
+    }
+}
+
+enum Group {
+    Waiting(Vec<NamePlace>),
+    Made(Arc<First>, Vec<Digest>),
+    Failed,
+}
+
+#[derive(Default)]
+struct Groups {
+    map: HashMap<u64, Group>,
+    waiting: usize,
+}
+
+#[derive(Default)]
+pub(super) struct Links(Mutex<Groups>);
+
+/// What another name is to do.
+pub(super) enum Other {
+    Link(Arc<First>, NamePlace),
+    Wait,
+    Fail(NamePlace),
+}
+
+impl Links {
+    fn lock(&self) -> MutexGuard<'_, Groups> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The first name is made (or, None, will never be): the names that waited for it.
+    pub(super) fn first(&self, link: u64, first: Option<&Arc<First>>) -> Result<Vec<NamePlace>, CoreError> {
+        let mut groups = self.lock();
+        let group = first.map_or(Group::Failed, |first| {
+            Group::Made(Arc::clone(first), vec![first.place.path_hash()])
+        });
+        match groups.map.insert(link, group) {
+            None => Ok(Vec::new()),
+            Some(Group::Waiting(waiting)) => {
+                groups.waiting -= waiting.len();
+                Ok(waiting)
+            }
+            Some(Group::Made(..) | Group::Failed) => {
+                Err(CoreError::protocol("The peer broke the protocol: a hard link has two first names."))
+            }
+        }
+    }
+
+    /// Another name of a link.
+    pub(super) fn other(&self, link: u64, place: NamePlace) -> Result<Other, CoreError> {
+        let mut groups = self.lock();
+        match groups.map.entry(link).or_insert_with(|| Group::Waiting(Vec::new())) {
+            Group::Made(first, _) => return Ok(Other::Link(Arc::clone(first), place)),
+            Group::Failed => return Ok(Other::Fail(place)),
+            Group::Waiting(waiting) => waiting.push(place),
+        }
+        groups.waiting += 1;
+        if groups.waiting > MAX_WAITING_LINKS {
+            return Err(CoreError::protocol("The peer broke the protocol: too many hard links wait."));
+        }
+        Ok(Other::Wait)
+    }
+
+    /// A name was linked.
+    pub(super) fn linked(&self, link: u64, path_hash: Digest) {
+        if let Some(Group::Made(_, names)) = self.lock().map.get_mut(&link) {
+            names.push(path_hash);
+        }
+    }
+
+    pub(super) fn digest(&self) -> Digest {
+        let groups = self.lock();
+        let digests = groups.map.values().filter_map(|group| match group {
+            Group::Made(_, names) => group_digest(names),
+            Group::Waiting(_) | Group::Failed => None,
+        });
+        links_digest(digests.collect())
+    }
+}

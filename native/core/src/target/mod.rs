@@ -1,0 +1,19 @@
+//! The target's side of a session: make what the index announces, write what the lanes bring, verify before writing,
+//! acknowledge after.
+
+mod clearing;
+mod coverage;
+mod directory;
+mod entries;
+mod files;
+mod finished;
+mod index;
+mod lane;
+mod large;
+mod links;
+mod pack;
+mod session;
+mod volume;
+
+pub(crate) use clearing::unfinished_transfer;
+pub use session::{TargetConfig, TargetSession};

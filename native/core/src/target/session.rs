@@ -1,0 +1,304 @@
+//! The target's session: connections that the listener binds to it, the threads that serve them, and the end.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::thread;
+use std::time::Duration;
+
+use super::directory::TargetDirectory;
+use super::files::Files;
+use super::index::OpenDirectories;
+use super::links::Links;
+use super::volume::TargetVolume;
+use crate::digest::leaf::{Leaf, volume_roots};
+use crate::digest::tree::settle;
+use crate::error::{CoreError, ErrorKind};
+use crate::fs::Errno;
+use crate::fs::apply::Attributes;
+use crate::net::duplex::Duplex;
+use crate::net::listener::{Channel as Bound, Listener, Registration, SessionSink};
+use crate::session::counters::{Counter, Counters};
+use crate::session::events::{Event, Events, Sink};
+use crate::session::item::{Item, ItemClass, Side};
+use crate::session::ledger::Ledger;
+use crate::session::secret::Secret;
+use crate::session::stop::Stop;
+use crate::wire::channel::Channel;
+use crate::wire::cursor::Put;
+use crate::wire::frame::FrameType;
+use crate::wire::items::put_item;
+
+pub struct TargetConfig {
+    pub volume: PathBuf,
+    /// Recorded in the volume until the copy is finished.
+    pub transfer: String,
+    pub secret: Secret,
+    pub lanes: u16,
+    pub idle_timeout: Duration,
+    pub keep_alive: Duration,
+}
+
+/// A running session. Dropping it ends it.
+pub struct TargetSession {
+    shared: Arc<Shared>,
+    registration: Mutex<Option<Registration>>,
+}
+
+pub(super) struct Shared {
+    pub(super) config: TargetConfig,
+    pub(super) volume: TargetVolume,
+    pub(super) directories: OpenDirectories,
+    pub(super) files: Files,
+    pub(super) links: Links,
+    pub(super) ledger: Ledger,
+    pub(super) counters: Arc<Counters>,
+    pub(super) events: Events,
+    pub(super) stop: Stop,
+    pub(super) root_attributes: OnceLock<Attributes>,
+    index: OnceLock<Arc<Channel>>,
+    lanes: Mutex<Vec<(u16, Arc<Channel>)>>,
+    settled: AtomicBool,
+    /// The roots, once all is written, and whether the source has said that it is settled too.
+    ending: Mutex<(Option<Leaf>, bool)>,
+}
+
+/// What the listener holds: no claim on the session, so that dropping the session ends it.
+struct Binder(Weak<Shared>);
+
+impl TargetSession {
+    /// Opens the volume, makes it ours, and has the listener bind connections that bring the secret.
+    pub fn open(config: TargetConfig, listener: &Listener, sink: Sink) -> Result<Self, CoreError> {
+        crate::fs::limits::raise_open_files();
+        let volume = TargetVolume::open(&config.volume, &config.transfer)?;
+        let events = Events::new(sink)?;
+        let secret = config.secret;
+        let shared = Arc::new(Shared {
+            config,
+            volume,
+            directories: OpenDirectories::default(),
+            files: Files::default(),
+            links: Links::default(),
+            ledger: Ledger::default(),
+            counters: Arc::new(Counters::default()),
+            events,
+            stop: Stop::default(),
+            root_attributes: OnceLock::new(),
+            index: OnceLock::new(),
+            lanes: Mutex::new(Vec::new()),
+            settled: AtomicBool::new(false),
+            ending: Mutex::new((None, false)),
+        });
+        keep_alive(Arc::downgrade(&shared), shared.config.keep_alive)?;
+        let registration = listener.register(secret, Arc::new(Binder(Arc::downgrade(&shared))));
+        Ok(Self { shared, registration: Mutex::new(Some(registration)) })
+    }
+
+    pub fn counters(&self) -> Arc<Counters> {
+        Arc::clone(&self.shared.counters)
+    }
+
+    /// Waits until everything is on disk; then removes the record of the unfinished copy if `finished`. Blocks.
+    pub fn durable(&self, finished: bool) -> Result<(), CoreError> {
+        self.shared.volume.make_durable(finished, self.shared.root_attributes.get())
+    }
+
+    /// The same, for a thread of the caller's.
+    pub fn durable_later(&self, finished: bool) -> impl FnOnce() -> Result<(), CoreError> + Send + use<> {
+        let shared = Arc::clone(&self.shared);
+        move || shared.volume.make_durable(finished, shared.root_attributes.get())
+    }
+
+    /// Stops all work and closes all connections. No event follows.
+    pub fn close(&self) {
+        self.registration.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.shared.stop.stop(None);
+        self.shared.shut();
+    }
+}
+
+impl Drop for TargetSession {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+fn keep_alive(weak: Weak<Shared>, interval: Duration) -> Result<(), CoreError> {
+    thread::Builder::new().name("keep-alive".into()).spawn(move || {
+        loop {
+            thread::sleep(interval / 4);
+            let Some(shared) = weak.upgrade() else { return };
+            if shared.stop.is_stopped() {
+                return;
+            }
+            shared.keep_alive(interval);
+        }
+    })?;
+    Ok(())
+}
+
+impl SessionSink for Binder {
+    fn bind(&self, channel: Bound, stream: Arc<dyn Duplex>) -> Result<(), String> {
+        let over = || "The session is over.".to_owned();
+        let shared = self.0.upgrade().ok_or_else(over)?;
+        if shared.stop.is_stopped() {
+            return Err(over());
+        }
+        let frames = Arc::new(Channel::new(stream, shared.config.idle_timeout));
+        match channel {
+            Bound::Index => bind_index(shared, frames),
+            Bound::Lane(number) => bind_lane(shared, number, frames),
+        }
+    }
+}
+
+fn bind_index(shared: Arc<Shared>, channel: Arc<Channel>) -> Result<(), String> {
+    if shared.index.set(Arc::clone(&channel)).is_err() {
+        return Err("The session has an index already.".to_owned());
+    }
+    let served = move || {
+        if let Err(error) = shared.serve_index(&channel) {
+            shared.fail(error);
+        }
+    };
+    thread::Builder::new().name("index".into()).spawn(served).map(drop).map_err(|error| error.to_string())
+}
+
+fn bind_lane(shared: Arc<Shared>, number: u16, channel: Arc<Channel>) -> Result<(), String> {
+    if number >= shared.config.lanes {
+        return Err(format!("The session has {} lanes; there is no lane {number}.", shared.config.lanes));
+    }
+    {
+        let mut lanes = shared.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        // The source dials a lane again only when its connection is dead, whatever ours still looks like.
+        for (_, old) in lanes.iter().filter(|(known, _)| *known == number) {
+            old.abort();
+        }
+        lanes.retain(|(known, _)| *known != number);
+        lanes.push((number, Arc::clone(&channel)));
+    }
+    shared.counters.add(Counter::LanesAlive, 1);
+    let served = move || {
+        let result = shared.serve_lane(&channel);
+        shared.lane_ended(number, &channel, result);
+    };
+    thread::Builder::new().name("lane".into()).spawn(served).map(drop).map_err(|error| error.to_string())
+}
+
+impl Shared {
+    pub(super) fn is_settled(&self) -> bool {
+        self.settled.load(Ordering::Acquire)
+    }
+
+    pub(super) fn fail(&self, error: CoreError) {
+        if self.is_settled() {
+            return;
+        }
+        if self.stop.stop(Some(error.clone())) {
+            self.events.send(Event::Failed(error));
+        }
+        self.shut();
+    }
+
+    fn shut(&self) {
+        if let Some(index) = self.index.get() {
+            index.abort();
+        }
+        for (_, lane) in self.lanes.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+            lane.abort();
+        }
+    }
+
+    fn keep_alive(&self, interval: Duration) {
+        if let Some(index) = self.index.get() {
+            index.keep_alive(interval);
+        }
+        let lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        lanes.iter().for_each(|(_, lane)| lane.keep_alive(interval));
+    }
+
+    fn lane_ended(&self, number: u16, channel: &Arc<Channel>, result: Result<(), CoreError>) {
+        channel.abort();
+        self.counters.subtract(Counter::LanesAlive, 1);
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner).retain(|(_, lane)| !Arc::ptr_eq(lane, channel));
+        if self.stop.is_stopped() || self.is_settled() {
+            return;
+        }
+        let reason = match result {
+            Ok(()) => "The source closed the lane.".to_owned(),
+            Err(error) if error.kind == ErrorKind::Network => error.message,
+            Err(error) => return self.fail(error),
+        };
+        self.counters.add(Counter::LanesLost, 1);
+        self.events.send(Event::LaneLost { lane: number, reason });
+    }
+
+    pub(super) fn settle(&self, directory: &Arc<TargetDirectory>, leaves: &[(u64, Leaf)]) -> Result<(), CoreError> {
+        let root = settle(directory, leaves, self)?;
+        self.volume_complete(root)
+    }
+
+    /// Everything is written: the source hears of it, and its own word is waited for.
+    pub(super) fn volume_complete(&self, root: Option<Leaf>) -> Result<(), CoreError> {
+        let Some(root) = root else { return Ok(()) };
+        let roots = volume_roots(&root, &self.links.digest());
+        if let Some(index) = self.index.get() {
+            index.send(FrameType::Settled, false, &[])?;
+        }
+        let mut ending = self.ending.lock().unwrap_or_else(PoisonError::into_inner);
+        ending.0 = Some(roots);
+        self.end(*ending);
+        Ok(())
+    }
+
+    pub(super) fn source_settled(&self) {
+        let mut ending = self.ending.lock().unwrap_or_else(PoisonError::into_inner);
+        ending.1 = true;
+        self.end(*ending);
+    }
+
+    fn end(&self, ending: (Option<Leaf>, bool)) {
+        let (Some(roots), true) = ending else { return };
+        if self.settled.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let wire = self.counters.get(Counter::WireBytes) + self.index.get().map_or(0, |i| i.transferred());
+        let outcome = self.ledger.outcome(roots, wire, self.counters.get(Counter::Resent));
+        self.events.send(Event::Settled(Box::new(outcome)));
+    }
+
+    /// An item goes to this side's account and to the peer.
+    pub(super) fn report(&self, item: Item) {
+        self.ledger.count_item(item.class);
+        if let Some(index) = self.index.get() {
+            let mut payload = Vec::with_capacity(64 + item.path.len());
+            payload.put_u32(1);
+            put_item(&mut payload, &item);
+            // A broken index ends the session where it is read.
+            let _ = index.send(FrameType::Items, false, &[&payload]);
+        }
+        self.events.send(Event::Items(vec![item]));
+    }
+
+    /// An attribute that an entry should have and has not.
+    pub(super) fn not_kept(
+        &self,
+        path: Vec<u8>,
+        what: &str,
+        errno: Option<Errno>,
+        detail: &str,
+    ) -> Result<(), CoreError> {
+        if let Some(errno) = errno.filter(|errno| matches!(*errno, Errno::IO | Errno::ROFS)) {
+            return Err(self.volume.fatal(errno, &path));
+        }
+        let mut item = match errno {
+            Some(errno) => Item::failed(Side::Target, ItemClass::NotKept, path, what, errno),
+            None => Item::said(Side::Target, ItemClass::NotKept, path, what, detail),
+        };
+        if errno.is_some() && !detail.is_empty() {
+            item.detail = format!("{}; {detail}", item.detail);
+        }
+        self.report(item);
+        Ok(())
+    }
+}

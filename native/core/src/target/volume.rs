@@ -1,0 +1,104 @@
+//! The target's volume: opened, made ours, its abilities known.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::clearing::{self, Own, volume_error};
+use crate::error::CoreError;
+use crate::fs::Errno;
+use crate::fs::apply::{Applier, Attributes};
+use crate::fs::directory_path::{Directories, DirectoryNode};
+use crate::fs::fresh::FreshRule;
+use crate::fs::limits::directory_budget;
+use crate::fs::open::{Opener, open_volume};
+use crate::fs::probe::probe;
+use crate::fs::process::ProcessIds;
+use crate::fs::space::{Durability, durability, space, sync_volume};
+use crate::fs::xattrs::{self, ACL_DEFAULT};
+
+pub(super) struct TargetVolume {
+    pub(super) path: PathBuf,
+    pub(super) root: Arc<DirectoryNode>,
+    pub(super) directories: Directories,
+    pub(super) opener: Opener,
+    pub(super) applier: Applier,
+    /// What is made at the root, and among the parts, looks like this.
+    pub(super) root_rule: FreshRule,
+    pub(super) parts_rule: FreshRule,
+    pub(super) fsync_each: bool,
+    own: Own,
+}
+
+impl TargetVolume {
+    /// Opens the volume before anything is written, so that its write-back errors reach `sync`.
+    pub(super) fn open(path: &Path, transfer: &str) -> Result<Self, CoreError> {
+        let failed = |what: &'static str| move |errno: Errno| volume_error(path, what, errno);
+        let root = open_volume(path).map_err(failed("cannot be opened"))?;
+        let opener = Opener::new(false);
+        let facts = space(root.as_fd()).map_err(failed("cannot be read"))?;
+        if facts.read_only {
+            return Err(volume_error(path, "is mounted read-only", Errno::ROFS));
+        }
+        let ids = ProcessIds::read().map_err(failed("cannot be prepared: /proc is missing"))?;
+        let own = clearing::occupy(&opener, root.as_fd(), path, transfer)?;
+        let abilities = probe(&opener, own.folder.as_fd(), &ids).map_err(failed("cannot be written"))?;
+        // Entries would inherit it; the source's own is set when the root is complete.
+        let _ = xattrs::remove_fd(root.as_fd(), ACL_DEFAULT);
+        let rule = |fd: BorrowedFd<'_>| FreshRule::of(fd, &abilities.creation);
+        let root_rule = rule(root.as_fd()).map_err(failed("cannot be read"))?;
+        let parts_rule = rule(own.parts.as_fd()).map_err(failed("cannot be read"))?;
+        Ok(Self {
+            path: path.to_owned(),
+            root: DirectoryNode::root(),
+            directories: Directories::new(root, opener.clone(), directory_budget()),
+            opener,
+            // Whether security.selinux travels is the source's decision.
+            applier: Applier::new(&abilities, true),
+            root_rule,
+            parts_rule,
+            fsync_each: durability(&facts.filesystem) != Durability::Syncfs,
+            own,
+        })
+    }
+
+    pub(super) fn parts(&self) -> BorrowedFd<'_> {
+        self.own.parts.as_fd()
+    }
+
+    fn root_descriptor(&self) -> &Arc<OwnedFd> {
+        self.directories.root()
+    }
+
+    /// Everything is on disk when this returns; then, if `finished`, our folder goes, and the root gets its times again.
+    pub(super) fn make_durable(&self, finished: bool, root: Option<&Attributes>) -> Result<(), CoreError> {
+        let fd = self.root_descriptor().as_fd();
+        let failed = |errno| volume_error(&self.path, "could not be written to disk", errno);
+        sync_volume(fd).map_err(failed)?;
+        if !finished {
+            return Ok(());
+        }
+        clearing::leave(&self.own, fd).map_err(|errno| volume_error(&self.path, "holds .pvferry, which stays", errno))?;
+        if let Some(root) = root {
+            // Removing the folder changed the root's times; what else could not be kept has been reported.
+            let _ = self.applier.apply_existing(fd, root);
+        }
+        sync_volume(fd).map_err(failed)
+    }
+
+    /// The error that ends the session for errors that no entry alone is to blame for.
+    pub(super) fn fatal(&self, errno: Errno, path: &[u8]) -> CoreError {
+        let what = match errno {
+            Errno::NOSPC => "is full",
+            Errno::DQUOT => "is over its quota",
+            Errno::ROFS => "has become read-only",
+            _ => "failed",
+        };
+        volume_error(&self.path, &format!("{what}: writing {}", path.escape_ascii()), errno)
+    }
+}
+
+/// Whether an error means that nothing more can be written at all.
+pub(super) fn is_fatal(errno: Errno) -> bool {
+    matches!(errno, Errno::NOSPC | Errno::DQUOT | Errno::ROFS | Errno::IO | Errno::STALE | Errno::NODEV)
+}

@@ -1,0 +1,143 @@
+//! A connection that carries frames: one thread reads, several may send.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::cursor::Malformed;
+use super::frame::{FrameType, HEADER, Header};
+use crate::error::CoreError;
+use crate::net::duplex::Duplex;
+
+/// How long a write may stand still. Longer than the silence that the reading thread tolerates on purpose: a peer whose
+/// disk stalls still sends keep-alives, and they, not our full send buffer, say whether it lives.
+const WRITE_PATIENCE: Duration = Duration::from_secs(600);
+
+pub struct Channel {
+    stream: Arc<dyn Duplex>,
+    sending: Mutex<()>,
+    idle_timeout: Duration,
+    opened: Instant,
+    last_sent_ms: AtomicU64,
+    sent: AtomicU64,
+    received: AtomicU64,
+    broken: AtomicBool,
+}
+
+impl Channel {
+    /// `idle_timeout`: silence after which the connection counts as dead.
+    pub fn new(stream: Arc<dyn Duplex>, idle_timeout: Duration) -> Self {
+        Self {
+            stream,
+            sending: Mutex::new(()),
+            idle_timeout,
+            opened: Instant::now(),
+            last_sent_ms: AtomicU64::new(0),
+            sent: AtomicU64::new(0),
+            received: AtomicU64::new(0),
+            broken: AtomicBool::new(false),
+        }
+    }
+
+    /// Sends one frame whose payload is the concatenation of `parts`.
+    pub fn send(&self, frame_type: FrameType, zstd: bool, parts: &[&[u8]]) -> Result<(), CoreError> {
+        let payload: usize = parts.iter().map(|part| part.len()).sum();
+        let length = u32::try_from(payload).map_err(|_| CoreError::bug("A frame is too long to send."))?;
+        if length > super::limits::MAX_FRAME {
+            return Err(CoreError::bug(format!("A frame of {length} bytes is too long to send.")));
+        }
+        let header = Header { frame_type, zstd, length }.encode();
+        let mut all: Vec<&[u8]> = Vec::with_capacity(parts.len() + 1);
+        all.push(&header);
+        all.extend_from_slice(parts);
+        let _turn = self.sending.lock().unwrap_or_else(PoisonError::into_inner);
+        self.stream.write_all(&all, WRITE_PATIENCE).map_err(|error| self.failed(error))?;
+        self.sent.fetch_add((payload + HEADER) as u64, Ordering::Relaxed);
+        self.last_sent_ms.store(self.now_ms(), Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Sends a PING when nothing was sent for `interval`. Never waits behind a write that is under way, which is itself
+    /// a sign of life.
+    pub fn keep_alive(&self, interval: Duration) {
+        let idle = self.now_ms().saturating_sub(self.last_sent_ms.load(Ordering::Relaxed));
+        if u128::from(idle) < interval.as_millis() || self.is_broken() {
+            return;
+        }
+        let Ok(_turn) = self.sending.try_lock() else { return };
+        let header = Header { frame_type: FrameType::Ping, zstd: false, length: 0 }.encode();
+        if let Err(error) = self.stream.write_all(&[&header], self.idle_timeout) {
+            self.failed(error);
+            return;
+        }
+        self.last_sent_ms.store(self.now_ms(), Ordering::Relaxed);
+    }
+
+    /// Receives the next frame into `payload`, PINGs skipped. None at a clean end between two frames.
+    pub fn receive(&self, payload: &mut Vec<u8>) -> Result<Option<Header>, CoreError> {
+        loop {
+            let mut bytes = [0; HEADER];
+            if !self.fill(&mut bytes, true)? {
+                return Ok(None);
+            }
+            let header = Header::decode(&bytes).map_err(malformed)?;
+            payload.resize(header.length as usize, 0);
+            self.fill(payload, false)?;
+            self.received.fetch_add(u64::from(header.length) + HEADER as u64, Ordering::Relaxed);
+            if header.frame_type != FrameType::Ping {
+                return Ok(Some(header));
+            }
+        }
+    }
+
+    fn fill(&self, buffer: &mut [u8], may_end: bool) -> Result<bool, CoreError> {
+        let mut filled = 0;
+        while filled < buffer.len() {
+            let rest = &mut buffer[filled..];
+            match self.stream.read(rest, self.idle_timeout).map_err(|error| self.failed(error))? {
+                0 if filled == 0 && may_end => return Ok(false),
+                0 => return Err(CoreError::network("The connection ended in the middle of a frame.")),
+                read => filled += read,
+            }
+        }
+        Ok(true)
+    }
+
+    fn failed(&self, error: std::io::Error) -> CoreError {
+        self.broken.store(true, Ordering::Relaxed);
+        if error.kind() == std::io::ErrorKind::TimedOut && error.raw_os_error().is_none() {
+            let seconds = self.idle_timeout.as_secs();
+            return CoreError::network(format!("The peer was silent for {seconds} s."));
+        }
+        error.into()
+    }
+
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn is_broken(&self) -> bool {
+        self.broken.load(Ordering::Relaxed)
+    }
+
+    /// Breaks the connection; threads blocked in it return.
+    pub fn abort(&self) {
+        self.broken.store(true, Ordering::Relaxed);
+        self.stream.abort();
+    }
+
+    /// Ends the connection cleanly, waiting at most `timeout` for the peer's last bytes.
+    pub fn finish(&self, timeout: Duration) {
+        self.stream.finish(timeout);
+    }
+
+    /// Bytes of frames sent and received so far.
+    pub fn transferred(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed) + self.received.load(Ordering::Relaxed)
+    }
+}
+
+/// The error that a malformed frame ends the session with.
+pub fn malformed(error: Malformed) -> CoreError {
+    CoreError::protocol(format!("The peer broke the protocol: {}.", error.0))
+}

@@ -1,0 +1,105 @@
+use pvferry_core::fs::Errno;
+use pvferry_core::fs::open::Opener;
+use pvferry_core::fs::probe::probe;
+use pvferry_core::fs::process::ProcessIds;
+use pvferry_core::fs::space::{Durability, durability, is_mount_point, space, sync_volume};
+
+use crate::bed::{self, fd};
+
+#[test]
+fn root_can_keep_everything_on_local_file_systems() {
+    bed::each(|bed| {
+        if bed.kind == "tmp" {
+            return;
+        }
+        let before = std::fs::read_dir(&bed.path).unwrap().count();
+        let root = bed.root();
+        let found = probe(&Opener::new(false), fd(&root), &ProcessIds::read().unwrap()).unwrap();
+        assert_eq!(std::fs::read_dir(&bed.path).unwrap().count(), before);
+        assert!(found.honest && found.sparse);
+        assert_eq!(found.time_granularity, 1);
+        assert_eq!((found.creation.uid, found.creation.gid, found.creation.group_of_directory), (0, 0, false));
+        let all = [
+            found.user_xattrs,
+            found.trusted_xattrs,
+            found.security_xattrs,
+            found.acls,
+            found.hard_links,
+            found.symlinks,
+            found.fifos,
+            found.devices,
+            found.owners,
+        ];
+        assert_eq!(all, [None; 9], "{}", bed.kind);
+    });
+}
+
+#[test]
+fn what_a_killed_probe_left_does_not_matter() {
+    let bed = bed::plain();
+    let folder = format!(".pvferry-probe-{}", std::process::id());
+    drop(bed.directory(&folder));
+    bed.file(&format!("{folder}/file"), b"old");
+    bed.file(&format!("{folder}/link"), b"old");
+    probe(&Opener::component_wise(false), fd(&bed.root()), &ProcessIds::read().unwrap()).unwrap();
+    assert!(!bed.join(&folder).exists());
+}
+
+#[test]
+fn small_inodes_have_whole_seconds() {
+    if !bed::is_root() {
+        return bed::left_out("ext4 with small inodes", "mounting needs root");
+    }
+    // The way ext3 was made: 128-byte inodes have no room for nanoseconds, nor for times after 2038.
+    bed::with_ext4_options(&["-I", "128"], |bed| {
+        let found = probe(&Opener::new(false), fd(&bed.root()), &ProcessIds::read().unwrap()).unwrap();
+        assert_eq!(found.time_granularity, 1_000_000_000);
+        let file = bed.file("file", b"");
+        let applier = pvferry_core::fs::apply::Applier::new(&found, false);
+        let stat = pvferry_core::fs::stat::stat_fd(fd(&file)).unwrap();
+        let fresh = pvferry_core::fs::fresh::Fresh::of(&stat);
+        let lost_at = |seconds, nanoseconds| {
+            let mtime = pvferry_core::fs::stat::Timestamp { seconds, nanoseconds };
+            let wanted = pvferry_core::fs::apply::Attributes { mode: stat.mode, mtime, ..Default::default() };
+            applier.apply_fd(fd(&file), stat.kind, &wanted, &fresh)
+        };
+        assert_eq!(lost_at(1_000_000_000, 0), []);
+        assert_eq!(lost_at(1_000_000_000, 5)[0].detail, "clamped to 1000000000.000000000");
+        assert_eq!(lost_at(1 << 31, 0)[0].detail, "clamped to 2147483647.000000000");
+    });
+}
+
+#[test]
+fn a_read_only_file_system_says_so() {
+    bed::with_mount("ext4", "defaults", |bed| {
+        let path = bed.path.to_str().unwrap();
+        assert!(bed::run("mount", &["-o", "remount,ro", path]));
+        let root = bed.root();
+        assert!(space(fd(&root)).unwrap().read_only);
+        let refused = probe(&Opener::new(false), fd(&root), &ProcessIds::read().unwrap());
+        assert_eq!(refused.err(), Some(Errno::ROFS));
+    });
+}
+
+#[test]
+fn file_systems_have_names_and_room() {
+    bed::each(|bed| {
+        let root = bed.root();
+        let found = space(fd(&root)).unwrap();
+        assert!(!found.read_only);
+        assert!(found.free_bytes > 0 && found.free_bytes <= found.total_bytes);
+        sync_volume(fd(&root)).unwrap();
+        if bed.kind == "tmp" {
+            assert_eq!(is_mount_point(&bed.path), Ok(false));
+            return;
+        }
+        assert_eq!(found.filesystem, bed.kind);
+        assert_eq!(durability(&found.filesystem), Durability::Syncfs);
+        assert_eq!(is_mount_point(&bed.path), Ok(true));
+        std::fs::create_dir(bed.join("below")).unwrap();
+        assert_eq!(is_mount_point(&bed.join("below")), Ok(false));
+        assert!(found.total_inodes >= found.free_inodes);
+        assert_eq!(found.total_inodes == 0, bed.kind == "btrfs");
+    });
+    assert_eq!(is_mount_point(std::path::Path::new("/")), Ok(true));
+}

@@ -1,0 +1,73 @@
+/** The process that copy starts for its target. Not for people: it speaks IPC and ends when its parent does. */
+
+import process from "node:process";
+
+import { PvferryError, toPvferryError } from "../core/errors.ts";
+import { ItemFile } from "../observe/item-file.ts";
+import { runTarget } from "../session/target.ts";
+import type { CopyReport, CopyStart } from "./copy-messages.ts";
+import { watchInterrupts } from "./interrupts.ts";
+
+export async function copyTarget(): Promise<void> {
+  if (process.send === undefined) {
+    throw new PvferryError({
+      code: 2,
+      message: "copy-target is started by pvferry copy, and by nobody else.",
+      next: "Use pvferry copy SRC DST, or pvferry target DST.",
+    });
+  }
+  const { signal, interrupt } = watchInterrupts(
+    (error) => process.exit(error.code),
+    "left to the parent",
+  );
+  process.once("disconnect", () => interrupt(143));
+  await report(await outcome(await firstMessage(), signal));
+  if (process.connected) process.disconnect?.();
+}
+
+function firstMessage(): Promise<CopyStart> {
+  const first = Promise.withResolvers<CopyStart>();
+  process.once("message", (message: CopyStart) => first.resolve(message));
+  return first.promise;
+}
+
+async function outcome(start: CopyStart, signal: AbortSignal): Promise<CopyReport> {
+  const notice = (message: string): void => void report({ type: "notice", message });
+  try {
+    const items = openItems(start, notice);
+    try {
+      const receipt = await runTarget(
+        {
+          volume: start.volume,
+          listen: { host: "127.0.0.1", port: 0 },
+          tls: start.tls,
+          volumeName: start.volumeName,
+          onListening: (port) => void report({ type: "listening", port }),
+        },
+        (event) => {
+          if (event.type === "item" && event.item.side === "target") items?.add(event.item);
+        },
+        signal,
+      );
+      return { type: "receipt", receipt };
+    } finally {
+      items?.close();
+    }
+  } catch (thrown) {
+    const { code, message, next } = toPvferryError(thrown);
+    return { type: "failed", code, message, next };
+  }
+}
+
+function openItems(start: CopyStart, notice: (message: string) => void): ItemFile | null {
+  if (start.items === null) return null;
+  return new ItemFile(start.items, "append", (error) => notice(error.message));
+}
+
+/** Resolves when the parent has it, or is gone. */
+function report(message: CopyReport): Promise<void> {
+  return new Promise((resolve) => {
+    if (process.connected) process.send?.(message, undefined, undefined, () => resolve());
+    else resolve();
+  });
+}

@@ -1,0 +1,121 @@
+/** Both agents on this machine: the target in a process of its own, the source in this one. */
+
+import process from "node:process";
+
+import type { FlagValues } from "../config/flags.ts";
+import { DEFAULTS, LIMITS } from "../config/limits.ts";
+import { PvferryError, toPvferryError } from "../core/errors.ts";
+import type { Receipt } from "../core/receipt.ts";
+import { copyVolumeName } from "../core/transfer-id.ts";
+import { defaultParallelism } from "../host/parallelism.ts";
+import { copyIdentities, type CopyIdentities } from "../pki/copy-identities.ts";
+import type { SourceRun } from "../session/run-options.ts";
+import { runSource } from "../session/source.ts";
+import { CopyChild, type ChildEnd } from "./copy-child.ts";
+import { prepareCopyFolders, type CopyFolders } from "./copy-folders.ts";
+import type { Outcome } from "./output.ts";
+import type { CommandContext } from "./run-command.ts";
+import { runTransfer, type Observe } from "./transfer.ts";
+import { volumeArgument } from "./volume-argument.ts";
+
+export async function copyCommand(context: CommandContext<"copy">): Promise<Outcome> {
+  const { flags, args } = context;
+  const source = volumeArgument(args[0], "SRC");
+  const target = volumeArgument(args[1], "DST");
+  const transfer = async (observe: Observe): Promise<Receipt> => {
+    const folders = prepareCopyFolders(source, target);
+    try {
+      return await copyBetween(folders, context, observe);
+    } catch (error) {
+      folders.removeMadeIfEmpty();
+      throw error;
+    }
+  };
+  return runTransfer(flags, transfer, (item) => item.side === "source");
+}
+
+async function copyBetween(
+  folders: CopyFolders,
+  context: CommandContext<"copy">,
+  observe: Observe,
+): Promise<Receipt> {
+  const child = new CopyChild(programPath(), (message) => observe({ type: "notice", message }));
+  const kill = (): void => child.kill();
+  process.once("exit", kill);
+  try {
+    const identities = await copyIdentities(context.environment);
+    const port = await child.start({
+      type: "start",
+      volume: folders.target,
+      volumeName: copyVolumeName(folders.source, folders.target),
+      tls: identities.target,
+      items: context.flags.items,
+    });
+    return await runBoth(child, sourceRun(folders, context.flags, identities, port), {
+      ...context,
+      observe,
+    });
+  } finally {
+    await child.close();
+    process.removeListener("exit", kill);
+  }
+}
+
+function programPath(): string {
+  const [, program = ""] = process.argv;
+  return program;
+}
+
+function sourceRun(
+  folders: CopyFolders,
+  flags: FlagValues<"copy">,
+  identities: CopyIdentities,
+  port: number,
+): SourceRun {
+  const { lanes, threads } = defaultParallelism();
+  return {
+    volume: folders.source,
+    host: "127.0.0.1",
+    port,
+    tls: identities.source,
+    lanes: flags.lanes ?? lanes,
+    scanThreads: threads,
+    compress: flags.compress,
+    oneFileSystem: flags.oneFileSystem,
+    selinux: flags.selinux,
+    rereads: DEFAULTS.rereads,
+    connectTimeoutMs: LIMITS.connectAttemptMs,
+    scanFirst: flags.scanFirst,
+    volumeName: copyVolumeName(folders.source, folders.target),
+  };
+}
+
+interface Watching {
+  readonly observe: Observe;
+  readonly signal: AbortSignal;
+}
+
+async function runBoth(
+  child: CopyChild,
+  run: SourceRun,
+  { observe, signal }: Watching,
+): Promise<Receipt> {
+  try {
+    const receipt = await runSource(run, observe, signal);
+    // It still has to flush its items, and to say that it could not.
+    await child.endWithin(LIMITS.stopWithinMs);
+    return receipt;
+  } catch (thrown) {
+    const error = toPvferryError(thrown);
+    if (signal.aborted) throw error;
+    return betterKnown(error, await child.endWithin(LIMITS.stopWithinMs));
+  }
+}
+
+/** 20 and 24 only say that the other side ended; then the other side knows why, or even has the receipt. */
+function betterKnown(error: PvferryError, end: ChildEnd | null): Receipt {
+  const secondHand = error.code === 20 || error.code === 24;
+  if (!secondHand || end === null) throw error;
+  if (end.type === "receipt") return end.receipt;
+  throw end.error.code === 20 ? error : end.error;
+}

@@ -1,0 +1,57 @@
+/**
+ * The only place that writes to stdout and stderr besides progress. stdout has results: lines, or with --json exactly
+ * one document. stderr has words for people.
+ */
+
+import process from "node:process";
+import { inspect } from "node:util";
+
+import { errorDocument, type PvferryError } from "../core/errors.ts";
+import type { ExitCode } from "../core/exit-codes.ts";
+
+/** What a command ends with when it ends properly. */
+export interface Outcome {
+  readonly code: ExitCode;
+  /** For --json; null when the command has written its document itself. */
+  readonly document: object | null;
+  /** For stdout without --json. */
+  readonly lines: readonly string[];
+  /** For people; with -q only when `code` is not 0, and then only `brief`. */
+  readonly words: string | null;
+  readonly brief: string | null;
+}
+
+export interface OutputStyle {
+  readonly json: boolean;
+  readonly quiet: boolean;
+  readonly verbose: number;
+}
+
+/**
+ * A reader that has gone away (`| head`) is no failure of ours. Streams then emit EPIPE again and again.
+ * `onStdoutGone` may stop work that nobody reads any more.
+ */
+export function tolerateClosedStreams(onStdoutGone: () => void): void {
+  process.stdout.on("error", onStdoutGone);
+  process.stderr.on("error", () => undefined);
+}
+
+export function printOutcome(outcome: Outcome, style: OutputStyle): void {
+  if (style.json) {
+    if (outcome.document !== null) process.stdout.write(`${JSON.stringify(outcome.document)}\n`);
+  } else {
+    for (const line of outcome.lines) process.stdout.write(`${line}\n`);
+  }
+  const words = style.quiet ? quietWords(outcome) : outcome.words;
+  if (words !== null) process.stderr.write(`${words}\n`);
+}
+
+function quietWords({ code, brief }: Outcome): string | null {
+  return code === 0 ? null : brief;
+}
+
+export function printError(error: PvferryError, style: OutputStyle): void {
+  if (style.json) process.stdout.write(`${JSON.stringify(errorDocument(error))}\n`);
+  process.stderr.write(`pvferry: ${error.message}\n${error.next}\n`);
+  if (style.verbose >= 2) process.stderr.write(`${inspect(error, { depth: 8 })}\n`);
+}

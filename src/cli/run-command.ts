@@ -1,0 +1,68 @@
+/** What every command goes through: flags, interrupts, printing, exit code. */
+
+import process from "node:process";
+
+import { environmentName, FLAGS, type CommandName, type FlagValues } from "../config/flags.ts";
+import { resolveFlags, type Environment, type RawFlags } from "../config/resolve.ts";
+import { SWITCH } from "../config/value-kinds.ts";
+import { toPvferryError, type PvferryError } from "../core/errors.ts";
+import { watchInterrupts } from "./interrupts.ts";
+import { printError, printOutcome, tolerateClosedStreams, type Outcome } from "./output.ts";
+import type { OutputStyle } from "./output.ts";
+
+export interface CommandContext<C extends CommandName> {
+  readonly flags: FlagValues<C>;
+  readonly args: readonly string[];
+  readonly signal: AbortSignal;
+  readonly environment: Environment;
+}
+
+export type Command<C extends CommandName> = (context: CommandContext<C>) => Promise<Outcome>;
+
+/** A process that has said its last word and still does not end has leaked something; it ends then all the same. */
+const LINGER_MS = 2_000;
+
+export async function runCommand<C extends CommandName>(
+  name: C,
+  load: () => Promise<Command<C>>,
+  raw: RawFlags,
+  args: readonly string[],
+): Promise<void> {
+  const { env: environment } = process;
+  const style = outputStyle(raw, environment);
+  const fail = (error: PvferryError): void => endWithError(error, style);
+  const now = (error: PvferryError): never => {
+    fail(error);
+    process.exit();
+  };
+  tolerateClosedStreams(() => undefined);
+  process.on("uncaughtException", (thrown: unknown) => now(toPvferryError(thrown)));
+  const { signal } = watchInterrupts(now);
+  try {
+    const flags = resolveFlags(name, raw, environment);
+    const command = await load();
+    const outcome = await command({ flags, args, signal, environment });
+    printOutcome(outcome, style);
+    process.exitCode = outcome.code;
+  } catch (thrown) {
+    fail(toPvferryError(thrown));
+  }
+  setTimeout(() => process.exit(), LINGER_MS).unref();
+}
+
+export function endWithError(error: PvferryError, style: OutputStyle): void {
+  printError(error, style);
+  process.exitCode = error.code;
+}
+
+/** Known before the flags are resolved, since resolving them may fail and that has to be said in the right form. */
+export function outputStyle(raw: RawFlags, environment: Environment): OutputStyle {
+  const { json, quiet, verbose } = FLAGS;
+  const isOn = (row: typeof json): boolean => {
+    const typed = raw[row.name];
+    if (typeof typed === "boolean") return typed;
+    return SWITCH.parse(environment[environmentName(row)] ?? "") ?? false;
+  };
+  const times = raw[verbose.name] ?? environment[environmentName(verbose)] ?? 0;
+  return { json: isOn(json), quiet: isOn(quiet), verbose: Number(times) || 0 };
+}

@@ -1,0 +1,37 @@
+import { DEFAULTS } from "../config/limits.ts";
+import { defaultParallelism } from "../host/parallelism.ts";
+import { runSource } from "../session/source.ts";
+import { agentIdentity } from "./agent-identity.ts";
+import type { Outcome } from "./output.ts";
+import type { CommandContext } from "./run-command.ts";
+import { runTransfer } from "./transfer.ts";
+import { volumeArgument } from "./volume-argument.ts";
+
+export async function sourceCommand(context: CommandContext<"source">): Promise<Outcome> {
+  const { flags, args, signal } = context;
+  const volume = volumeArgument(args[0], "SRC");
+  return runTransfer(flags, async (observe) => {
+    const tls = agentIdentity(flags.tls, "source", (message) =>
+      observe({ type: "notice", message }),
+    );
+    const { lanes, threads } = defaultParallelism();
+    return runSource(
+      {
+        volume,
+        ...flags.to,
+        tls,
+        lanes: flags.lanes ?? lanes,
+        scanThreads: threads,
+        compress: flags.compress,
+        oneFileSystem: flags.oneFileSystem,
+        selinux: flags.selinux,
+        rereads: DEFAULTS.rereads,
+        connectTimeoutMs: flags.connectTimeout,
+        scanFirst: flags.scanFirst,
+        volumeName: flags.volumeName,
+      },
+      observe,
+      signal,
+    );
+  });
+}

@@ -1,0 +1,38 @@
+import { DEFAULTS } from "../config/limits.ts";
+import { hostPortText, type HostPort } from "../config/value-kinds.ts";
+import { hasIpv6 } from "../host/ipv6.ts";
+import { runTarget } from "../session/target.ts";
+import { agentIdentity } from "./agent-identity.ts";
+import type { Outcome } from "./output.ts";
+import type { CommandContext } from "./run-command.ts";
+import { runTransfer } from "./transfer.ts";
+import { volumeArgument } from "./volume-argument.ts";
+
+export async function targetCommand(context: CommandContext<"target">): Promise<Outcome> {
+  const { flags, args, signal } = context;
+  const volume = volumeArgument(args[0], "DST");
+  return runTransfer(flags, async (observe) => {
+    const notice = (message: string): void => observe({ type: "notice", message });
+    const tls = agentIdentity(flags.tls, "target", notice);
+    const listen = reachable(flags.listen);
+    return runTarget(
+      {
+        volume,
+        listen,
+        tls,
+        volumeName: flags.volumeName,
+        // docs/flags.md promises this line to scripts that let the kernel choose the port.
+        onListening: (port) => notice(`Listening on ${hostPortText({ ...listen, port })}`),
+      },
+      observe,
+      signal,
+    );
+  });
+}
+
+/** Every address means IPv4's alone where the kernel has no IPv6. */
+function reachable(listen: HostPort): HostPort {
+  return listen.host === DEFAULTS.listenHost && !hasIpv6()
+    ? { ...listen, host: "0.0.0.0" }
+    : listen;
+}

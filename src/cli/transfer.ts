@@ -1,0 +1,87 @@
+/** What copy, source and target have in common: progress, items, receipt. */
+
+import process from "node:process";
+
+import { PvferryError } from "../core/errors.ts";
+import type { TransferEvent } from "../core/events.ts";
+import type { Receipt } from "../core/receipt.ts";
+import type { Item } from "../native/types.ts";
+import { ItemFile } from "../observe/item-file.ts";
+import { barPrinter, linePrinter, SILENT_PRINTER, type Printer } from "../observe/printers.ts";
+import { receiptText } from "../observe/receipt-text.ts";
+import { TransferWatch } from "../observe/transfer-watch.ts";
+import type { Outcome } from "./output.ts";
+import { prepareReceiptFile, writeReceiptFile } from "./receipt-file.ts";
+
+export interface TransferFlags {
+  readonly receipt: string | null;
+  readonly items: string | null;
+  readonly quiet: boolean;
+  readonly verbose: number;
+}
+
+export type Observe = (event: TransferEvent) => void;
+
+/** `keepsItem` says which items belong into --items here; a copy's target writes its own. */
+export async function runTransfer(
+  flags: TransferFlags,
+  transfer: (observe: Observe) => Promise<Receipt>,
+  keepsItem: (item: Item) => boolean = () => true,
+): Promise<Outcome> {
+  if (flags.receipt !== null) prepareReceiptFile(flags.receipt);
+  const watch = new TransferWatch(choosePrinter(flags), flags.verbose > 0);
+  const notice = (message: string): void => watch.observe({ type: "notice", message });
+  const items =
+    flags.items === null
+      ? null
+      : new ItemFile(flags.items, "anew", (error) => notice(error.message));
+  const restoreTerminal = (): void => watch.stop();
+  process.once("exit", restoreTerminal);
+  try {
+    const receipt = await transfer((event) => {
+      if (event.type === "item" && keepsItem(event.item)) items?.add(event.item);
+      watch.observe(event);
+    });
+    items?.close();
+    return concluded(receipt, flags, items?.failure ?? null);
+  } finally {
+    items?.close();
+    watch.stop();
+    process.removeListener("exit", restoreTerminal);
+  }
+}
+
+function choosePrinter({ quiet }: TransferFlags): Printer {
+  if (quiet) return SILENT_PRINTER;
+  const { stderr } = process;
+  return stderr.isTTY ? barPrinter(stderr) : linePrinter(stderr);
+}
+
+/** The transfer's own verdict comes first; a file beside it that could not be written decides when all else is well. */
+function concluded(
+  receipt: Receipt,
+  flags: TransferFlags,
+  itemsFailure: PvferryError | null,
+): Outcome {
+  const failure = keepReceipt(receipt, flags.receipt) ?? itemsFailure;
+  const trouble = failure === null ? [] : [`${failure.message} ${failure.next}`];
+  const code = receipt.exitCode === 0 && failure !== null ? failure.code : receipt.exitCode;
+  return {
+    code,
+    document: receipt,
+    lines: [],
+    words: [receiptText(receipt), ...trouble].join("\n"),
+    brief: [`pvferry: ${receipt.message}`, receipt.next, ...trouble].join("\n"),
+  };
+}
+
+function keepReceipt(receipt: Receipt, file: string | null): PvferryError | null {
+  if (file === null) return null;
+  try {
+    writeReceiptFile(file, receipt);
+    return null;
+  } catch (error) {
+    if (error instanceof PvferryError) return error;
+    throw error;
+  }
+}

@@ -1,0 +1,235 @@
+/**
+ * Every flag, once: commander's options, the environment variables, --help and docs/flags.md are all made from this
+ * table. No flag may be called --port or --service-...: Kubernetes sets PVFERRY_PORT and PVFERRY_SERVICE_... in every
+ * pod beside a Service called pvferry.
+ */
+
+import { durationText } from "../core/units.ts";
+import { DEFAULTS, LIMITS } from "./limits.ts";
+import {
+  choice,
+  duration,
+  HOST_PORT,
+  integer,
+  label,
+  listenAddress,
+  PATH,
+  SWITCH,
+  type ValueKind,
+} from "./value-kinds.ts";
+
+export const COMMANDS = ["copy", "source", "target", "digest", "pki init", "pki renew"] as const;
+export type CommandName = (typeof COMMANDS)[number];
+
+export interface Flag<T, Commands extends readonly CommandName[] = readonly CommandName[]> {
+  /** Without dashes; its environment variable is PVFERRY_ and the name in capitals. */
+  readonly name: string;
+  readonly short?: string;
+  /** Placeholder in help; null for a switch, which also has a --no- form when its fallback is true. */
+  readonly value: string | null;
+  readonly kind: ValueKind<NonNullable<T>>;
+  /** What holds when neither argument nor environment says anything; "required" when one of them has to. */
+  readonly fallback: T | "required";
+  /** The fallback in words; empty when the help says enough. */
+  readonly fallbackText: string;
+  readonly help: string;
+  readonly commands: Commands;
+}
+
+type Row<Field extends keyof Flag<unknown>, Commands> = Pick<
+  Flag<unknown>,
+  "name" | "short" | "value" | "help" | Field
+> & { readonly commands: Commands };
+
+function toggle<const Commands extends readonly CommandName[]>(
+  row: Omit<Row<"name", Commands>, "value"> & { readonly on?: true },
+): Flag<boolean, Commands> {
+  const fallback = row.on ?? false;
+  return { ...row, value: null, kind: SWITCH, fallback, fallbackText: fallback ? "on" : "" };
+}
+
+/** A flag that has to be given, or has a fallback. */
+function flag<V, const Commands extends readonly CommandName[]>(
+  row: Row<"fallbackText", Commands> & {
+    readonly kind: ValueKind<V>;
+    readonly fallback: NoInfer<V> | "required";
+  },
+): Flag<V, Commands> {
+  return row as Flag<V, Commands>;
+}
+
+/** A flag that may be left out; its value is then null. */
+function optional<V, const Commands extends readonly CommandName[]>(
+  row: Row<"fallbackText", Commands> & { readonly kind: ValueKind<V> },
+): Flag<V | null, Commands> {
+  return { ...row, fallback: null } as Flag<V | null, Commands>;
+}
+
+export const FLAGS = {
+  to: flag({
+    name: "to",
+    value: "HOST:PORT",
+    kind: HOST_PORT,
+    fallback: "required",
+    fallbackText: "",
+    help: "where the target listens; an IPv6 address goes in brackets",
+    commands: ["source"],
+  }),
+  tls: flag({
+    name: "tls",
+    value: "DIR",
+    kind: PATH,
+    fallback: "required",
+    fallbackText: "",
+    help: "folder with tls.crt, tls.key and ca.crt of this side, as pki init lays it out",
+    commands: ["source", "target"],
+  }),
+  listen: flag({
+    name: "listen",
+    value: "[HOST:]PORT",
+    kind: listenAddress(DEFAULTS.listenHost, DEFAULTS.listenPort),
+    fallback: { host: DEFAULTS.listenHost, port: DEFAULTS.listenPort },
+    fallbackText: `${DEFAULTS.listenPort} on every address`,
+    help: "address and port to listen on; port 0 lets the kernel choose",
+    commands: ["target"],
+  }),
+  volumeName: flag({
+    name: "volume-name",
+    value: "NAME",
+    kind: label(LIMITS.volumeNameBytes),
+    fallback: DEFAULTS.volumeName,
+    fallbackText: DEFAULTS.volumeName,
+    help: "what both sides call this volume; they have to agree",
+    commands: ["source", "target"],
+  }),
+  lanes: optional({
+    name: "lanes",
+    value: "N",
+    kind: integer(1, LIMITS.lanesMost, 4),
+    fallbackText: "from the CPU quota",
+    help: "parallel connections that carry data",
+    commands: ["copy", "source"],
+  }),
+  compress: flag({
+    name: "compress",
+    value: "WHEN",
+    kind: choice("auto", "none", "zstd"),
+    fallback: "auto",
+    fallbackText: "auto",
+    help: "auto: zstd where it pays; none; zstd: always, except for data that does not shrink",
+    commands: ["copy", "source"],
+  }),
+  connectTimeout: flag({
+    name: "connect-timeout",
+    value: "DURATION",
+    kind: duration(1_000, 86_400_000, DEFAULTS.connectTimeoutMs),
+    fallback: DEFAULTS.connectTimeoutMs,
+    fallbackText: durationText(DEFAULTS.connectTimeoutMs),
+    help: "how long to wait for the target to be there",
+    commands: ["source"],
+  }),
+  scanFirst: toggle({
+    name: "scan-first",
+    help: "measure the whole volume before copying, to know beforehand that it fits",
+    commands: ["copy", "source"],
+  }),
+  oneFileSystem: toggle({
+    name: "one-file-system",
+    on: true,
+    help: "stay out of file systems mounted beneath the volume",
+    commands: ["copy", "source", "digest"],
+  }),
+  selinux: flag({
+    name: "selinux",
+    value: "WHAT",
+    kind: choice("drop", "keep"),
+    fallback: "drop",
+    fallbackText: "drop",
+    help: "drop or keep SELinux labels (security.selinux), which belong to the source's host",
+    commands: ["copy", "source", "digest"],
+  }),
+  receipt: optional({
+    name: "receipt",
+    value: "FILE",
+    kind: PATH,
+    fallbackText: "",
+    help: "write the receipt (JSON) to this file",
+    commands: ["copy", "source", "target"],
+  }),
+  items: optional({
+    name: "items",
+    value: "FILE",
+    kind: PATH,
+    fallbackText: "",
+    help: "write every entry that was not read, written or kept to this file, one JSON object a line",
+    commands: ["copy", "source", "target"],
+  }),
+  files: toggle({
+    name: "files",
+    help: "one line per file for b3sum --check, run in DIR",
+    commands: ["digest"],
+  }),
+  out: flag({
+    name: "out",
+    value: "DIR",
+    kind: PATH,
+    fallback: "required",
+    fallbackText: "",
+    help: "folder of the PKI: DIR/source and DIR/target, and DIR/ca with --keep-ca-key",
+    commands: ["pki init", "pki renew"],
+  }),
+  days: flag({
+    name: "days",
+    value: "N",
+    kind: integer(1, LIMITS.certificateDaysMost, DEFAULTS.certificateDays),
+    fallback: DEFAULTS.certificateDays,
+    fallbackText: `${DEFAULTS.certificateDays}`,
+    help: "how long the certificates are valid",
+    commands: ["pki init", "pki renew"],
+  }),
+  keepCaKey: toggle({
+    name: "keep-ca-key",
+    help: "keep the CA's key in DIR/ca, so that pki renew can make new leaves for the same CA",
+    commands: ["pki init", "pki renew"],
+  }),
+  json: toggle({
+    name: "json",
+    help: "print one JSON document (the result, or the error) on stdout and nothing else there",
+    commands: COMMANDS,
+  }),
+  quiet: toggle({
+    name: "quiet",
+    short: "q",
+    help: "no progress, no notices and no receipt in words; what went wrong is still said",
+    commands: COMMANDS,
+  }),
+  verbose: flag({
+    name: "verbose",
+    short: "v",
+    value: null,
+    kind: integer(0, 2, 1),
+    fallback: 0,
+    fallbackText: "",
+    help: "say more; twice: stack traces too",
+    commands: COMMANDS,
+  }),
+} as const;
+
+type Table = typeof FLAGS;
+export type FlagKey = keyof Table;
+
+/** The resolved values of one command's flags. */
+export type FlagValues<C extends CommandName> = {
+  readonly [
+    K in FlagKey as C extends Table[K]["commands"][number] ? K : never
+  ]: Table[K] extends Flag<infer T> ? T : never;
+};
+
+export function flagsOf(command: CommandName): readonly (readonly [FlagKey, Flag<unknown>])[] {
+  const rows = Object.entries(FLAGS) as unknown as readonly (readonly [FlagKey, Flag<unknown>])[];
+  return rows.filter(([, row]) => row.commands.includes(command));
+}
+
+export function environmentName(row: { readonly name: string }): string {
+  return `PVFERRY_${row.name.toUpperCase().replaceAll("-", "_")}`;
+}

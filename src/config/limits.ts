@@ -1,0 +1,121 @@
+/** Every default and every limit, with its unit in the name and its reason beside it. */
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+const SECOND = 1_000;
+const MINUTE = 60 * SECOND;
+
+/** Used when nobody says otherwise; flags with the same meaning take their default from here. */
+export const DEFAULTS = {
+  /** A port that restricted pods may bind and that routers and NodePorts pass on unchanged. */
+  listenPort: 6443,
+  /** Every address, IPv6 and IPv4: pods do not know which of them the peer will use. */
+  listenHost: "::",
+  /** The target's pod may still be pulling its image. */
+  connectTimeoutMs: 10 * MINUTE,
+  /** A file that changes while it is read three times over will not hold still for a fourth. */
+  rereads: 3,
+  /** A transfer's certificates outlive a slow migration, not a forgotten one. */
+  certificateDays: 30,
+  /** Copying between two agents needs no name; kept short since it is sent in the hello. */
+  volumeName: "volume",
+} as const;
+
+export const LIMITS = {
+  /** Control messages are small; whatever is larger is a wrong or hostile peer. */
+  controlFrameBytes: 1 * MIB,
+  /** A name that a Kubernetes object may bear. */
+  volumeNameBytes: 253,
+
+  /** Two in one silence limit, with a second to spare. */
+  keepAliveMs: 5 * SECOND,
+  /** Shorter than the idle limits of common load balancers; dead peers are noticed within it. */
+  idleTimeoutMs: 15 * SECOND,
+  /** From accept to the end of the handshake. A slow link needs seconds, a port scanner stays silent for ever. */
+  handshakeTimeoutMs: 10 * SECOND,
+  /** One attempt to connect, TCP and TLS; then the next attempt. */
+  connectAttemptMs: 10 * SECOND,
+  /** Pause between two attempts to reach a target that is not there yet: first, longest. */
+  connectRetryFirstMs: 250,
+  connectRetryLongestMs: 5 * SECOND,
+  /** Pause before a dead lane is dialled again: first, longest. */
+  laneRetryFirstMs: 100,
+  laneRetryLongestMs: 5 * SECOND,
+  /** One control message to the kernel; longer means that the peer has stopped reading. */
+  sendTimeoutMs: 15 * SECOND,
+  /** Peers that have not proven who they are: some 64 KiB each, so a scan costs a few MiB. */
+  maxUnauthenticated: 64,
+
+  /** More lanes than this never measured faster, and every lane holds buffers on both sides. */
+  lanesMost: 64,
+  /** Lanes from the CPU quota are enough well before this. */
+  lanesDefaultMost: 8,
+  /** Walkers wait for the volume rather than for a CPU; beyond this they only queue at the file system. */
+  scanThreadsMost: 16,
+
+  /** Kept in the receipt; all of them go to --items. Keeps a receipt below some megabytes. */
+  receiptItems: 10_000,
+  /** The same for each side's listed items as JSON: paths may be kilobytes long. */
+  receiptItemBytes: 8 * MIB,
+  /** How long a listener keeps a verdict for a dialler that lost it. */
+  verdictKeptMs: 60 * SECOND,
+  /** A Ctrl-C is obeyed within this on both sides; then the process ends regardless. */
+  stopWithinMs: 2 * SECOND,
+  /** Counters are read this often: smooth for the eye, free for the CPU. */
+  countersEveryMs: 200,
+  /** One line in a log when no terminal is there. */
+  progressLineEveryMs: 10 * SECOND,
+
+  /** Longest validity that `--days` accepts: a leaf that lives longer is a secret that nobody watches. */
+  certificateDaysMost: 825,
+  /** An agent says so when its certificate ends sooner than this. */
+  certificateExpiryNoticeMs: 2 * 24 * 60 * MINUTE,
+  /** Clocks of two clusters differ; certificates start this much in the past. */
+  certificateBackdateMs: 60 * MINUTE,
+  /** PEM files are a few KiB. */
+  pemFileBytes: 256 * KIB,
+
+  /** A peer that proved who it is says hello within this. */
+  helloTimeoutMs: 10 * SECOND,
+  /** Trusted peers between handshake and hello: more than a few are a mistake or an attack. */
+  greetingsMost: 8,
+  /** One line about peers that were turned away at most this often. */
+  turnedAwayNoticeEveryMs: 10 * SECOND,
+  /** The source may count its whole volume first (--scan-first); keep-alives notice if it dies meanwhile. */
+  preflightTimeoutMs: 24 * 60 * MINUTE,
+  /** The source judges the same facts as its target and then says start. */
+  startTimeoutMs: 30 * SECOND,
+  /** What an earlier try left is cleared before the target is ready. */
+  readyTimeoutMs: 60 * MINUTE,
+  /** From one side's last acknowledged entry to the other's. */
+  settleTimeoutMs: 10 * MINUTE,
+  /** syncfs of a slow disk behind a full page cache; keep-alives go on meanwhile. */
+  durableTimeoutMs: 2 * 60 * MINUTE,
+  /** A last word (cancel, refused) to a peer that may not be listening; part of stopWithinMs. */
+  lastWordMs: 500,
+
+  /** Trusted peers send a few messages per second; a burst at the end brings the receipt's items. */
+  controlMessagesBurst: 400,
+  controlMessagesPerSecond: 50,
+  /** Received and not yet looked at, messages and bytes. */
+  controlInboxMessages: 64,
+  controlInboxBytes: 4 * MIB,
+  /** Sent and not yet with the kernel. */
+  controlOutboxMessages: 256,
+  /** Items travel in batches, each well below a frame's size. */
+  itemsPerMessage: 500,
+  itemsMessageBytes: 256 * KIB,
+  /** Each side tells the other how far it is this often. */
+  progressEveryMs: 1 * SECOND,
+
+  /** The first of several addresses gets this long before the next one is tried beside it. */
+  addressAttemptMs: 3 * SECOND,
+  /** The index is dialled right after the control connection; the same way leads there. */
+  indexAttempts: 8,
+  /** No lane alive and none that could be dialled for this long ends the session. */
+  noLaneTimeoutMs: 2 * MINUTE,
+  /** When the native session loses its peer, the control channel may know why a moment later. */
+  reasonGraceMs: 1_500,
+  /** One line about lost lanes at most this often. */
+  laneNoticeEveryMs: 10 * SECOND,
+} as const;

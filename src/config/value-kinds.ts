@@ -1,0 +1,113 @@
+/** What the value of a flag may look like: one parser per kind, and the words to say so when it does not. */
+
+import { durationText, parseDurationMs } from "../core/units.ts";
+
+export interface ValueKind<T> {
+  /** Completes "... is not": "a whole number from 1 to 64". */
+  readonly expects: string;
+  readonly example: string;
+  /** undefined when the text is not of this kind. */
+  readonly parse: (text: string) => T | undefined;
+}
+
+export interface HostPort {
+  readonly host: string;
+  readonly port: number;
+}
+
+export const SWITCH: ValueKind<boolean> = {
+  expects: "true or false",
+  example: "true",
+  parse: (text) => {
+    const word = text.toLowerCase();
+    if (["1", "true", "yes", "on"].includes(word)) return true;
+    return ["0", "false", "no", "off"].includes(word) ? false : undefined;
+  },
+};
+
+export const PATH: ValueKind<string> = {
+  expects: "a path",
+  example: "./receipt.json",
+  parse: (text) => (text === "" || text.includes("\0") ? undefined : text),
+};
+
+export function integer(least: number, most: number, example: number): ValueKind<number> {
+  return {
+    expects: `a whole number from ${least} to ${most}`,
+    example: `${example}`,
+    parse: (text) => {
+      const value = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
+      return value >= least && value <= most ? value : undefined;
+    },
+  };
+}
+
+export function choice<const Word extends string>(...words: readonly Word[]): ValueKind<Word> {
+  return {
+    expects: `one of ${words.join(", ")}`,
+    example: words[0] ?? "",
+    parse: (text) => words.find((word) => word === text),
+  };
+}
+
+export function duration(leastMs: number, mostMs: number, exampleMs: number): ValueKind<number> {
+  return {
+    expects: `a duration from ${durationText(leastMs)} to ${durationText(mostMs)}`,
+    example: durationText(exampleMs),
+    parse: (text) => {
+      const ms = parseDurationMs(text);
+      return ms !== null && ms >= leastMs && ms <= mostMs ? ms : undefined;
+    },
+  };
+}
+
+/** Text of one line without surprises: it is sent to the peer and printed there. */
+export function label(mostBytes: number): ValueKind<string> {
+  return {
+    expects: `1 to ${mostBytes} letters, digits, dots, underscores, slashes or dashes`,
+    example: "data",
+    parse: (text) => (/^[\w./-]+$/.test(text) && text.length <= mostBytes ? text : undefined),
+  };
+}
+
+/** "target.example:6443", "10.0.0.7:6443", "[2001:db8::7]:6443". */
+export const HOST_PORT: ValueKind<HostPort> = {
+  expects: "HOST:PORT (an IPv6 address goes in brackets)",
+  example: "target.example:6443",
+  parse: (text) => {
+    const { host, port } = splitHostPort(text);
+    return host === null || port === null || port === 0 ? undefined : { host, port };
+  },
+};
+
+/** "6443", ":6443", "127.0.0.1:0", "[::1]:6443"; without a host the given one. */
+export function listenAddress(anyHost: string, defaultPort: number): ValueKind<HostPort> {
+  return {
+    expects: "[HOST:]PORT (an IPv6 address goes in brackets, port 0 lets the kernel choose)",
+    example: `${defaultPort}`,
+    parse: (text) => {
+      const { host, port } = splitHostPort(/^\d+$/.test(text) ? `:${text}` : text);
+      if (port === null) return undefined;
+      if (host === null) return text.startsWith("[") ? undefined : { host: anyHost, port };
+      return { host, port };
+    },
+  };
+}
+
+interface LooseHostPort {
+  readonly host: string | null;
+  readonly port: number | null;
+}
+
+function splitHostPort(text: string): LooseHostPort {
+  const match = /^(?:\[([0-9a-fA-F:.]+(?:%[\w.-]+)?)\]|([\w.-]*)):(\d{1,5})$/.exec(text);
+  if (match === null) return { host: null, port: null };
+  const [, bracketed, plain, digits] = match;
+  const port = Number(digits);
+  const host = bracketed ?? plain ?? "";
+  return { host: host === "" ? null : host, port: port <= 65_535 ? port : null };
+}
+
+export function hostPortText({ host, port }: HostPort): string {
+  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+}

@@ -1,0 +1,52 @@
+import { exitCodeRow, type ExitCode, type ExitCodeName } from "./exit-codes.ts";
+
+export interface PvferryErrorInit {
+  readonly code: ExitCode;
+  /** One sentence: what happened, where. It ends with a full stop. */
+  readonly message: string;
+  /** One sentence: what the reader can do about it. */
+  readonly next: string;
+  readonly cause?: unknown;
+}
+
+/** The only error class. Whoever decides anything looks at `code`, never at the text. */
+export class PvferryError extends Error {
+  readonly code: ExitCode;
+  readonly next: string;
+
+  constructor(init: PvferryErrorInit) {
+    super(init.message, init.cause === undefined ? undefined : { cause: init.cause });
+    this.name = "PvferryError";
+    this.code = init.code;
+    this.next = init.next;
+  }
+}
+
+/** What `--json` prints in place of a receipt. */
+export interface ErrorDocument {
+  readonly error: {
+    readonly code: ExitCode;
+    readonly name: ExitCodeName;
+    readonly message: string;
+    readonly next: string;
+  };
+}
+
+export function errorDocument(error: PvferryError): ErrorDocument {
+  const { code, message, next } = error;
+  return { error: { code, name: exitCodeRow(code).name, message, next } };
+}
+
+/** Whatever was thrown, as the one class: anything else is a defect and says where to report it. */
+export function toPvferryError(thrown: unknown): PvferryError {
+  if (thrown instanceof PvferryError) return thrown;
+  const text = thrown instanceof Error ? thrown.message : String(thrown);
+  return new PvferryError({
+    code: 1,
+    message: `pvferry met a situation it was not made for: ${text}`,
+    next:
+      "Please report this defect to the maintainers and attach the command line, " +
+      "`pvferry --version`, and the output of the same command with -vv.",
+    cause: thrown,
+  });
+}

@@ -1,0 +1,33 @@
+/** What a session tells whoever watches it. Printers read the snapshot that observe/ keeps of these. */
+
+import type { Item } from "../native/types.ts";
+
+/** In the order in which a transfer goes through them. */
+export const TRANSFER_PHASES = [
+  "connect",
+  "hello",
+  "preflight",
+  "copy",
+  "settle",
+  "durable",
+  "verdict",
+] as const;
+export type TransferPhase = (typeof TRANSFER_PHASES)[number];
+
+export interface TransferCounters {
+  readonly bytesDone: number;
+  /** null until the scan is done. */
+  readonly bytesTotal: number | null;
+  readonly filesDone: number;
+  readonly entriesScanned: number;
+  readonly lanesAlive: number;
+  readonly resent: number;
+}
+
+export type TransferEvent =
+  | { readonly type: "phase"; readonly phase: TransferPhase }
+  /** Nothing moves until this happens, in words: "the target at 10.0.0.7:6443 (connection refused)". */
+  | { readonly type: "waiting"; readonly for: string }
+  | ({ readonly type: "counters" } & TransferCounters)
+  | { readonly type: "item"; readonly item: Item }
+  | { readonly type: "notice"; readonly message: string };

@@ -1,0 +1,62 @@
+/**
+ * The receipt: what a pass moved, what it could not keep, and the verdict. One JSON document, written alike by both
+ * sides. A field is never taken away or given another meaning without a new number in `receipt`.
+ */
+
+import type { EntryCounts, Item, ItemClass, NotPreserved, Roots } from "../native/types.ts";
+import type { ExitCode, ExitCodeName } from "./exit-codes.ts";
+
+export const RECEIPT_VERSION = 1;
+
+export type ItemCounts = { readonly [itemClass in ItemClass]: number };
+
+export interface BothSides<T> {
+  readonly source: T;
+  readonly target: T;
+}
+
+export interface Verdict {
+  readonly exitCode: ExitCode;
+  readonly exitName: ExitCodeName;
+  /** One sentence: how it ended. */
+  readonly message: string;
+  /** One sentence: what to do about it. */
+  readonly next: string;
+}
+
+export interface Receipt extends Verdict {
+  readonly receipt: typeof RECEIPT_VERSION;
+  readonly transfer: string;
+  readonly volume: string;
+  /** Names this pass, in both sides' logs too. */
+  readonly pass: string;
+  /** Releases of pvferry. */
+  readonly agents: BothSides<string>;
+  /** By the target's clock, from the hello until the volume was durable. */
+  readonly startedAt: string;
+  readonly endedAt: string;
+  readonly durationMs: number;
+  /** What the target wrote. */
+  readonly entries: EntryCounts;
+  /** Sum of the sizes of regular files, holes included, bytes. */
+  readonly logicalBytes: number;
+  /** File data that crossed, before compression, bytes. */
+  readonly movedBytes: number;
+  /** What index and lanes carried inside of TLS, bytes. */
+  readonly wireBytes: number;
+  /** Moved bytes over the whole duration. */
+  readonly bytesPerSecond: number;
+  readonly lanes: number;
+  /** Lanes that were lost and dialled again. */
+  readonly reconnects: number;
+  /** Frames that arrived damaged, or whose lane died, and were sent again. */
+  readonly resent: number;
+  /** docs/protocol.md, "Root digests". */
+  readonly roots: BothSides<Roots>;
+  readonly itemCounts: BothSides<ItemCounts>;
+  readonly notPreserved: BothSides<readonly NotPreserved[]>;
+  /** The first ones of both sides, 10,000 at most. */
+  readonly items: readonly Item[];
+  /** Counted above, but not listed here. */
+  readonly itemsOmitted: number;
+}

@@ -1,0 +1,72 @@
+/**
+ * Items as NDJSON. Written synchronously, some hundred KiB at a time: whoever reports items faster than the disk takes
+ * them waits, so that none is lost and none piles up in memory. Opened for appending, so that two processes of one copy
+ * can share the file: a write is whole lines.
+ */
+
+import { Buffer } from "node:buffer";
+import { closeSync, openSync, writeSync } from "node:fs";
+
+import type { PvferryError } from "../core/errors.ts";
+import { fileError } from "../core/system-errors.ts";
+import type { Item } from "../native/types.ts";
+
+const FLUSH_BYTES = 256 * 1024;
+const FLUSH_EVERY_MS = 1_000;
+
+export class ItemFile {
+  readonly #file: string;
+  readonly #onFailure: (error: PvferryError) => void;
+  readonly #timer: NodeJS.Timeout;
+  #descriptor: number | null;
+  #lines = "";
+  #failure: PvferryError | null = null;
+
+  /** Throws when the file cannot be opened. `onFailure` is told once when it cannot be written later. */
+  constructor(file: string, how: "anew" | "append", onFailure: (error: PvferryError) => void) {
+    this.#file = file;
+    this.#onFailure = onFailure;
+    this.#descriptor = openItems(file, how);
+    this.#timer = setInterval(() => this.#flush(), FLUSH_EVERY_MS);
+    this.#timer.unref();
+  }
+
+  get failure(): PvferryError | null {
+    return this.#failure;
+  }
+
+  add(item: Item): void {
+    if (this.#failure !== null) return;
+    this.#lines += `${JSON.stringify(item)}\n`;
+    if (this.#lines.length >= FLUSH_BYTES) this.#flush();
+  }
+
+  /** May be called twice. */
+  close(): void {
+    clearInterval(this.#timer);
+    this.#flush();
+    if (this.#descriptor !== null) closeSync(this.#descriptor);
+    this.#descriptor = null;
+  }
+
+  #flush(): void {
+    if (this.#lines === "" || this.#descriptor === null || this.#failure !== null) return;
+    const bytes = Buffer.from(this.#lines, "utf8");
+    this.#lines = "";
+    try {
+      for (let at = 0; at < bytes.length;) at += writeSync(this.#descriptor, bytes, at);
+    } catch (cause) {
+      this.#failure = fileError("write the items to", this.#file, cause);
+      this.#onFailure(this.#failure);
+    }
+  }
+}
+
+function openItems(file: string, how: "anew" | "append"): number {
+  try {
+    if (how === "anew") closeSync(openSync(file, "w"));
+    return openSync(file, "a");
+  } catch (cause) {
+    throw fileError("write the items to", file, cause);
+  }
+}

@@ -1,0 +1,89 @@
+/** A receipt for people, from nothing but the receipt. */
+
+import { printableName } from "../core/names.ts";
+import type { Receipt } from "../core/receipt.ts";
+import { bytesText, clockText, countText, quantityText } from "../core/units.ts";
+import type { EntryCounts, NotPreserved } from "../native/types.ts";
+import { itemText } from "./item-text.ts";
+
+/** Items shown; the receipt itself holds many more. */
+const ITEMS_SHOWN = 10;
+const LABEL_WIDTH = 13;
+
+export function receiptText(receipt: Receipt): string {
+  return [
+    receipt.message,
+    row("entries", entriesText(receipt.entries)),
+    row("moved", movedText(receipt)),
+    row("time", timeText(receipt)),
+    ...rootRows(receipt),
+    ...notPreservedRows(receipt),
+    ...itemRows(receipt),
+    ...(receipt.exitCode === 0 ? [] : [receipt.next]),
+  ].join("\n");
+}
+
+function row(label: string, text: string): string {
+  return `  ${label.padEnd(LABEL_WIDTH)}${text}`;
+}
+
+const KINDS: readonly (readonly [keyof EntryCounts, string, string])[] = [
+  ["files", "file", "files"],
+  ["directories", "directory", "directories"],
+  ["symlinks", "symbolic link", "symbolic links"],
+  ["hardLinks", "hard link", "hard links"],
+  ["fifos", "FIFO", "FIFOs"],
+  ["sockets", "socket", "sockets"],
+  ["devices", "device", "devices"],
+];
+
+function entriesText(entries: EntryCounts): string {
+  const parts = KINDS.filter(([kind]) => entries[kind] > 0);
+  if (parts.length === 0) return "none";
+  return parts.map(([kind, one, many]) => quantityText(entries[kind], one, many)).join(", ");
+}
+
+function movedText(receipt: Receipt): string {
+  const { logicalBytes, movedBytes, wireBytes, lanes, reconnects, resent } = receipt;
+  const parts = [
+    `${bytesText(movedBytes)} of ${bytesText(logicalBytes)}`,
+    `${bytesText(wireBytes)} over ${quantityText(lanes, "lane")}`,
+  ];
+  if (reconnects > 0) parts.push(quantityText(reconnects, "reconnect"));
+  if (resent > 0) parts.push(`${countText(resent)} resent`);
+  return parts.join(", ");
+}
+
+function timeText({ durationMs, bytesPerSecond, startedAt }: Receipt): string {
+  const seconds =
+    durationMs < 60_000 ? `${(durationMs / 1_000).toFixed(1)}s` : clockText(durationMs);
+  return `${seconds}, ${bytesText(bytesPerSecond)}/s, from ${startedAt}`;
+}
+
+function rootRows({ roots: { source, target } }: Receipt): readonly string[] {
+  return (["content", "metadata"] as const).flatMap((kind) =>
+    source[kind] === target[kind]
+      ? [row(kind, `${source[kind]} (both sides)`)]
+      : [row(kind, `${source[kind]} (source)`), row("", `${target[kind]} (target)`)],
+  );
+}
+
+function notPreservedRows({ notPreserved }: Receipt): readonly string[] {
+  const kinds: readonly NotPreserved[] = [...notPreserved.source, ...notPreserved.target];
+  return kinds.map(({ kind, count }, index) =>
+    row(
+      index === 0 ? "left out" : "",
+      `${printableName({ path: kind, pathBytes: null })}: ${countText(count)}`,
+    ),
+  );
+}
+
+function itemRows({ items, itemsOmitted, itemCounts }: Receipt): readonly string[] {
+  const { source, target } = itemCounts;
+  const total = [...Object.values(source), ...Object.values(target)].reduce((a, b) => a + b, 0);
+  if (total === 0) return [];
+  const shown = items.slice(0, ITEMS_SHOWN);
+  const hidden = items.length - shown.length + itemsOmitted;
+  const more = hidden > 0 ? [row("", `and ${countText(hidden)} more (--items FILE has all)`)] : [];
+  return [...shown.map((item, at) => row(at === 0 ? "items" : "", itemText(item))), ...more];
+}

@@ -1,0 +1,40 @@
+import type { TransferEvent } from "../core/events.ts";
+import { itemText } from "./item-text.ts";
+import type { Printer } from "./printers.ts";
+import { FIRST_SNAPSHOT, reduce, type Snapshot } from "./snapshot.ts";
+
+/** Takes a transfer's events, keeps the snapshot and tells a printer. */
+export class TransferWatch {
+  readonly #printer: Printer;
+  readonly #tellItems: boolean;
+  #snapshot: Snapshot = FIRST_SNAPSHOT;
+
+  constructor(printer: Printer, tellItems: boolean) {
+    this.#printer = printer;
+    this.#tellItems = tellItems;
+  }
+
+  get snapshot(): Snapshot {
+    return this.#snapshot;
+  }
+
+  readonly observe = (event: TransferEvent): void => {
+    const before = this.#snapshot;
+    this.#snapshot = reduce(before, event, performance.now());
+    this.#printer.show(this.#snapshot);
+    const line = this.#lineFor(event, before);
+    if (line !== null) this.#printer.say(line);
+  };
+
+  stop(): void {
+    this.#printer.stop();
+  }
+
+  #lineFor(event: TransferEvent, before: Snapshot): string | null {
+    if (event.type === "notice") return event.message;
+    if (event.type === "item" && this.#tellItems) return itemText(event.item);
+    // Said once, not with every attempt.
+    if (event.type !== "waiting" || event.for === before.waitingFor) return null;
+    return `Waiting for ${event.for}.`;
+  }
+}

@@ -1,0 +1,133 @@
+/**
+ * How a control channel can end, in words: one function per ending, each a sentence with what, where and what to do
+ * next. What the peer wrote is escaped before it becomes part of one.
+ */
+
+import { PvferryError } from "../core/errors.ts";
+import { isExitCode, type ExitCode } from "../core/exit-codes.ts";
+import { escapeText } from "../core/names.ts";
+import {
+  CONTROL_MESSAGES,
+  type ControlMessageType,
+  type ControlStage,
+  type MessageOf,
+  type OutgoingMessage,
+} from "../wire/control-messages.ts";
+
+const RUN_AGAIN = "Run the same command again on both sides.";
+const SAME_RELEASE = "Check that both sides are pvferry agents of the same release.";
+
+export function silent(peer: string): PvferryError {
+  return networkError(
+    `Nothing was heard from ${peer} for too long; the connection is taken for dead.`,
+  );
+}
+
+export function notReading(peer: string): PvferryError {
+  return networkError(`The connection to ${peer} is stuck: nothing that is sent arrives.`);
+}
+
+export function lost(peer: string, cause: PvferryError): PvferryError {
+  return new PvferryError({
+    code: cause.code,
+    message: `The connection to ${peer} was lost: ${cause.message}`,
+    next: cause.code === 20 ? RUN_AGAIN : cause.next,
+    cause,
+  });
+}
+
+export function closedThere(peer: string, atBoundary: boolean): PvferryError {
+  const how = atBoundary ? "" : " in the middle of a message";
+  return networkError(`The connection was closed by ${peer}${how}, without a word.`);
+}
+
+export function closedHere(peer: string): PvferryError {
+  return networkError(`The connection to ${peer} is closed.`);
+}
+
+function networkError(message: string): PvferryError {
+  return new PvferryError({ code: 20, message, next: RUN_AGAIN });
+}
+
+export function breach(peer: string, error: PvferryError): PvferryError {
+  if (error.code !== 23) return error;
+  return new PvferryError({
+    code: 23,
+    message: `${error.message} (It came from ${peer}.)`,
+    next: error.next,
+    cause: error,
+  });
+}
+
+export function outOfOrder(
+  peer: string,
+  type: ControlMessageType,
+  stage: ControlStage,
+): PvferryError {
+  return protocolError(
+    `A "${type}" message came from ${peer} when the session stood at "${stage}".`,
+  );
+}
+
+export function wrongNumber(number: number, expected: number): PvferryError {
+  return protocolError(`A control message bears number ${number}; ${expected} was due.`);
+}
+
+export function wrongSender(type: ControlMessageType, sender: string): PvferryError {
+  return protocolError(`The peer sent "${type}", which only the ${sender} may send.`);
+}
+
+export function repeated(type: ControlMessageType): PvferryError {
+  return protocolError(`The peer sent "${type}" twice.`);
+}
+
+export function tooManyItems(peer: string): PvferryError {
+  return protocolError(`More items came from ${peer} than a receipt holds.`);
+}
+
+function protocolError(message: string): PvferryError {
+  return new PvferryError({ code: 23, message, next: SAME_RELEASE });
+}
+
+/** A refusal comes before anything is copied and is about the pairing: both sides end with its code. */
+export function refusedBy(peer: string, refusal: MessageOf<"refused">): PvferryError {
+  return new PvferryError({
+    code: refusalCode(refusal.code),
+    message: `Refused by ${peer}: ${escapeText(refusal.message)}`,
+    next: escapeText(refusal.next),
+  });
+}
+
+const REFUSALS: ReadonlySet<number> = new Set([2, 20, 22, 23, 30, 31, 32, 33, 34]);
+
+function refusalCode(code: number): ExitCode {
+  return isExitCode(code) && REFUSALS.has(code) ? code : 24;
+}
+
+const INTERRUPTIONS: ReadonlySet<number> = new Set([130, 143]);
+
+export function cancelledBy(peer: string, cancel: MessageOf<"cancel">): PvferryError {
+  const how = INTERRUPTIONS.has(cancel.code) ? "was interrupted" : "gave up";
+  return new PvferryError({
+    code: 24,
+    message: `${capitalized(peer)} ${how}: ${escapeText(cancel.message)}`,
+    next: INTERRUPTIONS.has(cancel.code)
+      ? RUN_AGAIN
+      : "Remedy what the other side names, then run both sides again.",
+  });
+}
+
+/** What the peer is told when this side ends: a refusal as long as nothing was copied, a cancel afterwards. */
+export function lastWord(stage: ControlStage, error: PvferryError): OutgoingMessage {
+  const { code, next } = error;
+  const message = error.message.slice(0, 2_000);
+  const refusing = CONTROL_MESSAGES.refused.during.some((early) => early === stage);
+  if (refusing && (stage === "hello" || REFUSALS.has(code))) {
+    return { type: "refused", code, message, next: next.slice(0, 2_000) };
+  }
+  return { type: "cancel", code, message };
+}
+
+function capitalized(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}

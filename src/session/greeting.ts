@@ -1,0 +1,85 @@
+/** The hello, from both ends: who is there, in which version, for which volume. */
+
+import { LIMITS } from "../config/limits.ts";
+import { PvferryError } from "../core/errors.ts";
+import { escapeText } from "../core/names.ts";
+import type { MessageOf, OutgoingMessage } from "../wire/control-messages.ts";
+import { PROTOCOL_VERSIONS } from "../wire/hello.ts";
+import type { ControlChannel } from "./control-channel.ts";
+
+/** What this side says of itself. */
+export interface Greeting {
+  readonly agent: string;
+  readonly transfer: string;
+  readonly volume: string;
+  readonly session: string;
+  readonly wants: "copy" | "verdict";
+}
+
+/** The source speaks first; the answer must be about the same session. */
+export async function greetTarget(
+  channel: ControlChannel,
+  greeting: Greeting,
+  signal: AbortSignal,
+): Promise<MessageOf<"hello">> {
+  await channel.send(helloMessage(greeting));
+  const hello = await receiveHello(channel, signal);
+  checkSameVolume(greeting, hello);
+  if (hello.session !== greeting.session) {
+    throw mismatch(
+      `The target answers for session ${hello.session}, and this is ${greeting.session}.`,
+    );
+  }
+  return hello;
+}
+
+export async function receiveHello(
+  channel: ControlChannel,
+  signal: AbortSignal,
+): Promise<MessageOf<"hello">> {
+  return channel.receive(["hello"], {
+    deadlineMs: LIMITS.helloTimeoutMs,
+    signal,
+    tooLate: () =>
+      new PvferryError({
+        code: 20,
+        message: `No hello came from ${channel.peer} within ${LIMITS.helloTimeoutMs / 1_000} s.`,
+        next: "Check that the address and port are those of a pvferry agent.",
+      }),
+  });
+}
+
+export function helloMessage(greeting: Greeting): OutgoingMessage {
+  const { agent, transfer, volume, session, wants } = greeting;
+  return {
+    type: "hello",
+    magic: "pvferry",
+    versions: PROTOCOL_VERSIONS,
+    features: [],
+    transfer,
+    volume,
+    agent,
+    session,
+    wants,
+  };
+}
+
+type Place = Pick<Greeting, "transfer" | "volume">;
+
+/** The certificates already vouch for the transfer; a difference here is a confused peer, and still gets a sentence. */
+export function checkSameVolume(ours: Place, theirs: Place): void {
+  for (const what of ["transfer", "volume"] as const) {
+    if (ours[what] === theirs[what]) continue;
+    throw mismatch(
+      `This side is for the ${what} "${escapeText(ours[what])}" and the other for "${escapeText(theirs[what])}".`,
+    );
+  }
+}
+
+function mismatch(message: string): PvferryError {
+  return new PvferryError({
+    code: 23,
+    message,
+    next: "Start both sides with the same certificates' transfer and the same volume name.",
+  });
+}

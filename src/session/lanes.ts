@@ -1,0 +1,145 @@
+/**
+ * The source's index and lanes: dials them, hands their sockets to the native session, and dials a lost lane again with
+ * a growing pause. A lane takes nothing with it, so that one is missing is no reason to stop; that all are is.
+ */
+
+import { LIMITS } from "../config/limits.ts";
+import { PvferryError, toPvferryError } from "../core/errors.ts";
+import { durationText, quantityText } from "../core/units.ts";
+import type { SourceSession } from "../native/types.ts";
+import type { DialedStream } from "../net/dialer.ts";
+import { backOffMs } from "./back-off.ts";
+import { sleep } from "./waiting.ts";
+
+export interface LaneCalls {
+  readonly dial: (signal: AbortSignal) => Promise<DialedStream>;
+  readonly notice: (message: string) => void;
+  /** The session cannot go on. */
+  readonly fail: (error: PvferryError) => void;
+}
+
+const BACK_OFF = { firstMs: LIMITS.laneRetryFirstMs, longestMs: LIMITS.laneRetryLongestMs };
+
+/** A lane that lived this long has earned a quick first attempt again. */
+const GOOD_LIFE_MS = 10_000;
+
+interface LaneHistory {
+  failures: number;
+  attachedAt: number;
+}
+
+export class Lanes {
+  readonly #session: SourceSession;
+  readonly #calls: LaneCalls;
+  readonly #closed = new AbortController();
+  readonly #history = new Map<number, LaneHistory>();
+  #aliveAt = performance.now();
+  #noticedAt = Number.NEGATIVE_INFINITY;
+  #unnoticed = 0;
+  #lost = 0;
+
+  constructor(session: SourceSession, calls: LaneCalls) {
+    this.#session = session;
+    this.#calls = calls;
+  }
+
+  /** Lanes that were lost so far, however often each. */
+  get lost(): number {
+    return this.#lost;
+  }
+
+  /** Returns at once. Lanes bear the numbers 1 to `count`; 0 is the index. */
+  open(count: number): void {
+    void this.#attachIndex();
+    for (let lane = 1; lane <= count; lane += 1) void this.#attachLane(lane);
+  }
+
+  onLost(lane: number, reason: string): void {
+    if (this.#closed.signal.aborted) return;
+    this.#lost += 1;
+    this.#notice(lane, reason);
+    const history = this.#historyOf(lane);
+    if (performance.now() - history.attachedAt > GOOD_LIFE_MS) history.failures = 0;
+    history.failures += 1;
+    void this.#attachLane(lane);
+  }
+
+  /** Called with every reading of the counters. */
+  watch(lanesAlive: number): void {
+    const now = performance.now();
+    if (lanesAlive > 0) this.#aliveAt = now;
+    else if (now - this.#aliveAt > LIMITS.noLaneTimeoutMs) this.#calls.fail(noLane());
+  }
+
+  /** No dialling after this. May be called twice. */
+  close(): void {
+    this.#closed.abort(new Error("the lanes are closed"));
+  }
+
+  async #attachIndex(): Promise<void> {
+    for (let failures = 1; ; failures += 1) {
+      try {
+        return await this.#attach((fd) => this.#session.attachIndex(fd));
+      } catch (error) {
+        if (this.#closed.signal.aborted) return;
+        if (failures === LIMITS.indexAttempts) return this.#calls.fail(toPvferryError(error));
+        await sleep(backOffMs(BACK_OFF, failures), this.#closed.signal).catch(() => undefined);
+      }
+    }
+  }
+
+  async #attachLane(lane: number): Promise<void> {
+    const history = this.#historyOf(lane);
+    for (;;) {
+      try {
+        if (history.failures > 0) {
+          await sleep(backOffMs(BACK_OFF, history.failures), this.#closed.signal);
+        }
+        history.attachedAt = performance.now();
+        return await this.#attach((fd) => this.#session.attachLane(fd, lane));
+      } catch {
+        // Silent on purpose: watch() speaks up when no lane is left.
+        if (this.#closed.signal.aborted) return;
+        history.failures += 1;
+      }
+    }
+  }
+
+  async #attach(hand: (fd: number) => void): Promise<void> {
+    const stream = await this.#calls.dial(this.#closed.signal);
+    try {
+      if (!this.#closed.signal.aborted) hand(stream.fd);
+    } finally {
+      stream.release();
+    }
+  }
+
+  #historyOf(lane: number): LaneHistory {
+    const known = this.#history.get(lane);
+    if (known !== undefined) return known;
+    const fresh = { failures: 0, attachedAt: 0 };
+    this.#history.set(lane, fresh);
+    return fresh;
+  }
+
+  #notice(lane: number, reason: string): void {
+    const now = performance.now();
+    if (now - this.#noticedAt < LIMITS.laneNoticeEveryMs) {
+      this.#unnoticed += 1;
+      return;
+    }
+    const others =
+      this.#unnoticed === 0 ? "" : `, and ${quantityText(this.#unnoticed, "other")} before it`;
+    this.#calls.notice(`Lane ${lane} was lost${others}, and is dialled again: ${reason}`);
+    this.#noticedAt = now;
+    this.#unnoticed = 0;
+  }
+}
+
+function noLane(): PvferryError {
+  return new PvferryError({
+    code: 20,
+    message: `No lane to the target could be opened for ${durationText(LIMITS.noLaneTimeoutMs)}.`,
+    next: "Check what stands between the two sides (firewalls, limits on connections), then run both sides again.",
+  });
+}

@@ -1,0 +1,44 @@
+/** How the source learns its outcome: by listening; or, when the connection breaks too late, by coming back for it. */
+
+import { LIMITS } from "../config/limits.ts";
+import { PvferryError } from "../core/errors.ts";
+import { durationText } from "../core/units.ts";
+import type { MessageOf } from "../wire/control-messages.ts";
+import type { ControlChannel } from "./control-channel.ts";
+import { tooManyItems } from "./endings.ts";
+import { noDeadline } from "./late.ts";
+import type { SourceCopy } from "./source-copy.ts";
+
+/** Takes all that the target says from the copy's beginning on, until it says that the volume is durable. */
+export async function listenUntilDurable(
+  channel: ControlChannel,
+  copy: SourceCopy,
+  signal: AbortSignal,
+): Promise<MessageOf<"durable">> {
+  for (;;) {
+    const message = await channel.receive(["progress", "items", "durable"], {
+      // The copy takes as long as it takes; keep-alives watch the peer, and settling has its own deadline.
+      deadlineMs: null,
+      signal,
+      tooLate: noDeadline,
+    });
+    if (message.type === "durable") return message;
+    if (message.type === "progress") copy.onProgress(message);
+    else takeItems(channel, copy, message);
+  }
+}
+
+function takeItems(channel: ControlChannel, copy: SourceCopy, message: MessageOf<"items">): void {
+  if (!copy.ledger.addPeers("target", message.items)) throw tooManyItems(channel.peer);
+}
+
+/** Everything was sent and acknowledged, but whether the target finished nobody says. */
+export function outcomeUnknown(cause: PvferryError): PvferryError {
+  const waited = durationText(LIMITS.verdictKeptMs);
+  return new PvferryError({
+    code: 20,
+    message: `The outcome is unknown: the target was lost before its verdict came, and not found again within ${waited}.`,
+    next: "Look at what the target printed, or run both sides again.",
+    cause,
+  });
+}

@@ -1,0 +1,49 @@
+/** Each side tells the other what its volume is like; both judge by the same rules whether the copy can end well. */
+
+import { LIMITS } from "../config/limits.ts";
+import type { VolumeFacts, VolumeTotals } from "../native/types.ts";
+import type { MessageOf, OutgoingMessage } from "../wire/control-messages.ts";
+import type { ControlChannel } from "./control-channel.ts";
+import { tooLate } from "./late.ts";
+
+export function preflightMessage(
+  facts: VolumeFacts,
+  totals: VolumeTotals | null,
+): Extract<OutgoingMessage, { type: "preflight" }> {
+  const { filesystem, readOnly, totalBytes, freeBytes, totalInodes, freeInodes, isMountPoint } =
+    facts;
+  const { uid, gid, capabilities } = facts;
+  return {
+    type: "preflight",
+    facts: {
+      filesystem,
+      readOnly,
+      totalBytes,
+      freeBytes,
+      totalInodes,
+      freeInodes,
+      isMountPoint,
+      uid,
+      gid,
+      capabilities,
+    },
+    totals,
+  };
+}
+
+/** What an earlier try left is cleared before the copy begins: until then, all of the volume counts as free. */
+export function asIfCleared(facts: VolumeFacts): VolumeFacts {
+  if (facts.unfinishedTransfer === null) return facts;
+  return { ...facts, freeBytes: facts.totalBytes, freeInodes: facts.totalInodes };
+}
+
+export async function receivePreflight(
+  channel: ControlChannel,
+  signal: AbortSignal,
+): Promise<MessageOf<"preflight">> {
+  return channel.receive(["preflight"], {
+    deadlineMs: LIMITS.preflightTimeoutMs,
+    signal,
+    tooLate: () => tooLate(channel, "facts about its volume", LIMITS.preflightTimeoutMs),
+  });
+}

@@ -1,0 +1,61 @@
+/** What a session is asked to do, complete and resolved: nothing here is optional, nothing is read from elsewhere. */
+
+import type { TransferEvent } from "../core/events.ts";
+import type { Role } from "../core/transfer-id.ts";
+import type { Addon } from "../native/types.ts";
+import type { Dialer } from "../net/dialer.ts";
+
+/** One side's certificate folder, read. PEM texts. */
+export interface TlsMaterial {
+  readonly ca: string;
+  readonly certificate: string;
+  readonly key: string;
+  readonly transfer: string;
+  /** The side that this leaf may be. */
+  readonly role: Role;
+}
+
+export interface SourceRun {
+  readonly volume: string;
+  readonly host: string;
+  readonly port: number;
+  readonly tls: TlsMaterial;
+  readonly lanes: number;
+  readonly scanThreads: number;
+  readonly compress: "auto" | "none" | "zstd";
+  readonly oneFileSystem: boolean;
+  readonly selinux: "keep" | "drop";
+  readonly rereads: number;
+  readonly connectTimeoutMs: number;
+  /** Count everything before the first byte is copied. */
+  readonly scanFirst: boolean;
+  /** Both sides must name the same; within one transfer it tells volumes apart. */
+  readonly volumeName: string;
+}
+
+export interface TargetRun {
+  readonly volume: string;
+  readonly listen: { readonly host: string; readonly port: number };
+  readonly tls: TlsMaterial;
+  readonly volumeName: string;
+  /** Called once, with the port in use. */
+  readonly onListening: (port: number) => void;
+}
+
+export type Observe = (event: TransferEvent) => void;
+
+/** What a session works with; tests bring their own. */
+export interface SessionParts {
+  readonly addon: Addon;
+  readonly dialer: Dialer;
+  /** This agent's version. */
+  readonly agent: string;
+}
+
+/** What every step of a session needs. */
+export interface SessionContext {
+  readonly parts: SessionParts;
+  readonly observe: Observe;
+  /** The user's: Ctrl-C, SIGTERM. Its reason becomes the session's error. */
+  readonly signal: AbortSignal;
+}

@@ -1,0 +1,62 @@
+/** What the source settles with its target before the first byte: that it fits, and that it may begin. */
+
+import { LIMITS } from "../config/limits.ts";
+import type { VolumeFacts, VolumeTotals } from "../native/types.ts";
+import type { MessageOf } from "../wire/control-messages.ts";
+import type { ControlChannel } from "./control-channel.ts";
+import { tooLate } from "./late.ts";
+import { preflightMessage, receivePreflight } from "./preflight.ts";
+import type { SessionContext, SourceRun } from "./run-options.ts";
+import { refusalBeforeCopy, type SpaceFacts } from "./space.ts";
+import { waitFor } from "./waiting.ts";
+
+export interface Volumes {
+  readonly facts: VolumeFacts;
+  /** null unless the source was counted first. */
+  readonly totals: VolumeTotals | null;
+  readonly target: SpaceFacts;
+}
+
+export interface SourceAgreement extends Volumes {
+  readonly ready: MessageOf<"ready">;
+}
+
+export async function agreeWithTarget(
+  context: SessionContext,
+  run: SourceRun,
+  channel: ControlChannel,
+  facts: VolumeFacts,
+): Promise<Volumes> {
+  const totals = run.scanFirst ? await countVolume(context, run, channel) : null;
+  await channel.send(preflightMessage(facts, totals));
+  const { facts: target } = await receivePreflight(channel, context.signal);
+  const refusal = refusalBeforeCopy(facts, totals, target);
+  if (refusal !== null) throw refusal;
+  return { facts, totals, target };
+}
+
+async function countVolume(
+  context: SessionContext,
+  run: SourceRun,
+  channel: ControlChannel,
+): Promise<VolumeTotals> {
+  context.observe({ type: "waiting", for: "the count of the source volume (--scan-first)" });
+  return waitFor(context.parts.addon.measureVolume(run.volume, run.oneFileSystem), {
+    deadlineMs: LIMITS.preflightTimeoutMs,
+    signal: AbortSignal.any([context.signal, channel.over]),
+    tooLate: () => tooLate(channel, "end of the count", LIMITS.preflightTimeoutMs),
+  });
+}
+
+export async function askToStart(
+  channel: ControlChannel,
+  lanes: number,
+  signal: AbortSignal,
+): Promise<MessageOf<"ready">> {
+  await channel.send({ type: "start", lanes });
+  return channel.receive(["ready"], {
+    deadlineMs: LIMITS.readyTimeoutMs,
+    signal,
+    tooLate: () => tooLate(channel, "word that it is ready", LIMITS.readyTimeoutMs),
+  });
+}

@@ -1,0 +1,186 @@
+/** The source's part of the copy: the native session, its lanes, its counters, and the watch over the target's space. */
+
+import { LIMITS } from "../config/limits.ts";
+import type { PvferryError } from "../core/errors.ts";
+import type { SessionResult, SourceSession } from "../native/types.ts";
+import type { MessageOf } from "../wire/control-messages.ts";
+import { serverNameFor } from "./connect.ts";
+import type { ControlChannel } from "./control-channel.ts";
+import { readCounters, type Counters } from "./counters.ts";
+import { ItemLedger } from "./item-ledger.ts";
+import { Lanes } from "./lanes.ts";
+import { NativeEvents } from "./native-events.ts";
+import type { SessionContext, SourceRun } from "./run-options.ts";
+import type { SourceAgreement } from "./source-agreement.ts";
+import { refusalWhileCopying, type SpaceFacts } from "./space.ts";
+import { toTlsIdentity } from "./tls-identity.ts";
+
+export interface SourceCopyStart {
+  readonly run: SourceRun;
+  readonly channel: ControlChannel;
+  readonly agreement: SourceAgreement;
+}
+
+export class SourceCopy {
+  readonly ledger: ItemLedger;
+  readonly #context: SessionContext;
+  readonly #start: SourceCopyStart;
+  readonly #events: NativeEvents;
+  readonly #session: SourceSession;
+  readonly #lanes: Lanes;
+  readonly #memory: BigUint64Array;
+  readonly #timers: NodeJS.Timeout[];
+  #targetSpace: SpaceFacts;
+  #toldAll = false;
+  #last: Counters | null = null;
+
+  /** Opens the native session and begins to dial. Throws what openSource throws. */
+  constructor(context: SessionContext, start: SourceCopyStart) {
+    this.#context = context;
+    this.#start = start;
+    this.#targetSpace = start.agreement.target;
+    this.ledger = new ItemLedger("source", context.observe);
+    this.#events = new NativeEvents({
+      onItems: (items) => this.ledger.addOwn(items),
+      onLaneLost: (lane, reason) => this.#lanes.onLost(lane, reason),
+    });
+    this.#session = openNative(context, start, this.#events);
+    this.#memory = this.#session.counters();
+    this.#lanes = this.#openLanes(start.agreement.ready.lanes);
+    this.#timers = [
+      setInterval(() => this.#showCounters(), LIMITS.countersEveryMs),
+      setInterval(() => this.#tellAndCheck(), LIMITS.progressEveryMs),
+    ];
+  }
+
+  /** Every entry is acknowledged; or the core's, or this side's own, reason why not. */
+  get settled(): Promise<SessionResult> {
+    return this.#events.settled;
+  }
+
+  get laneCount(): number {
+    return this.#start.agreement.ready.lanes;
+  }
+
+  get lanesLost(): number {
+    return this.#lanes.lost;
+  }
+
+  counters(): Counters {
+    return this.#last ?? readCounters(this.#memory);
+  }
+
+  onProgress(progress: MessageOf<"progress">): void {
+    // A volume that is enlarged while the copy runs counts with what it has gained.
+    const freeBytes = Math.max(this.#targetSpace.freeBytes, progress.freeBytes);
+    const freeInodes = Math.max(this.#targetSpace.freeInodes, progress.freeInodes);
+    this.#targetSpace = { ...this.#targetSpace, freeBytes, freeInodes };
+  }
+
+  /** The native session has settled: tells the peer the last items, and lets go of everything but the results. */
+  finish(): void {
+    this.#showCounters();
+    this.#tellItems();
+    this.close();
+  }
+
+  /** Stops all work at once. May be called twice. */
+  close(): void {
+    // The memory belongs to the native session, which is about to go.
+    this.#last = this.counters();
+    for (const timer of this.#timers) clearInterval(timer);
+    this.#lanes.close();
+    this.#session.close();
+  }
+
+  #openLanes(count: number): Lanes {
+    const { host, port } = this.#start.run;
+    const { dialer } = this.#context.parts;
+    const timeoutMs = LIMITS.connectAttemptMs;
+    const lanes = new Lanes(this.#session, {
+      dial: (signal) => dialer.dial({ host, port, timeoutMs, signal }),
+      notice: (message) => this.#context.observe({ type: "notice", message }),
+      fail: (error) => this.#fail(error),
+    });
+    lanes.open(count);
+    return lanes;
+  }
+
+  #showCounters(): void {
+    const counters = this.counters();
+    this.#lanes.watch(counters.lanesAlive);
+    const { bytesDone, filesDone, entriesScanned, lanesAlive, resent } = counters;
+    const bytesTotal = this.#bytesTotal(counters);
+    this.#context.observe({
+      type: "counters",
+      bytesDone,
+      bytesTotal,
+      filesDone,
+      entriesScanned,
+      lanesAlive,
+      resent,
+    });
+  }
+
+  /** The scan knows best once it is done; before that, what was counted first. */
+  #bytesTotal(counters: Counters): number | null {
+    if (counters.scanDone > 0) return counters.bytesScanned;
+    return this.#start.agreement.totals?.bytes ?? null;
+  }
+
+  #tellAndCheck(): void {
+    const counters = this.counters();
+    this.#tellItems();
+    this.#tellScanned(counters);
+    const counted = { entries: counters.entriesScanned, allocatedBytes: counters.allocatedScanned };
+    const refusal = refusalWhileCopying(this.#start.agreement.facts, counted, this.#targetSpace);
+    if (refusal !== null) this.#fail(refusal);
+  }
+
+  #tellItems(): void {
+    for (const message of this.ledger.unsent()) this.#start.channel.post(message);
+  }
+
+  #tellScanned(counters: Counters): void {
+    if (this.#toldAll) return;
+    this.#toldAll = counters.scanDone > 0;
+    this.#start.channel.post({
+      type: "scanned",
+      entries: counters.entriesScanned,
+      bytes: counters.bytesScanned,
+      allocatedBytes: counters.allocatedScanned,
+      done: this.#toldAll,
+    });
+  }
+
+  #fail(error: PvferryError): void {
+    this.#events.fail(error);
+  }
+}
+
+function openNative(
+  context: SessionContext,
+  start: SourceCopyStart,
+  events: NativeEvents,
+): SourceSession {
+  const { run } = start;
+  const { ready } = start.agreement;
+  return context.parts.addon.openSource(
+    {
+      volume: run.volume,
+      lanes: ready.lanes,
+      scanThreads: run.scanThreads,
+      compress: run.compress,
+      oneFileSystem: run.oneFileSystem,
+      selinux: run.selinux,
+      rereads: run.rereads,
+      secret: ready.secret,
+      tls: toTlsIdentity(run.tls),
+      serverName: serverNameFor(run.host),
+      handshakeTimeoutMs: LIMITS.handshakeTimeoutMs,
+      idleTimeoutMs: LIMITS.idleTimeoutMs,
+      keepAliveMs: LIMITS.keepAliveMs,
+    },
+    events.take,
+  );
+}

@@ -1,0 +1,204 @@
+/** The steps of the source's session. source.ts says in which order; states.ts says what may follow what. */
+
+import { randomBytes } from "node:crypto";
+
+import { LIMITS } from "../config/limits.ts";
+import { toPvferryError, type PvferryError } from "../core/errors.ts";
+import type { Receipt } from "../core/receipt.ts";
+import type { VolumeFacts } from "../native/types.ts";
+import type { MessageOf, OutgoingMessage } from "../wire/control-messages.ts";
+import { reachTarget } from "./connect.ts";
+import type { ControlChannel } from "./control-channel.ts";
+import type { Greeting } from "./greeting.ts";
+import { withHowFar } from "./how-far.ts";
+import { noDeadline, tooLate } from "./late.ts";
+import { makeReceipt } from "./make-receipt.ts";
+import { listenUntilDurable, outcomeUnknown } from "./outcome.ts";
+import { reasonFromPeer } from "./peer-reason.ts";
+import type { SessionContext, SourceRun } from "./run-options.ts";
+import { agreeWithTarget, askToStart, type SourceAgreement } from "./source-agreement.ts";
+import { SourceCopy } from "./source-copy.ts";
+import { StateMachine } from "./state-machine.ts";
+import { SOURCE_STATES, type SourceState } from "./states.ts";
+import { waitFor } from "./waiting.ts";
+
+type Hello = MessageOf<"hello">;
+type Durable = MessageOf<"durable">;
+export type Settled = Extract<OutgoingMessage, { type: "settled" }>;
+
+export class SourceSteps {
+  readonly #run: SourceRun;
+  readonly #context: SessionContext;
+  readonly #states: StateMachine<SourceState>;
+  readonly #pass = randomBytes(16).toString("hex");
+  #line: Line | null = null;
+  #copy: SourceCopy | null = null;
+
+  constructor(run: SourceRun, context: SessionContext) {
+    this.#run = run;
+    this.#context = context;
+    this.#states = new StateMachine(SOURCE_STATES, "connecting", (phase) =>
+      context.observe({ type: "phase", phase }),
+    );
+  }
+
+  async connect(): Promise<Hello> {
+    return this.#reach("copy", this.#run.connectTimeoutMs, (step) => {
+      if (this.#states.state !== step) this.#states.enter(step);
+    });
+  }
+
+  async agree(facts: VolumeFacts): Promise<SourceAgreement> {
+    const { channel } = this.#openLine();
+    this.#states.enter("preflight");
+    const volumes = await agreeWithTarget(this.#context, this.#run, channel, facts);
+    this.#states.enter("starting");
+    return { ...volumes, ready: await askToStart(channel, this.#run.lanes, this.#context.signal) };
+  }
+
+  beginCopy(agreement: SourceAgreement): void {
+    this.#states.enter("copying");
+    const { channel } = this.#openLine();
+    this.#copy = new SourceCopy(this.#context, { run: this.#run, channel, agreement });
+    this.#listen();
+  }
+
+  /** Until every entry is acknowledged. */
+  async settle(): Promise<Settled> {
+    const copy = this.#openCopy();
+    const { channel, durable } = this.#openLine();
+    // "durable" is out of order before this side has settled, so that listening can only fail here.
+    const lost = durable.then(() => copy.settled);
+    const wait = { deadlineMs: null, signal: this.#context.signal, tooLate: noDeadline };
+    try {
+      const result = await waitFor(Promise.race([copy.settled, lost]), wait);
+      this.#states.enter("settled");
+      copy.finish();
+      return { type: "settled", result, lanes: copy.laneCount, lanesLost: copy.lanesLost };
+    } catch (error) {
+      throw await reasonFromPeer(toPvferryError(error), channel.over);
+    }
+  }
+
+  /** Tells the target, and waits for its last word; comes back for it when the connection breaks. */
+  async hearOutcome(settled: Settled): Promise<Durable> {
+    for (;;) {
+      this.#states.enter("awaiting");
+      const { channel, durable } = this.#openLine();
+      channel.post(settled);
+      try {
+        return await this.#untilDurable(channel, durable);
+      } catch (error) {
+        await this.#comeBack(channel, toPvferryError(error));
+      }
+    }
+  }
+
+  async conclude(target: Hello, settled: Settled, durable: Durable): Promise<Receipt> {
+    this.#states.enter("concluding");
+    await this.#sayFarewell();
+    this.#states.enter("finished");
+    return makeReceipt({
+      transfer: this.#run.tls.transfer,
+      volume: this.#run.volumeName,
+      pass: this.#pass,
+      agents: { source: this.#context.parts.agent, target: target.agent },
+      startedAt: durable.startedAt,
+      endedAt: durable.endedAt,
+      lanes: settled.lanes,
+      lanesLost: settled.lanesLost,
+      results: { source: settled.result, target: durable.result },
+      items: this.#openCopy().ledger.kept,
+    });
+  }
+
+  /** Tells the target, as far as it still listens; resolves with what to throw. */
+  async fail(error: PvferryError): Promise<PvferryError> {
+    const failure = withHowFar(error, this.#copy?.counters() ?? null);
+    this.#states.enter("failed");
+    await this.#line?.channel.closeWith(failure);
+    return failure;
+  }
+
+  close(): void {
+    this.#copy?.close();
+    this.#line?.channel.close();
+  }
+
+  async #reach(
+    wants: Greeting["wants"],
+    timeoutMs: number,
+    onStep: (step: "connecting" | "greeting") => void,
+  ): Promise<Hello> {
+    const greeting = {
+      agent: this.#context.parts.agent,
+      transfer: this.#run.tls.transfer,
+      volume: this.#run.volumeName,
+      session: this.#pass,
+      wants,
+    };
+    const reached = await reachTarget(this.#context, this.#run, greeting, { timeoutMs, onStep });
+    this.#line = { channel: reached.channel, durable: Promise.withResolvers<Durable>().promise };
+    this.#states.attach(reached.channel);
+    reached.channel.startKeepAlive();
+    return reached.hello;
+  }
+
+  #listen(): void {
+    const { channel } = this.#openLine();
+    const durable = listenUntilDurable(channel, this.#openCopy(), this.#context.signal);
+    // Whoever waits hears of it; a session that ends for another reason first has nobody waiting.
+    durable.catch(() => undefined);
+    this.#line = { channel, durable };
+  }
+
+  async #untilDurable(channel: ControlChannel, durable: Promise<Durable>): Promise<Durable> {
+    const deadlineMs = LIMITS.settleTimeoutMs + LIMITS.durableTimeoutMs;
+    return waitFor(durable, {
+      deadlineMs,
+      signal: this.#context.signal,
+      tooLate: () => tooLate(channel, "verdict", deadlineMs),
+    });
+  }
+
+  /** Only a lost connection is worth coming back for; anything else is thrown again. */
+  async #comeBack(channel: ControlChannel, error: PvferryError): Promise<void> {
+    const lost = channel.over.aborted && error.code === 20;
+    if (!lost || this.#context.signal.aborted) throw error;
+    this.#states.enter("returning");
+    this.#context.observe({
+      type: "notice",
+      message: `${error.message} Going back for the verdict.`,
+    });
+    try {
+      await this.#reach("verdict", LIMITS.verdictKeptMs, () => undefined);
+    } catch (failure) {
+      this.#context.signal.throwIfAborted();
+      throw outcomeUnknown(toPvferryError(failure));
+    }
+    this.#listen();
+  }
+
+  async #sayFarewell(): Promise<void> {
+    const { channel } = this.#openLine();
+    const wait = { deadlineMs: LIMITS.lastWordMs, signal: channel.over, tooLate: noDeadline };
+    // A target that does not hear it waits a while and then ends with the same verdict.
+    await waitFor(channel.send({ type: "farewell" }), wait).catch(() => undefined);
+  }
+
+  #openLine(): Line {
+    if (this.#line === null) throw new TypeError("the session has no connection yet");
+    return this.#line;
+  }
+
+  #openCopy(): SourceCopy {
+    if (this.#copy === null) throw new TypeError("the session copies nothing yet");
+    return this.#copy;
+  }
+}
+
+/** The connection to the target, and the promise of its last word over it. */
+interface Line {
+  readonly channel: ControlChannel;
+  readonly durable: Promise<Durable>;
+}

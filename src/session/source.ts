@@ -1,0 +1,45 @@
+/** The source's session, from the first dial to the receipt. */
+
+import { toPvferryError } from "../core/errors.ts";
+import type { Receipt } from "../core/receipt.ts";
+import { loadAddon, packageVersion } from "../native/addon.ts";
+import { directDialer } from "../net/direct.ts";
+import type { Observe, SessionParts, SourceRun } from "./run-options.ts";
+import { SourceSteps } from "./source-steps.ts";
+import { stayAlive } from "./stay-alive.ts";
+import { checkSourceVolume } from "./volume-checks.ts";
+
+/** Resolves with the receipt, whatever its verdict; rejects with a PvferryError when there is none. */
+export async function runSource(
+  run: SourceRun,
+  observe: Observe,
+  signal: AbortSignal,
+): Promise<Receipt> {
+  const parts = { addon: loadAddon(), dialer: directDialer, agent: packageVersion() };
+  return sourceSession(run, parts, observe, signal);
+}
+
+/** The same with parts of the caller's choice, such as another dialer. */
+export async function sourceSession(
+  run: SourceRun,
+  parts: SessionParts,
+  observe: Observe,
+  signal: AbortSignal,
+): Promise<Receipt> {
+  const letGo = stayAlive();
+  const steps = new SourceSteps(run, { parts, observe, signal });
+  try {
+    const facts = checkSourceVolume(parts.addon, run.volume);
+    const target = await steps.connect();
+    const agreement = await steps.agree(facts);
+    steps.beginCopy(agreement);
+    const settled = await steps.settle();
+    const durable = await steps.hearOutcome(settled);
+    return await steps.conclude(target, settled, durable);
+  } catch (error) {
+    throw await steps.fail(toPvferryError(error));
+  } finally {
+    steps.close();
+    letGo();
+  }
+}

@@ -1,0 +1,144 @@
+/** The target's part of the copy: the native session, its counters, and what the source is told meanwhile. */
+
+import { statfs } from "node:fs/promises";
+
+import { LIMITS } from "../config/limits.ts";
+import type { Listener, SessionResult, TargetSession } from "../native/types.ts";
+import type { MessageOf, OutgoingMessage } from "../wire/control-messages.ts";
+import { readCounters, type Counters } from "./counters.ts";
+import { ItemLedger } from "./item-ledger.ts";
+import { NativeEvents } from "./native-events.ts";
+import type { SessionContext } from "./run-options.ts";
+
+export interface TargetCopyStart {
+  readonly volume: string;
+  /** Recorded in the volume until the copy is finished. */
+  readonly transfer: string;
+  readonly lanes: number;
+  /** base64 of 32 bytes. */
+  readonly secret: string;
+  readonly listener: Listener;
+}
+
+export class TargetCopy {
+  readonly ledger: ItemLedger;
+  readonly #context: SessionContext;
+  readonly #volume: string;
+  readonly #events: NativeEvents;
+  readonly #session: TargetSession;
+  readonly #memory: BigUint64Array;
+  #timers: NodeJS.Timeout[] = [];
+  #scanned: MessageOf<"scanned"> | null = null;
+  #last: Counters | null = null;
+
+  /** Opens the native session, which clears what an earlier try left. Throws what openTarget throws. */
+  constructor(context: SessionContext, start: TargetCopyStart) {
+    this.#context = context;
+    this.#volume = start.volume;
+    this.ledger = new ItemLedger("target", context.observe);
+    this.#events = new NativeEvents({
+      onItems: (items) => this.ledger.addOwn(items),
+      // The source dials it again; its notice and the receipt's count are enough.
+      onLaneLost: () => undefined,
+    });
+    this.#session = openNative(context, start, this.#events);
+    this.#memory = this.#session.counters();
+  }
+
+  /** Everything is written, though not yet durable; or the core's reason why not. */
+  get settled(): Promise<SessionResult> {
+    return this.#events.settled;
+  }
+
+  counters(): Counters {
+    return this.#last ?? readCounters(this.#memory);
+  }
+
+  onScanned(message: MessageOf<"scanned">): void {
+    this.#scanned = message;
+  }
+
+  /** From now on the watcher sees the counters, and `tell` gets messages for the source. */
+  report(tell: (message: OutgoingMessage) => void): void {
+    this.#timers = [
+      setInterval(() => this.#showCounters(), LIMITS.countersEveryMs),
+      setInterval(() => void this.#tellProgress(tell), LIMITS.progressEveryMs),
+    ];
+  }
+
+  /** Everything is written: shows and tells the last of it. */
+  finishReport(tell: (message: OutgoingMessage) => void): void {
+    this.#stopTimers();
+    this.#showCounters();
+    for (const message of this.ledger.unsent()) tell(message);
+  }
+
+  /** Resolves when all that was written is on disk. `finished` forgets that a copy was under way. */
+  async makeDurable(finished: boolean): Promise<void> {
+    await this.#session.durable(finished);
+  }
+
+  /** Stops all work at once. May be called twice. */
+  close(): void {
+    // The memory belongs to the native session, which is about to go.
+    this.#last = this.counters();
+    this.#stopTimers();
+    this.#session.close();
+  }
+
+  #stopTimers(): void {
+    for (const timer of this.#timers) clearInterval(timer);
+    this.#timers = [];
+  }
+
+  #showCounters(): void {
+    const { bytesDone, filesDone, entriesDone, lanesAlive, resent } = this.counters();
+    this.#context.observe({
+      type: "counters",
+      bytesDone,
+      bytesTotal: this.#scanned?.done === true ? this.#scanned.bytes : null,
+      filesDone,
+      entriesScanned: this.#scanned?.entries ?? entriesDone,
+      lanesAlive,
+      resent,
+    });
+  }
+
+  async #tellProgress(tell: (message: OutgoingMessage) => void): Promise<void> {
+    for (const message of this.ledger.unsent()) tell(message);
+    const free = await freeSpace(this.#volume);
+    if (free === null || this.#timers.length === 0) return;
+    const { entriesDone, filesDone, bytesDone } = this.counters();
+    tell({ type: "progress", entries: entriesDone, files: filesDone, bytes: bytesDone, ...free });
+  }
+}
+
+/** null when the volume does not say: then the source goes by what it heard before. */
+async function freeSpace(path: string): Promise<{ freeBytes: number; freeInodes: number } | null> {
+  try {
+    const { bavail, bsize, ffree } = await statfs(path);
+    return { freeBytes: bavail * bsize, freeInodes: ffree };
+  } catch {
+    return null;
+  }
+}
+
+function openNative(
+  context: SessionContext,
+  start: TargetCopyStart,
+  events: NativeEvents,
+): TargetSession {
+  const { volume, transfer, lanes, secret, listener } = start;
+  return context.parts.addon.openTarget(
+    {
+      volume,
+      transfer,
+      lanes,
+      secret,
+      idleTimeoutMs: LIMITS.idleTimeoutMs,
+      keepAliveMs: LIMITS.keepAliveMs,
+    },
+    listener,
+    events.take,
+  );
+}

@@ -1,0 +1,220 @@
+/** The steps of the target's session. target.ts says in which order; states.ts says what may follow what. */
+
+import { randomBytes } from "node:crypto";
+
+import { LIMITS } from "../config/limits.ts";
+import { toPvferryError, type PvferryError } from "../core/errors.ts";
+import type { Receipt } from "../core/receipt.ts";
+import type { SessionResult } from "../native/types.ts";
+import type { MessageOf, OutgoingMessage } from "../wire/control-messages.ts";
+import type { ControlChannel } from "./control-channel.ts";
+import { Door, type Guest } from "./door.ts";
+import { tooManyItems } from "./endings.ts";
+import { withHowFar } from "./how-far.ts";
+import { noDeadline, tooLate } from "./late.ts";
+import { makeReceipt } from "./make-receipt.ts";
+import { reasonFromPeer } from "./peer-reason.ts";
+import type { SessionContext, TargetRun } from "./run-options.ts";
+import { SourceLink } from "./source-link.ts";
+import { StateMachine } from "./state-machine.ts";
+import { TARGET_STATES, type TargetState } from "./states.ts";
+import { agreeWithSource, transferRecord } from "./target-agreement.ts";
+import { TargetCopy } from "./target-copy.ts";
+import { isFinished, judge } from "./verdict.ts";
+import { checkTargetVolume } from "./volume-checks.ts";
+import { waitFor, type Wait } from "./waiting.ts";
+
+type Settled = MessageOf<"settled">;
+export type Durable = Extract<OutgoingMessage, { type: "durable" }>;
+
+/** A source that was let in, agreed with, and asked to start. */
+export interface Admitted extends Guest {
+  readonly lanes: number;
+  readonly startedAt: string;
+}
+
+export class TargetSteps {
+  readonly #run: TargetRun;
+  readonly #context: SessionContext;
+  readonly #states: StateMachine<TargetState>;
+  #door: Door | null = null;
+  #channel: ControlChannel | null = null;
+  #link: SourceLink | null = null;
+  #copy: TargetCopy | null = null;
+
+  constructor(run: TargetRun, context: SessionContext) {
+    this.#run = run;
+    this.#context = context;
+    this.#states = new StateMachine(TARGET_STATES, "listening", (phase) =>
+      context.observe({ type: "phase", phase }),
+    );
+  }
+
+  /** Before anybody is kept waiting for a volume that cannot be used. */
+  checkVolume(): void {
+    this.#context.signal.throwIfAborted();
+    checkTargetVolume(this.#context.parts.addon, this.#run.volume, transferRecord(this.#run));
+  }
+
+  listen(): void {
+    this.#door = new Door(this.#context, this.#run);
+    this.#run.onListening(this.#door.listener.port());
+  }
+
+  /** Nothing is written here yet, so that a source that is lost may simply call again. */
+  async admit(): Promise<Admitted> {
+    for (;;) {
+      this.#context.observe({ type: "waiting", for: "the source" });
+      const guest = await this.#opened(this.#door).admit();
+      const startedAt = new Date().toISOString();
+      this.#attach(guest.channel);
+      try {
+        return { ...guest, startedAt, lanes: await this.#agree(guest.channel) };
+      } catch (error) {
+        this.#listenAgain(guest.channel, toPvferryError(error));
+      }
+    }
+  }
+
+  beginCopy({ channel, hello, lanes }: Admitted): void {
+    const door = this.#opened(this.#door);
+    const secret = randomBytes(32).toString("base64");
+    const { volume } = this.#run;
+    const transfer = transferRecord(this.#run);
+    const copy = new TargetCopy(this.#context, {
+      volume,
+      transfer,
+      lanes,
+      secret,
+      listener: door.listener,
+    });
+    this.#copy = copy;
+    this.#states.enter("copying");
+    const link = this.#openLink(channel, copy);
+    door.expectReturn(hello.session, (returned) => {
+      this.#attach(returned);
+      link.take(returned);
+    });
+    link.post({ type: "ready", secret, lanes });
+    copy.report((message) => link.post(message));
+  }
+
+  /** Until everything is written. */
+  async settle(): Promise<SessionResult> {
+    const copy = this.#opened(this.#copy);
+    const link = this.#opened(this.#link);
+    try {
+      const result = await waitFor(copy.settled, this.#whileLinked(null));
+      this.#states.enter("settled");
+      link.allowReturn();
+      copy.finishReport((message) => link.post(message));
+      return result;
+    } catch (error) {
+      throw await reasonFromPeer(toPvferryError(error), link.broken);
+    }
+  }
+
+  async hearSource(): Promise<Settled> {
+    const link = this.#opened(this.#link);
+    return waitFor(link.settled, this.#whileLinked(LIMITS.settleTimeoutMs, "the source's result"));
+  }
+
+  async makeDurable(start: Admitted, source: Settled, written: SessionResult): Promise<Durable> {
+    this.#states.enter("durable");
+    const finished = isFinished(judge({ source: source.result, target: written }));
+    const flushing = this.#opened(this.#copy).makeDurable(finished);
+    await waitFor(flushing, this.#whileLinked(LIMITS.durableTimeoutMs, "the volume's flush"));
+    const endedAt = new Date().toISOString();
+    return { type: "durable", result: written, startedAt: start.startedAt, endedAt };
+  }
+
+  /** Until the source says that it heard, or time is up. From here on nothing changes the verdict. */
+  async keepVerdict(durable: Durable): Promise<void> {
+    this.#states.enter("keeping");
+    const link = this.#opened(this.#link);
+    link.tell(durable);
+    const wait = this.#whileLinked(LIMITS.verdictKeptMs, "a farewell");
+    await waitFor(link.farewell, wait).catch(() => undefined);
+    this.#states.enter("finished");
+  }
+
+  receipt(hello: MessageOf<"hello">, source: Settled, durable: Durable): Receipt {
+    return makeReceipt({
+      transfer: this.#run.tls.transfer,
+      volume: this.#run.volumeName,
+      pass: hello.session,
+      agents: { source: hello.agent, target: this.#context.parts.agent },
+      startedAt: durable.startedAt,
+      endedAt: durable.endedAt,
+      lanes: source.lanes,
+      lanesLost: source.lanesLost,
+      results: { source: source.result, target: durable.result },
+      items: this.#opened(this.#copy).ledger.kept,
+    });
+  }
+
+  /** Tells the source, as far as it still listens; resolves with what to throw. */
+  async fail(error: PvferryError): Promise<PvferryError> {
+    const failure = withHowFar(error, this.#copy?.counters() ?? null);
+    this.#states.enter("failed");
+    await this.#channel?.closeWith(failure);
+    return failure;
+  }
+
+  close(): void {
+    this.#link?.close();
+    this.#copy?.close();
+    this.#channel?.close();
+    this.#door?.close();
+  }
+
+  async #agree(channel: ControlChannel): Promise<number> {
+    this.#states.enter("preflight");
+    await agreeWithSource(this.#context, this.#run, channel);
+    this.#states.enter("starting");
+    const start = await channel.receive(["start"], {
+      deadlineMs: LIMITS.startTimeoutMs,
+      signal: this.#context.signal,
+      tooLate: () => tooLate(channel, "word to start", LIMITS.startTimeoutMs),
+    });
+    return start.lanes;
+  }
+
+  #listenAgain(channel: ControlChannel, error: PvferryError): void {
+    const lost = channel.over.aborted && error.code === 20;
+    if (!lost || this.#context.signal.aborted) throw error;
+    const message = `${error.message} Nothing was copied; listening again.`;
+    this.#context.observe({ type: "notice", message });
+    this.#states.enter("listening");
+  }
+
+  #attach(channel: ControlChannel): void {
+    this.#channel = channel;
+    this.#states.attach(channel);
+  }
+
+  #openLink(channel: ControlChannel, copy: TargetCopy): SourceLink {
+    const { observe } = this.#context;
+    this.#link = new SourceLink(channel, {
+      onItems: ({ items }) => {
+        if (!copy.ledger.addPeers("source", items)) throw tooManyItems(channel.peer);
+      },
+      onScanned: (message) => copy.onScanned(message),
+      notice: (message) => observe({ type: "notice", message }),
+    });
+    return this.#link;
+  }
+
+  #whileLinked(deadlineMs: number | null, what = "end"): Wait {
+    const signal = AbortSignal.any([this.#context.signal, this.#opened(this.#link).broken]);
+    const channel = this.#opened(this.#channel);
+    const late = deadlineMs === null ? noDeadline : () => tooLate(channel, what, deadlineMs);
+    return { deadlineMs, signal, tooLate: late };
+  }
+
+  /** The steps come in an order that makes this a defect rather than a case. */
+  #opened<T>(part: T | null): T {
+    if (part === null) throw new TypeError("a step of the session came before its time");
+    return part;
+  }
+}

@@ -1,0 +1,46 @@
+/** The target's session, from the open door to the receipt. */
+
+import { toPvferryError } from "../core/errors.ts";
+import type { Receipt } from "../core/receipt.ts";
+import { loadAddon, packageVersion } from "../native/addon.ts";
+import { directDialer } from "../net/direct.ts";
+import type { Observe, SessionParts, TargetRun } from "./run-options.ts";
+import { stayAlive } from "./stay-alive.ts";
+import { TargetSteps } from "./target-steps.ts";
+
+/** Resolves with the receipt, whatever its verdict; rejects with a PvferryError when there is none. */
+export async function runTarget(
+  run: TargetRun,
+  observe: Observe,
+  signal: AbortSignal,
+): Promise<Receipt> {
+  const parts = { addon: loadAddon(), dialer: directDialer, agent: packageVersion() };
+  return targetSession(run, parts, observe, signal);
+}
+
+/** The same with parts of the caller's choice. */
+export async function targetSession(
+  run: TargetRun,
+  parts: SessionParts,
+  observe: Observe,
+  signal: AbortSignal,
+): Promise<Receipt> {
+  const letGo = stayAlive();
+  const steps = new TargetSteps(run, { parts, observe, signal });
+  try {
+    steps.checkVolume();
+    steps.listen();
+    const source = await steps.admit();
+    steps.beginCopy(source);
+    const written = await steps.settle();
+    const settled = await steps.hearSource();
+    const durable = await steps.makeDurable(source, settled, written);
+    await steps.keepVerdict(durable);
+    return steps.receipt(source.hello, settled, durable);
+  } catch (error) {
+    throw await steps.fail(toPvferryError(error));
+  } finally {
+    steps.close();
+    letGo();
+  }
+}

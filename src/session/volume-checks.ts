@@ -1,0 +1,73 @@
+/** Whether a volume can be used at all, before anybody is called or kept waiting. Failures are 31, in words. */
+
+import { accessSync, constants } from "node:fs";
+
+import { PvferryError } from "../core/errors.ts";
+import { escapeText } from "../core/names.ts";
+import { quantityText } from "../core/units.ts";
+import type { Addon, VolumeFacts } from "../native/types.ts";
+
+export function checkSourceVolume(addon: Addon, path: string): VolumeFacts {
+  const facts = addon.volumeFacts(path);
+  requireAccess(path, "source", constants.R_OK | constants.X_OK);
+  return facts;
+}
+
+/** `transfer` is what an unfinished copy of the same transfer would have recorded there. */
+export function checkTargetVolume(addon: Addon, path: string, transfer: string): VolumeFacts {
+  const facts = addon.volumeFacts(path);
+  if (facts.readOnly) throw readOnly(path);
+  requireAccess(path, "target", constants.R_OK | constants.W_OK | constants.X_OK);
+  if (facts.firstNames.length > 0 && facts.unfinishedTransfer !== transfer) {
+    throw notEmpty(path, facts);
+  }
+  return facts;
+}
+
+/** Asks the kernel for the real user, which is the effective one in every pod and shell. */
+function requireAccess(path: string, side: "source" | "target", mode: number): void {
+  try {
+    accessSync(path, mode);
+  } catch (cause) {
+    if (Reflect.get(Object(cause), "code") === "EROFS") throw readOnly(path);
+    throw new PvferryError({
+      code: 31,
+      message: `No permission to ${side === "source" ? "read" : "write to"} the ${side} volume ${escapeText(path)}.`,
+      next: "Run as a user who may, or grant this one access to the volume.",
+      cause,
+    });
+  }
+}
+
+function readOnly(path: string): PvferryError {
+  return new PvferryError({
+    code: 31,
+    message: `The target volume ${escapeText(path)} is read-only.`,
+    next: "Mount it writable, or name another volume.",
+  });
+}
+
+function notEmpty(path: string, facts: VolumeFacts): PvferryError {
+  const foreign = facts.unfinishedTransfer !== null;
+  const owner = foreign
+    ? ` and belongs to the unfinished transfer ${escapeText(facts.unfinishedTransfer)}`
+    : "";
+  return new PvferryError({
+    code: 31,
+    message: `The target volume ${escapeText(path)} is not empty${owner}: it holds ${namesText(facts.firstNames)}.`,
+    next: "Empty it, or name another volume.",
+  });
+}
+
+const NAMED_MOST = 5;
+/** volumeFacts names no more than this, so there may be others. */
+const LISTED_MOST = 20;
+
+/** The core has already escaped the names. */
+function namesText(names: readonly string[]): string {
+  const named = names.slice(0, NAMED_MOST).join(", ");
+  const others = names.length - NAMED_MOST;
+  if (others <= 0) return named;
+  const more = names.length >= LISTED_MOST ? "many others" : quantityText(others, "other");
+  return `${named} and ${more}`;
+}

@@ -1,0 +1,57 @@
+/** What one side read or wrote, as it travels in `settled` and `durable`. The fields of SessionResult, in its order. */
+
+import { z } from "zod";
+
+import { rootDigest, u64, word } from "./fields.ts";
+
+/** Kinds of things not preserved come from a table of some dozens. */
+const NOT_PRESERVED_MOST = 256;
+
+/** 8 KiB deep paths occur; one item must fit in a frame beside others. */
+export const ITEM_TEXT_MOST = 65_536;
+
+export const itemSchema = z
+  .strictObject({
+    side: z.enum(["source", "target"]),
+    class: z.enum(["unreadable", "not-written", "not-kept", "changed", "skipped"]),
+    path: z.string().max(ITEM_TEXT_MOST).nullable(),
+    pathBytes: z.base64().max(ITEM_TEXT_MOST).nullable(),
+    what: z.string().max(1024),
+    errno: word.nullable(),
+    detail: z.string().max(4096),
+  })
+  .refine((item) => (item.path === null) !== (item.pathBytes === null), {
+    message: "exactly one of path and pathBytes must be null",
+  });
+
+const entryCounts = z.strictObject({
+  files: u64,
+  directories: u64,
+  symlinks: u64,
+  hardLinks: u64,
+  fifos: u64,
+  sockets: u64,
+  devices: u64,
+});
+
+const itemCounts = z.strictObject({
+  unreadable: u64,
+  "not-written": u64,
+  "not-kept": u64,
+  changed: u64,
+  skipped: u64,
+});
+
+export const sessionResult = z.strictObject({
+  entries: entryCounts,
+  bytes: u64,
+  movedBytes: u64,
+  wireBytes: u64,
+  resent: u64,
+  roots: z.strictObject({ content: rootDigest, metadata: rootDigest }),
+  itemCounts,
+  notPreserved: z
+    .array(z.strictObject({ kind: word, count: u64 }))
+    .max(NOT_PRESERVED_MOST)
+    .readonly(),
+});

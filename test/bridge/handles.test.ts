@@ -1,0 +1,117 @@
+/** Native handles: closed twice, opened in numbers, and left open by a process that wants to end. */
+
+import { execFile } from "node:child_process";
+import { mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+
+import { describe, expect, it } from "vitest";
+
+import { loadAddon } from "../../src/native/addon.ts";
+import type { Connection, Listener } from "../../src/native/types.ts";
+import { directDialer } from "../../src/net/direct.ts";
+import { toTlsIdentity } from "../../src/session/tls-identity.ts";
+import { testTls } from "../fixtures/test-pki.ts";
+
+const run = promisify(execFile);
+const script = fileURLToPath(new URL("../fixtures/leave-open.ts", import.meta.url));
+
+async function listen(onControl: (connection: Connection) => void): Promise<Listener> {
+  return loadAddon().listen(
+    {
+      host: "127.0.0.1",
+      port: 0,
+      tls: toTlsIdentity(await testTls("target")),
+      handshakeTimeoutMs: 5_000,
+      maxUnauthenticated: 4,
+    },
+    onControl,
+  );
+}
+
+async function dial(port: number): Promise<Connection> {
+  const { signal } = new AbortController();
+  const stream = await directDialer.dial({ host: "127.0.0.1", port, timeoutMs: 5_000, signal });
+  const tls = toTlsIdentity(await testTls("source"));
+  const connecting = loadAddon().connect(stream.fd, { tls, serverName: null, timeoutMs: 5_000 });
+  stream.release();
+  return connecting;
+}
+
+describe("a process that lets go of a native handle without closing it", () => {
+  it.each(["listener", "connection", "started connection", "source session", "target session"])(
+    "ends by itself: %s",
+    async (what) => {
+      const identities = {
+        source: toTlsIdentity(await testTls("source")),
+        target: toTlsIdentity(await testTls("target")),
+      };
+      const volume = mkdtempSync(path.join(tmpdir(), "pvferry-handles-"));
+      const { stdout } = await run(
+        process.execPath,
+        [script, what, JSON.stringify(identities), volume],
+        { timeout: 20_000 },
+      );
+      expect(stdout).toBe("made\n");
+    },
+  );
+});
+
+describe("native handles", () => {
+  it("may be closed twice", async () => {
+    const accepted = Promise.withResolvers<Connection>();
+    const listener = await listen(accepted.resolve);
+    const dialled = await dial(listener.port());
+    const connection = await accepted.promise;
+    for (const handle of [dialled, dialled, connection, connection, listener, listener]) {
+      handle.close();
+    }
+    await expect(dialled.send(new Uint8Array(1), 1_000)).rejects.toMatchObject({ code: 20 });
+  });
+
+  it("work in numbers", async () => {
+    const accepted: Connection[] = [];
+    const listeners = await Promise.all(
+      Array.from({ length: 20 }, () => listen((connection) => accepted.push(connection))),
+    );
+    const dialled = await Promise.all(listeners.map((listener) => dial(listener.port())));
+    await expect.poll(() => accepted.length).toBe(20);
+    for (const handle of [...dialled, ...accepted, ...listeners]) handle.close();
+  });
+
+  it("free their port at once", async () => {
+    const listener = await listen(() => undefined);
+    const port = listener.port();
+    listener.close();
+    const again = loadAddon().listen(
+      {
+        host: "127.0.0.1",
+        port,
+        tls: toTlsIdentity(await testTls("target")),
+        handshakeTimeoutMs: 5_000,
+        maxUnauthenticated: 4,
+      },
+      () => undefined,
+    );
+    expect(again.port()).toBe(port);
+    again.close();
+  });
+
+  it("refuse a port that is in use with 33", async () => {
+    const listener = await listen(() => undefined);
+    const tls = toTlsIdentity(await testTls("target"));
+    const options = {
+      host: "127.0.0.1",
+      port: listener.port(),
+      tls,
+      handshakeTimeoutMs: 5_000,
+      maxUnauthenticated: 4,
+    };
+    expect(() => loadAddon().listen(options, () => undefined)).toThrow(
+      expect.objectContaining({ code: 33 }),
+    );
+    listener.close();
+  });
+});

@@ -1,0 +1,57 @@
+import { describe, expect, test } from "vitest";
+
+import { resolveFlags } from "../../../src/config/resolve.ts";
+import { PvferryError } from "../../../src/core/errors.ts";
+
+const NEEDED = { to: "host:1", tls: "dir" };
+
+function refusal(act: () => unknown): PvferryError {
+  try {
+    act();
+  } catch (error) {
+    if (error instanceof PvferryError) return error;
+  }
+  throw new Error("nothing was refused");
+}
+
+describe("resolving flags", () => {
+  test("arguments win over the environment, which wins over the fallback", () => {
+    const environment = { PVFERRY_LANES: "3", PVFERRY_COMPRESS: "zstd" };
+    const values = resolveFlags("source", { ...NEEDED, lanes: "5" }, environment);
+    expect(values).toMatchObject({ lanes: 5, compress: "zstd", connectTimeout: 600_000 });
+    expect(values.to).toEqual({ host: "host", port: 1 });
+  });
+
+  test("an empty variable is not set; a switch can be switched off by either", () => {
+    expect(resolveFlags("source", NEEDED, { PVFERRY_LANES: "" }).lanes).toBeNull();
+    const environment = { PVFERRY_ONE_FILE_SYSTEM: "no" };
+    expect(resolveFlags("digest", {}, environment).oneFileSystem).toBe(false);
+    expect(resolveFlags("digest", { oneFileSystem: true }, environment).oneFileSystem).toBe(true);
+    expect(resolveFlags("digest", { oneFileSystem: false }, {}).oneFileSystem).toBe(false);
+  });
+
+  test("a required flag may come from the environment", () => {
+    const values = resolveFlags("target", {}, { PVFERRY_TLS: "/tls" });
+    expect(values).toMatchObject({ tls: "/tls", listen: { host: "::", port: 6443 } });
+  });
+
+  test("a command does not see the flags of others", () => {
+    expect(resolveFlags("digest", {}, { PVFERRY_LANES: "nonsense" })).not.toHaveProperty("lanes");
+  });
+
+  test("a bad value says what, where and what next, without control characters", () => {
+    const typed = refusal(() => resolveFlags("copy", { lanes: "\u001B[2J" }, {}));
+    expect(typed.code).toBe(2);
+    expect(typed.message).toBe('--lanes: "\\x1b[2J" is not a whole number from 1 to 64.');
+    expect(typed.next).toContain("4");
+    const variable = refusal(() => resolveFlags("copy", {}, { PVFERRY_COMPRESS: "gzip" }));
+    expect(variable.message).toContain('PVFERRY_COMPRESS: "gzip" is not one of auto, none, zstd');
+  });
+
+  test("a missing flag says its two names", () => {
+    const missing = refusal(() => resolveFlags("source", { tls: "x" }, {}));
+    expect(missing).toMatchObject({ code: 2 });
+    expect(missing.message).toContain("--to HOST:PORT");
+    expect(missing.next).toContain("PVFERRY_TO");
+  });
+});

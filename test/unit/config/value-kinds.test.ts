@@ -1,0 +1,101 @@
+import { describe, expect, test } from "vitest";
+
+import {
+  choice,
+  duration,
+  HOST_PORT,
+  hostPortText,
+  integer,
+  label,
+  listenAddress,
+  PATH,
+  SWITCH,
+} from "../../../src/config/value-kinds.ts";
+
+describe("HOST:PORT", () => {
+  test.for([
+    ["target.example:6443", { host: "target.example", port: 6443 }],
+    ["10.0.0.7:1", { host: "10.0.0.7", port: 1 }],
+    ["[2001:db8::7]:65535", { host: "2001:db8::7", port: 65_535 }],
+    ["[fe80::1%eth0]:6443", { host: "fe80::1%eth0", port: 6443 }],
+    ["my_host-1:22", { host: "my_host-1", port: 22 }],
+  ] as const)("%s", ([text, expected]) => {
+    expect(HOST_PORT.parse(text)).toEqual(expected);
+    expect(HOST_PORT.parse(hostPortText(expected))).toEqual(expected);
+  });
+
+  test.for([
+    "",
+    "host",
+    ":6443",
+    "host:",
+    "host:0",
+    "host:65536",
+    "host:x",
+    "::1:6443",
+    "[]:1",
+    "a b:1",
+    "[host]:1",
+  ])("%j is none", (text) => {
+    expect(HOST_PORT.parse(text)).toBeUndefined();
+  });
+});
+
+describe("[HOST:]PORT", () => {
+  const kind = listenAddress("::", 6443);
+
+  test.for([
+    ["6443", "::", 6443],
+    [":0", "::", 0],
+    ["127.0.0.1:0", "127.0.0.1", 0],
+    ["[::1]:9", "::1", 9],
+  ] as const)("%s", ([text, host, port]) => {
+    expect(kind.parse(text)).toEqual({ host, port });
+  });
+
+  test.for(["", "host", "70000", "[]:1", "::1:5"])("%j is none", (text) => {
+    expect(kind.parse(text)).toBeUndefined();
+  });
+});
+
+test("switches", () => {
+  expect(["1", "TRUE", "yes", "on"].map(SWITCH.parse)).toEqual([true, true, true, true]);
+  expect(["0", "False", "no", "off"].map(SWITCH.parse)).toEqual([false, false, false, false]);
+  expect(SWITCH.parse("maybe")).toBeUndefined();
+});
+
+test("numbers, choices, durations, labels and paths keep to their bounds", () => {
+  const lanes = integer(1, 64, 4);
+  expect(["1", "64", "0", "65", "-1", "1.5", "", " 1", "1e1"].map(lanes.parse)).toEqual([
+    1,
+    64,
+    ...Array.from({ length: 7 }),
+  ]);
+  expect(choice("auto", "none").parse("none")).toBe("none");
+  expect(choice("auto", "none").parse("NONE")).toBeUndefined();
+  const wait = duration(1_000, 60_000, 30_000);
+  expect(["1s", "1m", "500ms", "2m", "5"].map(wait.parse)).toEqual([
+    1_000,
+    60_000,
+    undefined,
+    undefined,
+    undefined,
+  ]);
+  expect(label(5).parse("a/b.c")).toBe("a/b.c");
+  expect(["", "too long", "a\nb", "äöü"].map(label(5).parse)).toEqual(Array.from({ length: 4 }));
+  expect(["", "a\0b"].map(PATH.parse)).toEqual([undefined, undefined]);
+});
+
+test("every kind's example is of its kind", () => {
+  const kinds = [
+    HOST_PORT,
+    listenAddress("::", 6443),
+    SWITCH,
+    PATH,
+    integer(1, 3, 2),
+    choice("a", "b"),
+    duration(1, 9, 5),
+    label(9),
+  ];
+  for (const kind of kinds) expect(kind.parse(kind.example)).toBeDefined();
+});
