@@ -37,8 +37,8 @@ test("the first signal asks, the deadline ends, the second ends at once", () => 
 test("each signal has its code, and a child leaves Ctrl-C to its parent", () => {
   const codeAfter = (name: NodeJS.Signals, ctrlC?: "left to the parent"): unknown => {
     const { signal } = watchInterrupts(() => undefined, ctrlC);
-    const listener = process.listeners(name).at(-1) as (() => void) | undefined;
-    listener?.();
+    const listener: unknown = process.listeners(name).at(-1);
+    if (typeof listener === "function") Reflect.apply(listener, process, [name]);
     return signal.aborted ? (signal.reason as PvferryError).code : null;
   };
   expect(codeAfter("SIGINT")).toBe(130);
