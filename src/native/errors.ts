@@ -1,6 +1,6 @@
 /** From the native core's error kinds to exit codes and advice: one table. */
 
-import { PvferryError } from "../core/errors.ts";
+import { PvferryError, REPORT_DEFECT } from "../core/errors.ts";
 import type { ExitCode } from "../core/exit-codes.ts";
 import type { NativeErrorKind, NativeErrorText } from "./types.ts";
 
@@ -12,7 +12,7 @@ interface KindRow {
 const KINDS: { readonly [Kind in NativeErrorKind]: KindRow } = {
   bug: {
     code: 1,
-    next: "Please report it at https://github.com/konveyor/pvferry/issues, with the output of the same command with -vv.",
+    next: REPORT_DEFECT,
   },
   network: {
     code: 20,
