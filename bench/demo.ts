@@ -138,6 +138,7 @@ async function demo(): Promise<void> {
     process.exitCode = await transfer(folder);
     if (process.exitCode === 0) showDigests(folder);
   } finally {
+    say("Cleaning up");
     // rm, because paths in the volume may be longer than what Node can name.
     spawnSync("rm", ["-rf", folder], { stdio: "inherit" });
   }
