@@ -1,6 +1,6 @@
 /** A transfer's certificates and its two agents as two processes, as in two clusters. */
 import { freePort } from "../bed/ports.ts";
-import { pvferry, startPvferry, type Agent } from "./run-pvferry.ts";
+import { pvferry, startPvferry, type Agent, type RunOptions } from "./run-pvferry.ts";
 
 /** Makes DIR/source and DIR/target by `pvferry pki init`. */
 export async function initPki(folder: string, ...flags: string[]): Promise<string> {
@@ -14,6 +14,11 @@ export interface TargetOptions {
   readonly pki: string;
   readonly port?: number;
   readonly flags?: readonly string[];
+  readonly patienceMs?: number;
+}
+
+function patience({ patienceMs }: { readonly patienceMs?: number }): RunOptions {
+  return patienceMs === undefined ? {} : { patienceMs };
 }
 
 export interface ListeningTarget {
@@ -24,7 +29,8 @@ export interface ListeningTarget {
 export async function startTarget(options: TargetOptions): Promise<ListeningTarget> {
   const port = options.port ?? (await freePort());
   const flags = ["--tls", `${options.pki}/target`, "--listen", `127.0.0.1:${port}`, "--json"];
-  const agent = startPvferry(["target", options.volume, ...flags, ...(options.flags ?? [])]);
+  const args = ["target", options.volume, ...flags, ...(options.flags ?? [])];
+  const agent = startPvferry(args, patience(options));
   return { agent, port };
 }
 
@@ -33,10 +39,12 @@ export interface SourceOptions {
   readonly pki: string;
   readonly port: number;
   readonly flags?: readonly string[];
+  readonly patienceMs?: number;
 }
 
 export function startSource(options: SourceOptions): Agent {
   const flags = ["--to", `127.0.0.1:${options.port}`, "--tls", `${options.pki}/source`, "--json"];
-  const patience = ["--connect-timeout", "30s"];
-  return startPvferry(["source", options.volume, ...flags, ...patience, ...(options.flags ?? [])]);
+  const waiting = ["--connect-timeout", "30s"];
+  const args = ["source", options.volume, ...flags, ...waiting, ...(options.flags ?? [])];
+  return startPvferry(args, patience(options));
 }
