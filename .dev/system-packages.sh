@@ -7,6 +7,7 @@ packages=(
   acl            # getfacl, setfacl
   attr           # getfattr, setfattr
   b3sum          # the judge of every file digest
+  bindfs         # a file system that keeps less, and mounts beneath a volume
   btrfs-progs    # a btrfs to copy to
   e2fsprogs      # an ext4, chattr, filefrag
   iproute2       # ss -K kills lanes; ip makes network namespaces
@@ -32,4 +33,4 @@ fi
 echo "installing the tests' system packages: ${missing[*]}" >&2
 export DEBIAN_FRONTEND=noninteractive
 apt-get update -qq >&2
-apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2
+apt-get install -y -qq --no-install-recommends -o Dpkg::Use-Pty=0 "${missing[@]}" >/dev/null

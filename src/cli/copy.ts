@@ -4,7 +4,7 @@ import process from "node:process";
 
 import type { FlagValues } from "../config/flags.ts";
 import { DEFAULTS, LIMITS } from "../config/limits.ts";
-import { PvferryError, toPvferryError } from "../core/errors.ts";
+import { toPvferryError, type PvferryError } from "../core/errors.ts";
 import type { Receipt } from "../core/receipt.ts";
 import { copyVolumeName } from "../core/transfer-id.ts";
 import { defaultParallelism } from "../host/parallelism.ts";

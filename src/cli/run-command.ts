@@ -7,8 +7,13 @@ import { resolveFlags, type Environment, type RawFlags } from "../config/resolve
 import { SWITCH } from "../config/value-kinds.ts";
 import { toPvferryError, type PvferryError } from "../core/errors.ts";
 import { watchInterrupts } from "./interrupts.ts";
-import { printError, printOutcome, tolerateClosedStreams, type Outcome } from "./output.ts";
-import type { OutputStyle } from "./output.ts";
+import {
+  printError,
+  printOutcome,
+  tolerateClosedStreams,
+  type Outcome,
+  type OutputStyle,
+} from "./output.ts";
 
 export interface CommandContext<C extends CommandName> {
   readonly flags: FlagValues<C>;

@@ -22,6 +22,11 @@ export class PvferryError extends Error {
   }
 }
 
+/** What to do about a defect: the advice of every error with code 1. */
+export const REPORT_DEFECT =
+  "Please report this defect to the maintainers and attach the command line, " +
+  "`pvferry --version`, and the output of the same command with -vv.";
+
 /** What `--json` prints in place of a receipt. */
 export interface ErrorDocument {
   readonly error: {
@@ -44,9 +49,7 @@ export function toPvferryError(thrown: unknown): PvferryError {
   return new PvferryError({
     code: 1,
     message: `pvferry met a situation it was not made for: ${text}`,
-    next:
-      "Please report this defect to the maintainers and attach the command line, " +
-      "`pvferry --version`, and the output of the same command with -vv.",
+    next: REPORT_DEFECT,
     cause: thrown,
   });
 }

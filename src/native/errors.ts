@@ -1,6 +1,6 @@
 /** From the native core's error kinds to exit codes and advice: one table. */
 
-import { PvferryError } from "../core/errors.ts";
+import { PvferryError, REPORT_DEFECT } from "../core/errors.ts";
 import type { ExitCode } from "../core/exit-codes.ts";
 import type { NativeErrorKind, NativeErrorText } from "./types.ts";
 
@@ -12,7 +12,7 @@ interface KindRow {
 const KINDS: { readonly [Kind in NativeErrorKind]: KindRow } = {
   bug: {
     code: 1,
-    next: "Please report it at https://github.com/konveyor/pvferry/issues, with the output of the same command with -vv.",
+    next: REPORT_DEFECT,
   },
   network: {
     code: 20,
@@ -39,15 +39,19 @@ const KINDS: { readonly [Kind in NativeErrorKind]: KindRow } = {
   interrupted: { code: 130, next: "Run the same command again." },
 };
 
+/** Where the errno says more than the kind: "kind ERRNO". */
 const BY_ERRNO: ReadonlyMap<string, KindRow> = new Map([
   [
-    "EDQUOT",
+    "space EDQUOT",
     { code: 30, next: "Raise the quota on the target volume, then run the same command again." },
   ],
+  ["network EADDRINUSE", KINDS.busy],
+  ["network EADDRNOTAVAIL", { code: 2, next: "Listen on an address that this machine has." }],
+  ["network EACCES", { code: 2, next: "Listen on a port that this user may use, such as 6443." }],
 ]);
 
 export function fromNativeError(text: NativeErrorText, cause?: unknown): PvferryError {
-  const row = (text.errno === null ? undefined : BY_ERRNO.get(text.errno)) ?? KINDS[text.kind];
+  const row = BY_ERRNO.get(`${text.kind} ${text.errno}`) ?? KINDS[text.kind];
   return new PvferryError({ code: row.code, message: text.message, next: row.next, cause });
 }
 

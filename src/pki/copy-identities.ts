@@ -21,7 +21,6 @@ import process from "node:process";
 
 import { LIMITS } from "../config/limits.ts";
 import { checkIdentity, type AgentIdentity, type IdentityTexts } from "./identity.ts";
-import { makePki } from "./make.ts";
 
 export interface CopyIdentities {
   readonly source: AgentIdentity;
@@ -44,6 +43,8 @@ export async function copyIdentities(
   const file = cacheFile(environment);
   const kept = file === null ? null : await readKept(file, now);
   if (kept !== null) return kept;
+  // Loading what makes certificates takes longer than checking those that are kept.
+  const { makePki } = await import("./make.ts");
   const { ca, leaves } = await makePki(COPY_TRANSFER, CACHE_DAYS, now);
   const fresh = {
     source: { ...leaves.source, ca: ca.certificate },

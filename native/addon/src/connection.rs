@@ -8,9 +8,7 @@ use crate::listener::TlsIdentity;
 use crate::promise::{Pending, on_thread};
 use napi::Env;
 use napi::bindgen_prelude::{FnArgs, Function, Object, Uint8Array};
-use napi::threadsafe_function::{
-    ThreadsafeCallContext, ThreadsafeFunction, ThreadsafeFunctionCallMode,
-};
+use napi::threadsafe_function::{ThreadsafeCallContext, ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi_derive::napi;
 use outgoing::Outgoing;
 use pvferry_core::error::CoreError;
@@ -41,11 +39,7 @@ pub struct Connection {
 impl Connection {
     pub(crate) fn new(stream: TlsStream) -> Self {
         let stream = Arc::new(stream);
-        Self {
-            outgoing: Arc::new(Outgoing::new(Arc::clone(&stream))),
-            stream,
-            started: AtomicBool::new(false),
-        }
+        Self { outgoing: Arc::new(Outgoing::new(Arc::clone(&stream))), stream, started: AtomicBool::new(false) }
     }
 
     #[napi]
@@ -62,9 +56,7 @@ impl Connection {
             .build_threadsafe_function::<Arrival>()
             .weak::<true>()
             .max_queue_size::<MAX_WAITING_CHUNKS>()
-            .build_callback(|context: ThreadsafeCallContext<Arrival>| {
-                Ok(context.value.into_arguments())
-            })?;
+            .build_callback(|context: ThreadsafeCallContext<Arrival>| Ok(context.value.into_arguments()))?;
         let stream = Arc::clone(&self.stream);
         let outgoing = Arc::clone(&self.outgoing);
         std::thread::Builder::new()
@@ -75,12 +67,7 @@ impl Connection {
     }
 
     #[napi]
-    pub fn send<'env>(
-        &self,
-        env: &'env Env,
-        bytes: Uint8Array,
-        timeout_ms: u32,
-    ) -> napi::Result<Object<'env>> {
+    pub fn send<'env>(&self, env: &'env Env, bytes: Uint8Array, timeout_ms: u32) -> napi::Result<Object<'env>> {
         let (pending, promise) = Pending::new(env)?;
         let timeout = Duration::from_millis(timeout_ms.into());
         Outgoing::push(&self.outgoing, bytes.to_vec(), timeout, pending);
@@ -100,11 +87,7 @@ impl Drop for Connection {
 }
 
 #[napi(ts_return_type = "Promise<Connection>")]
-pub fn connect<'env>(
-    env: &'env Env,
-    fd: i32,
-    options: Dto<ConnectOptions>,
-) -> napi::Result<Object<'env>> {
+pub fn connect<'env>(env: &'env Env, fd: i32, options: Dto<ConnectOptions>) -> napi::Result<Object<'env>> {
     let options = options.0;
     let fd = raw_descriptor::duplicate(fd);
     on_thread(env, "pvferry-connect", move || {
@@ -118,8 +101,7 @@ pub fn connect<'env>(
 /// What `onData` is called with.
 type Incoming = FnArgs<(Option<Uint8Array>, Option<String>)>;
 
-type DataCallback =
-    ThreadsafeFunction<Arrival, (), Incoming, napi::Status, false, true, MAX_WAITING_CHUNKS>;
+type DataCallback = ThreadsafeFunction<Arrival, (), Incoming, napi::Status, false, true, MAX_WAITING_CHUNKS>;
 
 /// Chunks that JavaScript has not taken yet; reading stops until it does.
 const MAX_WAITING_CHUNKS: usize = 16;

@@ -27,11 +27,9 @@ impl<T> ValidateNapiValue for Dto<T> {}
 impl<T: DeserializeOwned> FromNapiValue for Dto<T> {
     unsafe fn from_napi_value(env: sys::napi_env, napi_val: sys::napi_value) -> napi::Result<Self> {
         // SAFETY: the caller's own promise, that both belong together and are alive, is handed on unchanged.
-        let value = unsafe { serde_json::Value::from_napi_value(env, napi_val) }
-            .map_err(|error| wrong::<T>(&error.reason))?;
-        serde_path_to_error::deserialize(value)
-            .map(Self)
-            .map_err(|error| wrong::<T>(&error.to_string()))
+        let value =
+            unsafe { serde_json::Value::from_napi_value(env, napi_val) }.map_err(|error| wrong::<T>(&error.reason))?;
+        serde_path_to_error::deserialize(value).map(Self).map_err(|error| wrong::<T>(&error.to_string()))
     }
 }
 

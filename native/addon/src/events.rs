@@ -23,9 +23,7 @@ pub(crate) fn sink(on_events: &Function<'_, Value, ()>) -> napi::Result<Sink> {
         .build_threadsafe_function::<Vec<Event>>()
         .weak::<true>()
         .max_queue_size::<MAX_WAITING_BATCHES>()
-        .build_callback(|context: ThreadsafeCallContext<Vec<Event>>| {
-            Ok(Value::Array(merged(context.value)))
-        })?;
+        .build_callback(|context: ThreadsafeCallContext<Vec<Event>>| Ok(Value::Array(merged(context.value))))?;
     Ok(Box::new(move |events| {
         callback.call(events, ThreadsafeFunctionCallMode::Blocking);
     }))
@@ -105,11 +103,8 @@ fn result(outcome: &Outcome) -> Value {
         .zip(outcome.item_counts)
         .map(|(class, count)| (class_name(*class).to_owned(), number(count)))
         .collect();
-    let not_preserved: Vec<Value> = outcome
-        .not_preserved
-        .iter()
-        .map(|(kind, count)| json!({ "kind": kind, "count": number(*count) }))
-        .collect();
+    let not_preserved: Vec<Value> =
+        outcome.not_preserved.iter().map(|(kind, count)| json!({ "kind": kind, "count": number(*count) })).collect();
     json!({
         "entries": {
             "files": number(entries.files),
@@ -136,6 +131,7 @@ pub(crate) fn roots(leaf: &Leaf) -> Value {
 
 /// A JavaScript number: exact up to 2^53, the nearest double above (sparse files can claim exbibytes).
 pub(crate) fn number(count: u64) -> Value {
-    const MAX_SAFE: u64 = (1 << 53) - 1;
-    if count <= MAX_SAFE { Value::from(count as i64) } else { Value::from(count as f64) }
+    const MAX_SAFE: i64 = (1 << 53) - 1;
+    let exact = i64::try_from(count).ok().filter(|count| *count <= MAX_SAFE);
+    exact.map_or_else(|| Value::from(count as f64), Value::from)
 }

@@ -3,10 +3,7 @@
 //!
 //! Threadsafe functions are weak: a callback that may still come does not keep the process alive; a pending promise does.
 
-#![allow(
-    clippy::needless_pass_by_value,
-    reason = "napi hands arguments over by value"
-)]
+#![allow(clippy::needless_pass_by_value, reason = "napi hands arguments over by value")]
 
 pub mod connection;
 mod counters;

@@ -93,19 +93,14 @@ impl Listener {
 const MAX_WAITING_CONTROL: usize = 64;
 
 #[napi]
-pub fn listen(
-    options: Dto<ListenOptions>,
-    on_control: Function<'_, Connection, ()>,
-) -> napi::Result<Listener> {
+pub fn listen(options: Dto<ListenOptions>, on_control: Function<'_, Connection, ()>) -> napi::Result<Listener> {
     let options = options.0;
     let credentials = options.tls.credentials().map_err(thrown)?;
     let callback = on_control
         .build_threadsafe_function::<TlsStream>()
         .weak::<true>()
         .max_queue_size::<MAX_WAITING_CONTROL>()
-        .build_callback(|context: ThreadsafeCallContext<TlsStream>| {
-            Ok(Connection::new(context.value))
-        })?;
+        .build_callback(|context: ThreadsafeCallContext<TlsStream>| Ok(Connection::new(context.value)))?;
     let inner = net::Listener::open(
         &net::ListenerOptions {
             host: options.host,

@@ -15,9 +15,7 @@ pub(crate) struct Pending<T: ToNapiValue + Send + 'static> {
 impl<T: ToNapiValue + Send + 'static> Pending<T> {
     pub(crate) fn new(env: &Env) -> napi::Result<(Self, Object<'_>)> {
         let (deferred, promise) = env.create_deferred()?;
-        let pending = Self {
-            deferred: Some(deferred),
-        };
+        let pending = Self { deferred: Some(deferred) };
         Ok((pending, promise))
     }
 
@@ -38,10 +36,7 @@ impl<T: ToNapiValue + Send + 'static> Pending<T> {
 
 impl<T: ToNapiValue + Send + 'static> Drop for Pending<T> {
     fn drop(&mut self) {
-        self.settle_once(Err(CoreError::new(
-            ErrorKind::Interrupted,
-            "The work ended before it had a result.",
-        )));
+        self.settle_once(Err(CoreError::new(ErrorKind::Interrupted, "The work ended before it had a result.")));
     }
 }
 
@@ -53,8 +48,6 @@ pub(crate) fn on_thread<'env, T: ToNapiValue + Send + 'static>(
 ) -> napi::Result<Object<'env>> {
     let (pending, promise) = Pending::new(env)?;
     // Without a thread the closure is dropped, and `pending` with it, which rejects the promise.
-    let _ = std::thread::Builder::new()
-        .name(name.to_owned())
-        .spawn(move || pending.settle(work()));
+    let _ = std::thread::Builder::new().name(name.to_owned()).spawn(move || pending.settle(work()));
     Ok(promise)
 }

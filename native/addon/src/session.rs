@@ -120,10 +120,7 @@ impl TargetSession {
 }
 
 #[napi]
-pub fn open_source(
-    options: Dto<SourceOptions>,
-    on_events: Function<'_, Value, ()>,
-) -> napi::Result<SourceSession> {
+pub fn open_source(options: Dto<SourceOptions>, on_events: Function<'_, Value, ()>) -> napi::Result<SourceSession> {
     let options = options.0;
     let config = SourceConfig {
         volume: options.volume.into(),
@@ -161,8 +158,7 @@ pub fn open_target(
         idle_timeout: Duration::from_millis(options.idle_timeout_ms.into()),
         keep_alive: Duration::from_millis(options.keep_alive_ms.into()),
     };
-    let inner =
-        target::TargetSession::open(config, listener.core(), sink(&on_events)?).map_err(thrown)?;
+    let inner = target::TargetSession::open(config, listener.core(), sink(&on_events)?).map_err(thrown)?;
     Ok(TargetSession { inner })
 }
 

@@ -1,15 +1,9 @@
 //! Measures one lane over loopback: `cargo run --release --example tls_pump -- [GiB] [write KiB] [read KiB]`.
 //! Not shipped. Needs certificates made by openssl, which it makes itself in a temporary folder.
 
-#![allow(
-    clippy::print_stdout,
-    clippy::unwrap_used,
-    reason = "a measuring tool for the terminal"
-)]
+#![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a measuring tool for the terminal")]
 
-use pvferry_core::net::{
-    Credentials, Duplex, IdentityTexts, Listener, ListenerOptions, TlsStream, connect_control,
-};
+use pvferry_core::net::{Credentials, Duplex, IdentityTexts, Listener, ListenerOptions, TlsStream, connect_control};
 use std::fs;
 use std::net::TcpStream;
 use std::path::Path;
@@ -66,12 +60,7 @@ fn pair(dir: &Path) -> (TlsStream, TlsStream) {
     let (sender, receiver) = mpsc::channel();
     let sender = Mutex::new(sender);
     let listener = Listener::open(
-        &ListenerOptions {
-            host: "127.0.0.1".to_owned(),
-            port: 0,
-            handshake_timeout: LONG,
-            max_unauthenticated: 8,
-        },
+        &ListenerOptions { host: "127.0.0.1".to_owned(), port: 0, handshake_timeout: LONG, max_unauthenticated: 8 },
         Arc::new(credentials(dir, "target", "source")),
         Box::new(move |stream| drop(sender.lock().unwrap().send(stream))),
     )
@@ -97,27 +86,15 @@ fn make_certificates(dir: &Path) {
     let run = |text: &str| {
         let arguments = text.split_whitespace();
         let mut openssl = Command::new("openssl");
-        assert!(
-            openssl
-                .args(arguments)
-                .current_dir(dir)
-                .output()
-                .unwrap()
-                .status
-                .success()
-        );
+        assert!(openssl.args(arguments).current_dir(dir).output().unwrap().status.success());
     };
     run(
         "req -x509 -newkey rsa:3072 -nodes -keyout ca.key -out ca.crt -subj /CN=ca -addext keyUsage=critical,keyCertSign",
     );
     for role in ["source", "target"] {
-        let extensions = format!(
-            "extendedKeyUsage=serverAuth,clientAuth\nsubjectAltName=URI:pvferry://bench/{role}\n"
-        );
+        let extensions = format!("extendedKeyUsage=serverAuth,clientAuth\nsubjectAltName=URI:pvferry://bench/{role}\n");
         fs::write(dir.join("extensions"), extensions).unwrap();
-        run(&format!(
-            "req -newkey rsa:3072 -nodes -keyout {role}.key -out {role}.csr -subj /CN={role}"
-        ));
+        run(&format!("req -newkey rsa:3072 -nodes -keyout {role}.key -out {role}.csr -subj /CN={role}"));
         run(&format!(
             "x509 -req -in {role}.csr -CA ca.crt -CAkey ca.key -CAcreateserial -out {role}.crt -extfile extensions"
         ));
@@ -127,12 +104,7 @@ fn make_certificates(dir: &Path) {
 /// User and system time of this process, from /proc/self/stat (in ticks of 10 ms).
 fn cpu_seconds() -> f64 {
     let stat = fs::read_to_string("/proc/self/stat").unwrap();
-    let fields: Vec<&str> = stat
-        .rsplit(')')
-        .next()
-        .unwrap()
-        .split_whitespace()
-        .collect();
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
     let ticks = |at: usize| fields[at].parse::<f64>().unwrap();
     (ticks(11) + ticks(12)) / 100.0
 }

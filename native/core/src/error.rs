@@ -34,11 +34,7 @@ pub struct CoreError {
 
 impl CoreError {
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self {
-            kind,
-            message: message.into(),
-            errno: None,
-        }
+        Self { kind, message: message.into(), errno: None }
     }
 
     /// `what` says what was being done ("open volume/a"); the error's own words follow it.

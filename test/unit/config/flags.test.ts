@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 
 import { COMMANDS, environmentName, FLAGS, flagsOf, type Flag } from "../../../src/config/flags.ts";
 
-const ROWS: readonly Flag<unknown>[] = Object.values(FLAGS) as unknown as readonly Flag<unknown>[];
+const ROWS: readonly Flag<unknown>[] = Object.values(FLAGS);
 
 test("names are unique, in kebab case, and none that Kubernetes sets for a Service", () => {
   const names = ROWS.map((row) => row.name);

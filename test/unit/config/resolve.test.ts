@@ -1,18 +1,9 @@
 import { describe, expect, test } from "vitest";
 
 import { resolveFlags } from "../../../src/config/resolve.ts";
-import { PvferryError } from "../../../src/core/errors.ts";
+import { refusalOf } from "../../bed/refusal.ts";
 
 const NEEDED = { to: "host:1", tls: "dir" };
-
-function refusal(act: () => unknown): PvferryError {
-  try {
-    act();
-  } catch (error) {
-    if (error instanceof PvferryError) return error;
-  }
-  throw new Error("nothing was refused");
-}
 
 describe("resolving flags", () => {
   test("arguments win over the environment, which wins over the fallback", () => {
@@ -40,16 +31,16 @@ describe("resolving flags", () => {
   });
 
   test("a bad value says what, where and what next, without control characters", () => {
-    const typed = refusal(() => resolveFlags("copy", { lanes: "\u001B[2J" }, {}));
+    const typed = refusalOf(() => resolveFlags("copy", { lanes: "\u001B[2J" }, {}));
     expect(typed.code).toBe(2);
     expect(typed.message).toBe('--lanes: "\\x1b[2J" is not a whole number from 1 to 64.');
     expect(typed.next).toContain("4");
-    const variable = refusal(() => resolveFlags("copy", {}, { PVFERRY_COMPRESS: "gzip" }));
+    const variable = refusalOf(() => resolveFlags("copy", {}, { PVFERRY_COMPRESS: "gzip" }));
     expect(variable.message).toContain('PVFERRY_COMPRESS: "gzip" is not one of auto, none, zstd');
   });
 
   test("a missing flag says its two names", () => {
-    const missing = refusal(() => resolveFlags("source", { tls: "x" }, {}));
+    const missing = refusalOf(() => resolveFlags("source", { tls: "x" }, {}));
     expect(missing).toMatchObject({ code: 2 });
     expect(missing.message).toContain("--to HOST:PORT");
     expect(missing.next).toContain("PVFERRY_TO");

@@ -41,11 +41,7 @@ struct Job {
 
 impl Outgoing {
     pub(super) fn new(stream: Arc<TlsStream>) -> Self {
-        Self {
-            stream,
-            queue: Mutex::default(),
-            changed: Condvar::new(),
-        }
+        Self { stream, queue: Mutex::default(), changed: Condvar::new() }
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -60,11 +56,7 @@ impl Outgoing {
             return;
         }
         queue.bytes += bytes.len();
-        queue.jobs.push_back(Job {
-            bytes,
-            deadline: Instant::now() + timeout,
-            pending,
-        });
+        queue.jobs.push_back(Job { bytes, deadline: Instant::now() + timeout, pending });
         if !queue.running {
             let own = Arc::clone(this);
             // Without a thread the job stays queued, and the next send tries again.
@@ -86,9 +78,7 @@ impl Outgoing {
         this.changed.notify_all();
         drop(queue);
         let own = Arc::clone(this);
-        let spawned = std::thread::Builder::new()
-            .name("pvferry-close".to_owned())
-            .spawn(move || own.finish());
+        let spawned = std::thread::Builder::new().name("pvferry-close".to_owned()).spawn(move || own.finish());
         if spawned.is_err() {
             this.stream.abort();
         }
@@ -97,9 +87,7 @@ impl Outgoing {
     fn refusal(&self, queue: &Queue, more: usize) -> Option<CoreError> {
         let peer = self.stream.peer();
         if queue.closed {
-            return Some(CoreError::network(format!(
-                "The connection to {peer} was closed on this side."
-            )));
+            return Some(CoreError::network(format!("The connection to {peer} was closed on this side.")));
         }
         (queue.bytes + more > MAX_QUEUED_BYTES).then(|| {
             CoreError::network(format!(
@@ -117,11 +105,7 @@ impl Outgoing {
             if left.is_zero() {
                 break;
             }
-            queue = self
-                .changed
-                .wait_timeout(queue, left)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
+            queue = self.changed.wait_timeout(queue, left).unwrap_or_else(PoisonError::into_inner).0;
         }
         drop(queue);
         self.stream.finish(CLOSING);
@@ -149,10 +133,7 @@ impl Outgoing {
             if queue.closed {
                 return None;
             }
-            queue = self
-                .changed
-                .wait(queue)
-                .unwrap_or_else(PoisonError::into_inner);
+            queue = self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
         }
     }
 

@@ -45,10 +45,7 @@ pub fn join(left: &Digest, right: &Digest) -> Digest {
 }
 
 pub fn leaf(name: &[u8], kind: Kind, attributes: &Attributes, payload: &Payload<'_>) -> Leaf {
-    Leaf {
-        content: content(name, kind, payload),
-        metadata: metadata(name, kind, attributes, payload),
-    }
+    Leaf { content: content(name, kind, payload), metadata: metadata(name, kind, attributes, payload) }
 }
 
 fn start(name: &[u8], kind: Kind) -> Hasher {
@@ -63,9 +60,7 @@ fn content(name: &[u8], kind: Kind, payload: &Payload<'_>) -> Digest {
         Payload::File { form, digest } => hasher.update(&[*form as u8]).update(digest),
         Payload::Directory { roots } => hasher.update(&roots.content),
         Payload::Symlink { target } => hasher.update(target),
-        Payload::Device { major, minor } => {
-            hasher.update(&major.to_be_bytes()).update(&minor.to_be_bytes())
-        }
+        Payload::Device { major, minor } => hasher.update(&major.to_be_bytes()).update(&minor.to_be_bytes()),
         Payload::Empty => &mut hasher,
     };
     *hasher.finalize().as_bytes()

@@ -59,11 +59,8 @@ impl<J: Join> Subtrees<J> {
             let sibling = index ^ (1 << level);
             match self.nodes.get(&sibling) {
                 Some((sibling_level, other)) if *sibling_level == level => {
-                    digest = if sibling < index {
-                        self.join.join(other, &digest)
-                    } else {
-                        self.join.join(&digest, other)
-                    };
+                    digest =
+                        if sibling < index { self.join.join(other, &digest) } else { self.join.join(&digest, other) };
                     self.nodes.remove(&sibling);
                     index = index.min(sibling);
                     level += 1;

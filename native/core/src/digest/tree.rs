@@ -6,9 +6,9 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::Digest;
 use super::leaf::{self, Leaf};
 use super::subtrees::{Join, Subtrees};
-use super::Digest;
 
 #[derive(Debug)]
 struct DirectoryJoin;
@@ -72,10 +72,9 @@ impl<T> TreeDirectory<T> {
         let progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
         match progress.expected? {
             0 => Some(Leaf { content: leaf::empty_root(), metadata: leaf::empty_root() }),
-            entries => Some(Leaf {
-                content: progress.content.finish(entries)?,
-                metadata: progress.metadata.finish(entries)?,
-            }),
+            entries => {
+                Some(Leaf { content: progress.content.finish(entries)?, metadata: progress.metadata.finish(entries)? })
+            }
         }
     }
 }

@@ -2,10 +2,7 @@
 
 /// `EWOULDBLOCK`, `EDEADLOCK` and `ENOTSUP` share numbers with `EAGAIN`, `EDEADLK` and `EOPNOTSUPP`, which are the names given here.
 pub fn errno_name(errno: i32) -> Option<&'static str> {
-    NAMES
-        .iter()
-        .find(|(number, _)| *number == errno)
-        .map(|(_, name)| *name)
+    NAMES.iter().find(|(number, _)| *number == errno).map(|(_, name)| *name)
 }
 
 /// The numbers come from libc because they differ between architectures.

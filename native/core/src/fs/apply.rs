@@ -55,13 +55,20 @@ pub struct Applier {
     granularity: u32,
     /// The file system says yes and does nothing: everything is read back.
     suspicious: bool,
+    /// The access time has to be set as well.
+    both_times: bool,
     keep_selinux: bool,
 }
 
 impl Applier {
     /// For the file system whose abilities were probed. `keep_selinux` admits security.selinux.
     pub fn new(abilities: &Abilities, keep_selinux: bool) -> Applier {
-        Applier { granularity: abilities.time_granularity, suspicious: !abilities.honest, keep_selinux }
+        Applier {
+            granularity: abilities.time_granularity,
+            suspicious: !abilities.honest,
+            both_times: !abilities.mtime_alone,
+            keep_selinux,
+        }
     }
 
     /// A file or directory that was just made. One call (the times) when nothing else differs from `fresh`.
@@ -281,7 +288,7 @@ impl Work<'_> {
 
     fn times(&mut self) {
         let wanted = self.wanted.mtime;
-        if let Err(errno) = self.handle.set_mtime(wanted) {
+        if let Err(errno) = self.handle.set_mtime(wanted, self.applier.both_times) {
             return self.lose("times", errno);
         }
         // timestamp_truncate() clamps and rounds silently. Every file system holds 1970 to 2038.

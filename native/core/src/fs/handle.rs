@@ -4,6 +4,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use rustix::fs::{AtFlags, Gid, Mode, OFlags, Timespec, Timestamps, Uid};
 use rustix::io::Errno;
+use rustix::time::{ClockId, clock_gettime};
 
 use super::name::{ProcPath, component};
 use super::stat::{Kind, Stat, Timestamp, stat_at, stat_fd};
@@ -47,13 +48,15 @@ impl Handle<'_> {
         }
     }
 
-    pub(crate) fn set_mtime(self, mtime: Timestamp) -> Result<(), Errno> {
+    /// Leaves the access time alone, or sets it to now where the file system ignores one time without the other.
+    pub(crate) fn set_mtime(self, mtime: Timestamp, both: bool) -> Result<(), Errno> {
         let omitted = Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_OMIT };
+        let access = if both { clock_gettime(ClockId::Realtime) } else { omitted };
         let wanted = Timespec { tv_sec: mtime.seconds, tv_nsec: mtime.nanoseconds.into() };
         if mtime.nanoseconds >= 1_000_000_000 {
             return Err(Errno::INVAL);
         }
-        let times = Timestamps { last_access: omitted, last_modification: wanted };
+        let times = Timestamps { last_access: access, last_modification: wanted };
         match self {
             Handle::Fd(fd) => rustix::fs::futimens(fd, &times),
             Handle::Entry(directory, name) => {

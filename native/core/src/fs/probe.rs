@@ -19,7 +19,9 @@ pub struct Abilities {
     pub creation: Creation,
     /// Nanoseconds between two times it can tell apart: 1, or 100 (NTFS, SMB), 1,000,000,000 (ext3, NFSv2) ...
     pub time_granularity: u32,
-    /// False when chmod or chown succeeds and changes nothing (some FUSE file systems and SMB mounts do that).
+    /// False when a modification time is ignored unless an access time comes with it (FUSE file systems of libfuse 2).
+    pub mtime_alone: bool,
+    /// False when chmod, chown or utimensat succeeds and changes nothing (some FUSE file systems and SMB mounts do that).
     pub honest: bool,
     pub user_xattrs: Option<Errno>,
     pub trusted_xattrs: Option<Errno>,
@@ -69,11 +71,13 @@ fn probe_in(opener: &Opener, folder: BorrowedFd<'_>, ids: &ProcessIds) -> Result
     let file = opener.create_file(folder, FILE, 0o666)?;
     let fd = file.as_fd();
     let creation = creation(fd, other_group, ids)?;
+    let (granularity, mtime_alone) = times(fd);
     // Attributes first: afterwards the file may belong to somebody else.
     let abilities = Abilities {
         creation,
-        time_granularity: time_granularity(fd),
-        honest: chmod_is_honest(fd),
+        time_granularity: granularity.unwrap_or(1_000_000_000),
+        mtime_alone,
+        honest: granularity.is_some() && chmod_is_honest(fd),
         user_xattrs: write_fd(fd, b"user.pvferry", b"1").err(),
         trusted_xattrs: write_fd(fd, b"trusted.pvferry", b"1").err(),
         security_xattrs: write_fd(fd, b"security.capability", &CAPABILITY).err(),
@@ -107,16 +111,22 @@ fn creation(file: BorrowedFd<'_>, other_group: Option<u32>, ids: &ProcessIds) ->
     Ok(Creation { uid: stat.uid, gid, group_of_directory, umask: ids.umask })
 }
 
-/// Sets a time with odd nanoseconds and looks what is left of them.
-fn time_granularity(file: BorrowedFd<'_>) -> u32 {
+/// Sets a time with odd nanoseconds and looks what is left of them: the granularity (None: times cannot be set), and
+/// whether mtime alone is enough.
+fn times(file: BorrowedFd<'_>) -> (Option<u32>, bool) {
     let set = Timestamp { seconds: 1_000_000_001, nanoseconds: 123_456_789 };
     let handle = Handle::Fd(file);
-    if handle.set_mtime(set).is_err() {
-        return 1_000_000_000;
-    }
-    let found = handle.stat().map_or(0, |stat| stat.mtime.nanoseconds);
-    let fits = |granularity: &u32| found == set.nanoseconds - set.nanoseconds % granularity;
-    [1, 10, 100, 1_000, 1_000_000, 10_000_000].into_iter().find(fits).unwrap_or(1_000_000_000)
+    let try_times = |both| {
+        handle.set_mtime(set, both).ok()?;
+        // Some keep even seconds only (FAT).
+        handle.stat().ok().map(|stat| stat.mtime).filter(|found| (0..=1).contains(&(set.seconds - found.seconds)))
+    };
+    let alone = try_times(false);
+    let granularity = alone.or_else(|| try_times(true)).map(|found| {
+        let fits = |granularity: &u32| found.nanoseconds == set.nanoseconds - set.nanoseconds % granularity;
+        [1, 10, 100, 1_000, 1_000_000, 10_000_000].into_iter().find(fits).unwrap_or(1_000_000_000)
+    });
+    (granularity, alone.is_some())
 }
 
 fn chmod_is_honest(file: BorrowedFd<'_>) -> bool {

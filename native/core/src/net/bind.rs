@@ -37,19 +37,14 @@ impl Bind {
         }
         let version = u16::from_be_bytes([frame[4], frame[5]]);
         if version != VERSION {
-            return Err(format!(
-                "BIND has version {version}; this side speaks version {VERSION}."
-            ));
+            return Err(format!("BIND has version {version}; this side speaks version {VERSION}."));
         }
         if frame[8..12] != [0; 4] {
             return Err("BIND's reserved bytes are not zero.".to_owned());
         }
         let mut secret = [0; SECRET_BYTES];
         secret.copy_from_slice(&frame[12..]);
-        Ok(Self {
-            lane: u16::from_be_bytes([frame[6], frame[7]]),
-            secret,
-        })
+        Ok(Self { lane: u16::from_be_bytes([frame[6], frame[7]]), secret })
     }
 }
 
@@ -78,21 +73,13 @@ pub fn refused_control(code: u8, sentence: &str, next: &str) -> Vec<u8> {
         "next": next,
     })
     .to_string();
-    let mut frame = u32::try_from(body.len())
-        .unwrap_or(0)
-        .to_be_bytes()
-        .to_vec();
+    let mut frame = u32::try_from(body.len()).unwrap_or(0).to_be_bytes().to_vec();
     frame.extend_from_slice(body.as_bytes());
     frame
 }
 
 /// The dialler's half: sends BIND and waits for the verdict.
-pub fn request(
-    stream: &dyn Duplex,
-    bind: &Bind,
-    peer: &str,
-    limit: Limit,
-) -> Result<(), CoreError> {
+pub fn request(stream: &dyn Duplex, bind: &Bind, peer: &str, limit: Limit) -> Result<(), CoreError> {
     stream.write_all(&[&bind.encode()], limit.left())?;
     let mut verdict = [0_u8; 1];
     read_exact(stream, &mut verdict, limit, peer)?;
@@ -104,23 +91,13 @@ pub fn request(
             let length = usize::from(u16::from_be_bytes(length)).min(MAX_SENTENCE);
             let mut text = vec![0_u8; length];
             read_exact(stream, &mut text, limit, peer)?;
-            Err(CoreError::untrusted(format!(
-                "{peer} refused: {}",
-                printable(&text)
-            )))
+            Err(CoreError::untrusted(format!("{peer} refused: {}", printable(&text))))
         }
-        other => Err(CoreError::protocol(format!(
-            "{peer} answered BIND with the unknown byte {other}."
-        ))),
+        other => Err(CoreError::protocol(format!("{peer} answered BIND with the unknown byte {other}."))),
     }
 }
 
-pub fn read_exact(
-    stream: &dyn Duplex,
-    buf: &mut [u8],
-    limit: Limit,
-    peer: &str,
-) -> Result<(), CoreError> {
+pub fn read_exact(stream: &dyn Duplex, buf: &mut [u8], limit: Limit, peer: &str) -> Result<(), CoreError> {
     let mut filled = 0;
     while filled < buf.len() {
         match stream.read(&mut buf[filled..], limit.left()) {
@@ -131,9 +108,7 @@ pub fn read_exact(
             }
             Ok(count) => filled += count,
             Err(error) if error.kind() == io::ErrorKind::TimedOut => {
-                return Err(CoreError::network(format!(
-                    "{peer} did not bind the connection to a session in time."
-                )));
+                return Err(CoreError::network(format!("{peer} did not bind the connection to a session in time.")));
             }
             Err(error) => return Err(error.into()),
         }
@@ -143,10 +118,7 @@ pub fn read_exact(
 
 /// The peer's words may hold anything; what is printed may not.
 fn printable(text: &[u8]) -> String {
-    String::from_utf8_lossy(text)
-        .chars()
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-        .collect()
+    String::from_utf8_lossy(text).chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 #[cfg(test)]
@@ -157,10 +129,7 @@ mod tests {
 
     #[test]
     fn frame_is_as_documented() {
-        let bind = Bind {
-            lane: 0x0102,
-            secret: [0xab; SECRET_BYTES],
-        };
+        let bind = Bind { lane: 0x0102, secret: [0xab; SECRET_BYTES] };
         let mut golden = b"PVFB\x00\x01\x01\x02\x00\x00\x00\x00".to_vec();
         golden.extend_from_slice(&[0xab; 32]);
         assert_eq!(bind.encode().to_vec(), golden);
@@ -170,11 +139,7 @@ mod tests {
 
     #[test]
     fn wrong_frames_are_refused_in_words() {
-        let good = Bind {
-            lane: 0,
-            secret: [0; SECRET_BYTES],
-        }
-        .encode();
+        let good = Bind { lane: 0, secret: [0; SECRET_BYTES] }.encode();
         for (at, words) in [(0, "BIND frame"), (5, "version"), (9, "reserved")] {
             let mut frame = good;
             frame[at] ^= 0x40;
@@ -188,16 +153,10 @@ mod tests {
         let (near, far) = PlainStream::pair()?;
         let limit = Limit::from_now(Duration::from_secs(5));
         far.write_all(&[&refused("No\x1b[2J such session.")], limit.left())?;
-        let bind = Bind {
-            lane: 1,
-            secret: [1; SECRET_BYTES],
-        };
+        let bind = Bind { lane: 1, secret: [1; SECRET_BYTES] };
         let error = request(&near, &bind, "10.0.0.1:6443", limit).err();
         let message = error.map(|e| e.message).unwrap_or_default();
-        assert_eq!(
-            message,
-            "10.0.0.1:6443 refused: No\u{fffd}[2J such session."
-        );
+        assert_eq!(message, "10.0.0.1:6443 refused: No\u{fffd}[2J such session.");
         Ok(())
     }
 }

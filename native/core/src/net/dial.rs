@@ -66,9 +66,7 @@ fn connect(
             return Err(error);
         }
     };
-    let trusted = tls
-        .peer()
-        .check(handshake::peer_leaf(&connection), "listener");
+    let trusted = tls.peer().check(handshake::peer_leaf(&connection), "listener");
     let stream = TlsStream::new(socket, connection);
     match trusted {
         Ok(()) => Ok(stream),
@@ -78,10 +76,7 @@ fn connect(
                 let _ = stream.write_all(&[&frame], REFUSAL_DRAIN);
             }
             stream.finish(REFUSAL_DRAIN);
-            Err(CoreError::untrusted(format!(
-                "{sentence} (It answered at {}.)",
-                stream.peer()
-            )))
+            Err(CoreError::untrusted(format!("{sentence} (It answered at {}.)", stream.peer())))
         }
     }
 }
@@ -90,16 +85,8 @@ fn connect(
 pub(super) const WRONG_CERTIFICATE: &str =
     "Give each side the folder that was made for it, both from one `pvferry pki init`.";
 
-fn bound(
-    stream: TlsStream,
-    lane: u16,
-    secret: &[u8; SECRET_BYTES],
-    limit: Limit,
-) -> Result<TlsStream, CoreError> {
-    let bind = Bind {
-        lane,
-        secret: *secret,
-    };
+fn bound(stream: TlsStream, lane: u16, secret: &[u8; SECRET_BYTES], limit: Limit) -> Result<TlsStream, CoreError> {
+    let bind = Bind { lane, secret: *secret };
     match bind::request(&stream, &bind, stream.peer(), limit) {
         Ok(()) => Ok(stream),
         Err(error) => {

@@ -11,18 +11,16 @@ pub fn tls_error(error: &Error, peer: &str) -> CoreError {
     match error {
         Error::AlertReceived(alert) => alert_received(*alert, peer),
         Error::InvalidCertificate(reason) => bad_certificate(reason, peer),
-        Error::NoCertificatesPresented => {
-            CoreError::untrusted(format!("{peer} presented no certificate."))
+        Error::NoCertificatesPresented => CoreError::untrusted(format!("{peer} presented no certificate.")),
+        Error::InvalidMessage(_) => {
+            CoreError::protocol(format!("What {peer} sent is not TLS, or was damaged on the way."))
         }
-        Error::InvalidMessage(_) => CoreError::protocol(format!(
-            "What {peer} sent is not TLS, or was damaged on the way."
-        )),
-        Error::PeerIncompatible(reason) => CoreError::protocol(format!(
-            "{peer} does not speak TLS 1.3 as pvferry needs it ({reason:?})."
-        )),
-        Error::NoApplicationProtocol => CoreError::protocol(format!(
-            "{peer} speaks TLS but none of pvferry's protocols."
-        )),
+        Error::PeerIncompatible(reason) => {
+            CoreError::protocol(format!("{peer} does not speak TLS 1.3 as pvferry needs it ({reason:?})."))
+        }
+        Error::NoApplicationProtocol => {
+            CoreError::protocol(format!("{peer} speaks TLS but none of pvferry's protocols."))
+        }
         Error::DecryptError => CoreError::protocol(format!(
             "A TLS record from {peer} does not decrypt: it was damaged or tampered with on the way."
         )),
@@ -38,13 +36,9 @@ pub fn not_tls(first: &[u8], peer: &str) -> CoreError {
         ));
     }
     if first.starts_with(b"SSH-") {
-        return CoreError::protocol(format!(
-            "Something that does not speak TLS answers at {peer}: an SSH server."
-        ));
+        return CoreError::protocol(format!("Something that does not speak TLS answers at {peer}: an SSH server."));
     }
-    CoreError::protocol(format!(
-        "Something that does not speak TLS answers at {peer}."
-    ))
+    CoreError::protocol(format!("Something that does not speak TLS answers at {peer}."))
 }
 
 pub fn handshake_io(error: &io::Error, peer: &str, timeout: Duration) -> CoreError {
@@ -53,18 +47,15 @@ pub fn handshake_io(error: &io::Error, peer: &str, timeout: Duration) -> CoreErr
             "{peer} accepted the connection but did not complete the TLS handshake within {}.",
             span(timeout.as_secs().max(1))
         )),
-        io::ErrorKind::UnexpectedEof => CoreError::network(format!(
-            "{peer} closed the connection during the TLS handshake."
-        )),
-        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => CoreError::network(format!(
-            "{peer} reset the connection during the TLS handshake."
-        ))
-        .with_errno(error.raw_os_error()),
-        _ => CoreError::network(format!(
-            "The TLS handshake with {peer} failed: {}.",
-            describe_io(error)
-        ))
-        .with_errno(error.raw_os_error()),
+        io::ErrorKind::UnexpectedEof => {
+            CoreError::network(format!("{peer} closed the connection during the TLS handshake."))
+        }
+        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {
+            CoreError::network(format!("{peer} reset the connection during the TLS handshake."))
+                .with_errno(error.raw_os_error())
+        }
+        _ => CoreError::network(format!("The TLS handshake with {peer} failed: {}.", describe_io(error)))
+            .with_errno(error.raw_os_error()),
     }
 }
 
@@ -72,9 +63,7 @@ pub fn handshake_io(error: &io::Error, peer: &str, timeout: Duration) -> CoreErr
 pub fn stream_io(error: &io::Error, peer: &str) -> io::Error {
     let message = match error.kind() {
         io::ErrorKind::UnexpectedEof => {
-            format!(
-                "The connection to {peer} ended without a farewell: the other side or something between died."
-            )
+            format!("The connection to {peer} ended without a farewell: the other side or something between died.")
         }
         io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {
             format!("The connection to {peer} was reset.")
@@ -99,9 +88,9 @@ fn alert_received(alert: AlertDescription, peer: &str) -> CoreError {
         AlertDescription::UnknownCA => CoreError::untrusted(format!(
             "{rejects}: it was issued by another CA than the one trusted there (TLS alert unknown_ca)."
         )),
-        AlertDescription::CertificateRequired => CoreError::untrusted(format!(
-            "{peer} demands a certificate and got none (TLS alert certificate_required)."
-        )),
+        AlertDescription::CertificateRequired => {
+            CoreError::untrusted(format!("{peer} demands a certificate and got none (TLS alert certificate_required)."))
+        }
         AlertDescription::CertificateExpired => CoreError::untrusted(format!(
             "{rejects}: it has expired, or the clocks differ (TLS alert certificate_expired)."
         )),
@@ -116,28 +105,22 @@ fn alert_received(alert: AlertDescription, peer: &str) -> CoreError {
         AlertDescription::NoApplicationProtocol => CoreError::protocol(format!(
             "{peer} speaks TLS but not this version of pvferry's protocol (TLS alert no_application_protocol)."
         )),
-        AlertDescription::ProtocolVersion => CoreError::protocol(format!(
-            "{peer} does not speak TLS 1.3 (TLS alert protocol_version)."
-        )),
+        AlertDescription::ProtocolVersion => {
+            CoreError::protocol(format!("{peer} does not speak TLS 1.3 (TLS alert protocol_version)."))
+        }
         AlertDescription::HandshakeFailure => CoreError::protocol(format!(
             "{peer} shares no TLS parameters with this side (TLS alert handshake_failure)."
         )),
-        other => CoreError::protocol(format!(
-            "{peer} broke off TLS (alert {}).",
-            alert_name(other)
-        )),
+        other => CoreError::protocol(format!("{peer} broke off TLS (alert {}).", alert_name(other))),
     }
 }
 
 fn bad_certificate(reason: &CertificateError, peer: &str) -> CoreError {
     let ending = match reason {
-        CertificateError::UnknownIssuer => {
-            "was issued by another CA than the one trusted here".to_owned()
+        CertificateError::UnknownIssuer => "was issued by another CA than the one trusted here".to_owned(),
+        CertificateError::ExpiredContext { time, not_after } => {
+            format!("has expired {} ago", span(time.as_secs().saturating_sub(not_after.as_secs())))
         }
-        CertificateError::ExpiredContext { time, not_after } => format!(
-            "has expired {} ago",
-            span(time.as_secs().saturating_sub(not_after.as_secs()))
-        ),
         CertificateError::Expired => "has expired".to_owned(),
         CertificateError::NotValidYetContext { time, not_before } => format!(
             "becomes valid only in {}; are both clocks right?",
@@ -175,10 +158,7 @@ mod tests {
     #[test]
     fn alerts_bear_the_names_of_the_rfc() {
         assert_eq!(alert_name(AlertDescription::UnknownCA), "unknown_ca");
-        assert_eq!(
-            alert_name(AlertDescription::UnexpectedMessage),
-            "unexpected_message"
-        );
+        assert_eq!(alert_name(AlertDescription::UnexpectedMessage), "unexpected_message");
         assert_eq!(alert_name(AlertDescription::BadRecordMac), "bad_record_mac");
     }
 
@@ -186,11 +166,7 @@ mod tests {
     fn web_servers_are_recognised() {
         let error = not_tls(b"HTTP/1.1 400 Bad Request\r\n", "10.0.0.1:80");
         assert_eq!(error.kind, ErrorKind::Protocol);
-        assert!(
-            error
-                .message
-                .contains("does not speak TLS answers at 10.0.0.1:80")
-        );
+        assert!(error.message.contains("does not speak TLS answers at 10.0.0.1:80"));
     }
 
     #[test]
@@ -199,9 +175,6 @@ mod tests {
         let wrapped = stream_io(&reset, "a:1");
         assert_eq!(wrapped.kind(), io::ErrorKind::ConnectionReset);
         let error = CoreError::from(wrapped);
-        assert_eq!(
-            (error.kind, error.errno),
-            (ErrorKind::Network, Some("ECONNRESET"))
-        );
+        assert_eq!((error.kind, error.errno), (ErrorKind::Network, Some("ECONNRESET")));
     }
 }

@@ -26,10 +26,7 @@ pub struct Limit {
 
 impl Limit {
     pub fn from_now(timeout: Duration) -> Self {
-        Self {
-            deadline: Instant::now() + timeout,
-            timeout,
-        }
+        Self { deadline: Instant::now() + timeout, timeout }
     }
 
     pub fn left(&self) -> Duration {
@@ -55,11 +52,7 @@ pub fn as_client(
     Ok(connection)
 }
 
-pub fn as_server(
-    socket: &Socket,
-    credentials: &Credentials,
-    limit: Limit,
-) -> Result<Connection, CoreError> {
+pub fn as_server(socket: &Socket, credentials: &Credentials, limit: Limit) -> Result<Connection, CoreError> {
     let server = ServerConnection::new(credentials.server())
         .map_err(|error| CoreError::bug(format!("TLS cannot be started: {error}.")))?;
     let mut connection = Connection::from(server);
@@ -70,21 +63,11 @@ pub fn as_server(
 /// SNI, for a router on the way. An address sends none; nothing depends on it for trust.
 fn routing_name(name: Option<&str>) -> ServerName<'static> {
     name.and_then(|name| ServerName::try_from(name.to_owned()).ok())
-        .unwrap_or(ServerName::IpAddress(
-            IpAddr::V4(Ipv4Addr::UNSPECIFIED).into(),
-        ))
+        .unwrap_or(ServerName::IpAddress(IpAddr::V4(Ipv4Addr::UNSPECIFIED).into()))
 }
 
-fn run(
-    socket: &Socket,
-    connection: &mut Connection,
-    limit: Limit,
-    peer: &str,
-) -> Result<(), CoreError> {
-    let mut tap = Tap {
-        inner: SocketIo(socket),
-        first: Vec::with_capacity(FIRST_BYTES),
-    };
+fn run(socket: &Socket, connection: &mut Connection, limit: Limit, peer: &str) -> Result<(), CoreError> {
+    let mut tap = Tap { inner: SocketIo(socket), first: Vec::with_capacity(FIRST_BYTES) };
     let broken = |error: &io::Error| explain::handshake_io(error, peer, limit.timeout);
     loop {
         flush(socket, connection, limit.deadline).map_err(|error| broken(&error))?;
@@ -95,9 +78,7 @@ fn run(
             Ok(0) => return Err(broken(&io::ErrorKind::UnexpectedEof.into())),
             Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                socket
-                    .wait(Readiness::Read, limit.deadline)
-                    .map_err(|error| broken(&error))?;
+                socket.wait(Readiness::Read, limit.deadline).map_err(|error| broken(&error))?;
                 continue;
             }
             Err(error) => return Err(broken(&error)),
@@ -173,9 +154,7 @@ impl Read for Tap<'_> {
 }
 
 pub fn peer_leaf(connection: &Connection) -> Option<&CertificateDer<'static>> {
-    connection
-        .peer_certificates()
-        .and_then(|chain| chain.first())
+    connection.peer_certificates().and_then(|chain| chain.first())
 }
 
 /// The protocol that the peer of a server connection asked for.

@@ -73,13 +73,7 @@ impl Credentials {
             config.alpn_protocols = vec![protocol.alpn().to_vec()];
             Arc::new(config)
         });
-        Ok(Self {
-            server: Arc::new(server),
-            clients,
-            own_chain,
-            ca,
-            peer,
-        })
+        Ok(Self { server: Arc::new(server), clients, own_chain, ca, peer })
     }
 
     /// Said before dialling: the peer would only answer with a terse alert.
@@ -104,20 +98,14 @@ fn parse_certificates(pem: &str, what: &str) -> Result<Vec<CertificateDer<'stati
     let list: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.as_bytes()).collect();
     match list {
         Ok(list) if !list.is_empty() => Ok(list),
-        Ok(_) => Err(CoreError::untrusted(format!(
-            "The {what} is not a PEM text: it holds no BEGIN CERTIFICATE."
-        ))),
-        Err(_) => Err(CoreError::untrusted(format!(
-            "The {what} is not a well-formed PEM text."
-        ))),
+        Ok(_) => Err(CoreError::untrusted(format!("The {what} is not a PEM text: it holds no BEGIN CERTIFICATE."))),
+        Err(_) => Err(CoreError::untrusted(format!("The {what} is not a well-formed PEM text."))),
     }
 }
 
 fn parse_key(pem: &str) -> Result<PrivateKeyDer<'static>, CoreError> {
     if pem.contains("BEGIN ENCRYPTED PRIVATE KEY") {
-        return Err(CoreError::untrusted(
-            "The private key is protected by a passphrase; pvferry needs one without.",
-        ));
+        return Err(CoreError::untrusted("The private key is protected by a passphrase; pvferry needs one without."));
     }
     PrivateKeyDer::from_pem_slice(pem.as_bytes())
         .map_err(|_| CoreError::untrusted("The private key is not a PEM text that holds a key."))
@@ -145,16 +133,13 @@ fn root_store(ca: &[CertificateDer<'static>]) -> Result<RootCertStore, CoreError
     Ok(roots)
 }
 
-fn check_own(
-    chain: &[CertificateDer<'static>],
-    ca: &[CertificateDer<'static>],
-) -> Result<(), CoreError> {
+fn check_own(chain: &[CertificateDer<'static>], ca: &[CertificateDer<'static>]) -> Result<(), CoreError> {
     let unusable = |what: &str| CoreError::untrusted(format!("This side's {what}."));
     let Some((first, intermediates)) = chain.split_first() else {
         return Err(unusable("certificate is missing"));
     };
-    let leaf = EndEntityCert::try_from(first)
-        .map_err(|_| unusable("certificate cannot be read as an X.509 certificate"))?;
+    let leaf =
+        EndEntityCert::try_from(first).map_err(|_| unusable("certificate cannot be read as an X.509 certificate"))?;
     let anchors: Result<Vec<_>, _> = ca.iter().map(webpki::anchor_from_trusted_cert).collect();
     let anchors = anchors.map_err(|_| unusable("CA certificate cannot be used as a CA"))?;
     for usage in [KeyUsage::server_auth(), KeyUsage::client_auth()] {
@@ -183,9 +168,7 @@ fn explain_own(error: &webpki::Error) -> CoreError {
             span(not_before.as_secs().saturating_sub(time.as_secs()))
         ),
         webpki::Error::UnknownIssuer => "was not issued by the CA certificate beside it".to_owned(),
-        webpki::Error::RequiredEkuNotFoundContext(_) => {
-            "is not made for both serverAuth and clientAuth".to_owned()
-        }
+        webpki::Error::RequiredEkuNotFoundContext(_) => "is not made for both serverAuth and clientAuth".to_owned(),
         other => format!("cannot be used ({other})"),
     };
     CoreError::untrusted(format!("This side's certificate {ending}."))
@@ -209,10 +192,9 @@ fn server_config(
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
 ) -> Result<ServerConfig, CoreError> {
-    let verifier =
-        WebPkiClientVerifier::builder_with_provider(Arc::clone(roots), Arc::clone(provider))
-            .build()
-            .map_err(|error| CoreError::untrusted(format!("The CA cannot be used: {error}.")))?;
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::clone(roots), Arc::clone(provider))
+        .build()
+        .map_err(|error| CoreError::untrusted(format!("The CA cannot be used: {error}.")))?;
     let mut config = ServerConfig::builder_with_provider(Arc::clone(provider))
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(explain_config)?
@@ -253,9 +235,7 @@ fn explain_config(error: rustls::Error) -> CoreError {
         rustls::Error::InconsistentKeys(_) => {
             CoreError::untrusted("This side's private key does not belong to its certificate.")
         }
-        other => CoreError::untrusted(format!(
-            "This side's certificate or key is unusable: {other}."
-        )),
+        other => CoreError::untrusted(format!("This side's certificate or key is unusable: {other}.")),
     }
 }
 

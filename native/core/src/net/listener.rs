@@ -28,10 +28,7 @@ use waiting_room::WaitingRoom;
 const PEER_STACK_BYTES: usize = 512 * 1024;
 
 /// Pause after the kernel ran out of descriptors or memory: trying at once would only burn the processor.
-const EXHAUSTED_PAUSE: Timespec = Timespec {
-    tv_sec: 0,
-    tv_nsec: 50_000_000,
-};
+const EXHAUSTED_PAUSE: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
 
 pub struct ListenerOptions {
     pub host: String,
@@ -101,11 +98,7 @@ impl Listener {
         let thread = std::thread::Builder::new()
             .name("pvferry-accept".to_owned())
             .spawn(move || accept_until_closed(&fd, &accepting))?;
-        Ok(Self {
-            port,
-            shared,
-            accepting: Mutex::new(Some(thread)),
-        })
+        Ok(Self { port, shared, accepting: Mutex::new(Some(thread)) })
     }
 
     pub fn port(&self) -> u16 {
@@ -133,11 +126,7 @@ impl Listener {
     pub fn close(&self) {
         self.shared.closing.store(true, Ordering::SeqCst);
         let _ = rustix::io::write(&self.shared.wake, &1_u64.to_ne_bytes());
-        let thread = self
-            .accepting
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let thread = self.accepting.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread {
             let _ = thread.join();
         }
@@ -153,10 +142,7 @@ impl Drop for Listener {
 
 fn accept_until_closed(listening: &OwnedFd, shared: &Arc<Shared>) {
     while !shared.closing.load(Ordering::SeqCst) {
-        let mut fds = [
-            PollFd::new(listening, PollFlags::IN),
-            PollFd::new(&shared.wake, PollFlags::IN),
-        ];
+        let mut fds = [PollFd::new(listening, PollFlags::IN), PollFd::new(&shared.wake, PollFlags::IN)];
         let _ = poll(&mut fds, None);
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         match rustix::net::accept_with(listening, flags) {

@@ -17,10 +17,7 @@ pub struct PlainStream {
 
 impl PlainStream {
     pub fn new(fd: OwnedFd) -> io::Result<Self> {
-        Ok(Self {
-            socket: Socket::new(fd)?,
-            writing: Mutex::new(()),
-        })
+        Ok(Self { socket: Socket::new(fd)?, writing: Mutex::new(()) })
     }
 
     /// Two ends of one connection.
@@ -67,10 +64,8 @@ impl Duplex for PlainStream {
         self.socket.shut(Shutdown::Write);
         let deadline = Instant::now() + timeout;
         let mut sink = [0_u8; 4096];
-        while let Ok(count) = self.read(
-            &mut sink,
-            deadline.saturating_duration_since(Instant::now()),
-        ) && count > 0
+        while let Ok(count) = self.read(&mut sink, deadline.saturating_duration_since(Instant::now()))
+            && count > 0
         {}
         self.socket.abort();
     }
@@ -119,10 +114,7 @@ mod tests {
             std::thread::sleep(Duration::from_millis(30));
             left.abort();
             let woken = reader.join().map_err(|_| io::ErrorKind::Other)?;
-            assert_eq!(
-                woken.map_err(|e| e.kind()),
-                Err(io::ErrorKind::ConnectionAborted)
-            );
+            assert_eq!(woken.map_err(|e| e.kind()), Err(io::ErrorKind::ConnectionAborted));
             Ok(())
         })
     }

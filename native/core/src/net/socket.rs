@@ -34,10 +34,7 @@ impl Socket {
     /// The descriptor is made non-blocking, which also holds for every duplicate of it.
     pub fn new(fd: OwnedFd) -> io::Result<Self> {
         rustix::io::ioctl_fionbio(&fd, true)?;
-        Ok(Self {
-            fd,
-            aborted: AtomicBool::new(false),
-        })
+        Ok(Self { fd, aborted: AtomicBool::new(false) })
     }
 
     pub fn fd(&self) -> BorrowedFd<'_> {
@@ -57,9 +54,7 @@ impl Socket {
     pub fn peer_address(&self) -> String {
         let address = rustix::net::getpeername(&self.fd).ok().flatten();
         match address.and_then(|any| SocketAddr::try_from(any).ok()) {
-            Some(address) => {
-                SocketAddr::new(address.ip().to_canonical(), address.port()).to_string()
-            }
+            Some(address) => SocketAddr::new(address.ip().to_canonical(), address.port()).to_string(),
             None => "the other end of a local bridge".to_owned(),
         }
     }
@@ -133,10 +128,7 @@ impl Socket {
 
     fn check(&self) -> io::Result<()> {
         if self.is_aborted() {
-            return Err(io::Error::new(
-                io::ErrorKind::ConnectionAborted,
-                "the connection was closed on this side",
-            ));
+            return Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the connection was closed on this side"));
         }
         Ok(())
     }
@@ -147,9 +139,7 @@ pub struct SocketIo<'a>(pub &'a Socket);
 
 impl Read for SocketIo<'_> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        self.0
-            .try_read(buf)?
-            .ok_or_else(|| io::ErrorKind::WouldBlock.into())
+        self.0.try_read(buf)?.ok_or_else(|| io::ErrorKind::WouldBlock.into())
     }
 }
 
@@ -159,9 +149,7 @@ impl Write for SocketIo<'_> {
     }
 
     fn write_vectored(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.0
-            .try_write(parts)?
-            .ok_or_else(|| io::ErrorKind::WouldBlock.into())
+        self.0.try_write(parts)?.ok_or_else(|| io::ErrorKind::WouldBlock.into())
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -170,8 +158,5 @@ impl Write for SocketIo<'_> {
 }
 
 fn timespec(duration: Duration) -> Timespec {
-    Timespec::try_from(duration).unwrap_or(Timespec {
-        tv_sec: i64::from(i32::MAX),
-        tv_nsec: 0,
-    })
+    Timespec::try_from(duration).unwrap_or(Timespec { tv_sec: i64::from(i32::MAX), tv_nsec: 0 })
 }

@@ -70,9 +70,7 @@ impl TlsStream {
                 end: 0,
                 failure: None,
             }),
-            writing: Mutex::new(Outbox {
-                preface: Vec::new(),
-            }),
+            writing: Mutex::new(Outbox { preface: Vec::new() }),
             peer,
         }
     }
@@ -116,11 +114,7 @@ impl TlsStream {
     fn feed(&self, tls: &mut Connection, inbox: &mut Inbox) -> io::Result<()> {
         let taken = tls.read_tls(&mut &inbox.bytes[inbox.start..inbox.end])?;
         // After close_notify rustls takes nothing any more, and nothing that follows counts.
-        inbox.start = if taken == 0 {
-            inbox.end
-        } else {
-            inbox.start + taken
-        };
+        inbox.start = if taken == 0 { inbox.end } else { inbox.start + taken };
         if let Err(error) = tls.process_new_packets() {
             // The alert that tells the peer why.
             let _ = tls.write_tls(&mut SocketIo(&self.socket));
@@ -148,12 +142,7 @@ impl TlsStream {
         }
     }
 
-    fn read_until(
-        &self,
-        inbox: &mut Inbox,
-        buf: &mut [u8],
-        deadline: Instant,
-    ) -> io::Result<usize> {
+    fn read_until(&self, inbox: &mut Inbox, buf: &mut [u8], deadline: Instant) -> io::Result<usize> {
         loop {
             if let Some(count) = self.decrypt(inbox, buf)? {
                 return Ok(count);
@@ -176,20 +165,12 @@ impl TlsStream {
             match tls.write_tls(&mut SocketIo(&self.socket)) {
                 Ok(count) => moved += count,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    return Ok(if moved == 0 {
-                        Sent::Nothing
-                    } else {
-                        Sent::Some
-                    });
+                    return Ok(if moved == 0 { Sent::Nothing } else { Sent::Some });
                 }
                 Err(error) => return Err(error),
             }
         }
-        Ok(if rest.is_empty() {
-            Sent::All
-        } else {
-            Sent::Some
-        })
+        Ok(if rest.is_empty() { Sent::All } else { Sent::Some })
     }
 
     fn write_until(&self, rest: &mut &mut [IoSlice<'_>], timeout: Duration) -> io::Result<()> {
@@ -206,10 +187,7 @@ impl TlsStream {
     /// A peer that rejects us says why in an alert and then closes, so that our write may fail before we have read
     /// the alert. It is still in the receive queue then, and says more than "reset".
     fn last_words(&self, error: io::Error) -> io::Error {
-        let broken = matches!(
-            error.kind(),
-            io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset
-        );
+        let broken = matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset);
         if broken && let Ok(mut inbox) = self.reading.try_lock() {
             let mut sink = [0_u8; 4096];
             while self.receive(&mut inbox).unwrap_or(false) {
@@ -249,8 +227,7 @@ impl Duplex for TlsStream {
     fn read(&self, buf: &mut [u8], timeout: Duration) -> io::Result<usize> {
         let deadline = Instant::now() + timeout;
         let mut inbox = lock(&self.reading);
-        self.read_until(&mut inbox, buf, deadline)
-            .map_err(|error| self.name(error))
+        self.read_until(&mut inbox, buf, deadline).map_err(|error| self.name(error))
     }
 
     fn write_all(&self, parts: &[&[u8]], timeout: Duration) -> io::Result<()> {
@@ -261,8 +238,7 @@ impl Duplex for TlsStream {
         slices.extend(parts.iter().map(|part| IoSlice::new(part)));
         let mut rest = slices.as_mut_slice();
         IoSlice::advance_slices(&mut rest, 0);
-        self.write_until(&mut rest, timeout)
-            .map_err(|error| self.last_words(error))
+        self.write_until(&mut rest, timeout).map_err(|error| self.last_words(error))
     }
 
     fn abort(&self) {

@@ -15,9 +15,7 @@ pub struct PeerName {
 impl PeerName {
     pub fn new(uri: &str) -> Result<Self, CoreError> {
         match split(uri) {
-            Some(_) => Ok(Self {
-                uri: uri.to_owned(),
-            }),
+            Some(_) => Ok(Self { uri: uri.to_owned() }),
             None => Err(CoreError::untrusted(format!(
                 "{:?} is not a peer's name of the form pvferry://<transfer id>/<role>.",
                 shown(uri)
@@ -31,17 +29,13 @@ impl PeerName {
         let certificate = leaf
             .and_then(|der| EndEntityCert::try_from(der).ok())
             .ok_or_else(|| format!("The {bearer} presented no readable certificate."))?;
-        let names: Vec<&str> = certificate
-            .valid_uri_names()
-            .filter(|uri| uri.starts_with(SCHEME))
-            .collect();
+        let names: Vec<&str> = certificate.valid_uri_names().filter(|uri| uri.starts_with(SCHEME)).collect();
         match names.as_slice() {
             [name] if *name == self.uri => Ok(()),
             [name] => Err(self.explain(name, bearer)),
-            [] => Err(format!(
-                "The {bearer}'s certificate bears no pvferry:// name; {} was expected.",
-                shown(&self.uri)
-            )),
+            [] => {
+                Err(format!("The {bearer}'s certificate bears no pvferry:// name; {} was expected.", shown(&self.uri)))
+            }
             several => Err(format!(
                 "The {bearer}'s certificate bears {} pvferry:// names where exactly one is allowed.",
                 several.len()
@@ -62,10 +56,7 @@ impl PeerName {
                 shown(other),
                 shown(transfer)
             ),
-            None => format!(
-                "The {bearer}'s certificate bears the malformed name {}.",
-                shown(found)
-            ),
+            None => format!("The {bearer}'s certificate bears the malformed name {}.", shown(found)),
         }
     }
 }
@@ -77,10 +68,7 @@ fn split(uri: &str) -> Option<(&str, &str)> {
 
 /// Certificates come from outside: no terminal controls, no endless names.
 fn shown(text: &str) -> String {
-    text.chars()
-        .take(120)
-        .flat_map(char::escape_debug)
-        .collect()
+    text.chars().take(120).flat_map(char::escape_debug).collect()
 }
 
 #[cfg(test)]
@@ -91,15 +79,9 @@ mod tests {
     fn tells_role_and_transfer_apart() -> Result<(), CoreError> {
         let target = PeerName::new("pvferry://t1/target")?;
         let role = target.explain("pvferry://t1/source", "listener");
-        assert!(
-            role.contains("role source, but target was expected"),
-            "{role}"
-        );
+        assert!(role.contains("role source, but target was expected"), "{role}");
         let transfer = target.explain("pvferry://t2/target", "listener");
-        assert!(
-            transfer.contains("transfer t2, but this is transfer t1"),
-            "{transfer}"
-        );
+        assert!(transfer.contains("transfer t2, but this is transfer t1"), "{transfer}");
         assert!(PeerName::new("https://t1/target").is_err());
         assert!(PeerName::new("pvferry://t1/").is_err());
         Ok(())

@@ -56,11 +56,17 @@ struct Task {
     leaf: u64,
     name: Box<[u8]>,
     /// Identity of an inode with several names.
-    key: Option<(u64, u64)>,
+    key: Option<InodeKey>,
 }
 
 /// What reading a file gave.
 type Read = Result<(Attributes, Form, Digest), Unreadable>;
+
+/// The reading of an inode with several names, done by whoever comes first.
+type OnceRead = Arc<OnceLock<Read>>;
+
+/// Device and number of an inode.
+type InodeKey = (u64, u64);
 
 struct Hashing<'a> {
     volume: &'a Volume,
@@ -68,8 +74,8 @@ struct Hashing<'a> {
     files: Option<&'a FileSink>,
     stop: &'a Stop,
     queue: SyncSender<Task>,
-    inodes: Mutex<HashMap<(u64, u64), Arc<OnceLock<Read>>>>,
-    names: Mutex<HashMap<(u64, u64), Vec<Digest>>>,
+    inodes: Mutex<HashMap<InodeKey, OnceRead>>,
+    names: Mutex<HashMap<InodeKey, Vec<Digest>>>,
     root: OnceLock<Leaf>,
 }
 
@@ -176,7 +182,7 @@ impl Hashing<'_> {
     }
 
     /// One reading serves all names of an inode.
-    fn read_inode(&self, key: (u64, u64), task: &Task, buffer: &mut Vec<u8>) -> Read {
+    fn read_inode(&self, key: InodeKey, task: &Task, buffer: &mut Vec<u8>) -> Read {
         let cell = {
             let mut inodes = self.inodes.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(inodes.entry(key).or_default())
@@ -291,12 +297,7 @@ impl Report for Hashing<'_> {
     fn left_out(&self, _kind: &str) {}
 }
 
-fn digest_file(
-    fd: std::os::fd::BorrowedFd<'_>,
-    form: Form,
-    size: u64,
-    buffer: &mut Vec<u8>,
-) -> Result<Digest, Errno> {
+fn digest_file(fd: std::os::fd::BorrowedFd<'_>, form: Form, size: u64, buffer: &mut Vec<u8>) -> Result<Digest, Errno> {
     let mut digest = FileDigest::new(form, size);
     let total = pieces(size);
     let mut index = 0;

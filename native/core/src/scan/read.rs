@@ -7,9 +7,9 @@ use rustix::fs::SeekFrom;
 
 use super::attributes::{Report, of_descriptor};
 use super::volume::Volume;
+use crate::digest::file::{BLOCK_FORM_HOLES, Form};
 use crate::fs::Errno;
 use crate::fs::apply::Attributes;
-use crate::digest::file::{BLOCK_FORM_HOLES, Form};
 use crate::fs::extents::{Extents, next_data};
 use crate::fs::flags;
 use crate::fs::stat::{Kind, Stat, stat_fd};
@@ -150,12 +150,7 @@ fn read_to_end(fd: BorrowedFd<'_>, expected: u64, buffer: &mut Vec<u8>) -> Resul
 }
 
 /// Data within one piece, as offset and length from its start. With more than `limit` of them the rest counts as data.
-pub fn segments(
-    fd: BorrowedFd<'_>,
-    start: u64,
-    length: u32,
-    limit: usize,
-) -> Result<Vec<(u32, u32)>, Errno> {
+pub fn segments(fd: BorrowedFd<'_>, start: u64, length: u32, limit: usize) -> Result<Vec<(u32, u32)>, Errno> {
     let end = start + u64::from(length);
     let mut found = Vec::new();
     let mut offset = start;

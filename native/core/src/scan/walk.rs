@@ -31,8 +31,15 @@ pub enum Body {
     File(Stat),
     /// Visited by itself later.
     Directory,
-    Symlink { stat: Stat, target: Box<[u8]>, attributes: Attributes },
-    Special { stat: Stat, attributes: Attributes },
+    Symlink {
+        stat: Stat,
+        target: Box<[u8]>,
+        attributes: Attributes,
+    },
+    Special {
+        stat: Stat,
+        attributes: Attributes,
+    },
     /// An item has said why.
     Failed,
 }
@@ -86,12 +93,7 @@ pub struct Walk<'a, V: Visitor> {
 }
 
 /// Walks the whole volume with `threads` threads; returns when all is announced, or with the first error.
-pub fn walk<V: Visitor>(
-    volume: &Volume,
-    visitor: &V,
-    threads: usize,
-    stop: &Stop,
-) -> Result<(), CoreError> {
+pub fn walk<V: Visitor>(volume: &Volume, visitor: &V, threads: usize, stop: &Stop) -> Result<(), CoreError> {
     let stack = Mutex::new(Stack { unfinished: Vec::new(), busy: 0, failed: false });
     let walk = Walk { volume, visitor, stop, stack, changed: Condvar::new() };
     walk.visit(Next { node: Arc::clone(&volume.root), parent: None }, &mut ListBuffer::new())?;
@@ -269,13 +271,7 @@ impl<V: Visitor> Walk<'_, V> {
         }
     }
 
-    fn body(
-        &self,
-        node: &Arc<DirectoryNode>,
-        descriptor: &OwnedFd,
-        name: &[u8],
-        stat: Stat,
-    ) -> Result<Body, Errno> {
+    fn body(&self, node: &Arc<DirectoryNode>, descriptor: &OwnedFd, name: &[u8], stat: Stat) -> Result<Body, Errno> {
         if stat.kind == Kind::File {
             return Ok(Body::File(stat));
         }
@@ -345,7 +341,6 @@ impl<V: Visitor> Walk<'_, V> {
     fn report(&self, node: &Arc<DirectoryNode>, name: Option<&[u8]>, class: ItemClass, what: &str, errno: Errno) {
         self.visitor.item(Item::failed(self.visitor.side(), class, entry_path(node, name), what, errno));
     }
-
 }
 
 /// Path of a directory, or of an entry in it, relative to the root.

@@ -21,13 +21,8 @@ pub enum ItemClass {
     Skipped = 5,
 }
 
-pub const ITEM_CLASSES: [ItemClass; 5] = [
-    ItemClass::Unreadable,
-    ItemClass::NotWritten,
-    ItemClass::NotKept,
-    ItemClass::Changed,
-    ItemClass::Skipped,
-];
+pub const ITEM_CLASSES: [ItemClass; 5] =
+    [ItemClass::Unreadable, ItemClass::NotWritten, ItemClass::NotKept, ItemClass::Changed, ItemClass::Skipped];
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Item {

@@ -47,9 +47,7 @@ impl Stop {
     /// The error for a thread that finds the session stopped.
     pub fn error(&self) -> CoreError {
         let first = self.error.lock().unwrap_or_else(PoisonError::into_inner);
-        first.clone().unwrap_or_else(|| {
-            CoreError::new(crate::error::ErrorKind::Interrupted, "The session was ended.")
-        })
+        first.clone().unwrap_or_else(|| CoreError::new(crate::error::ErrorKind::Interrupted, "The session was ended."))
     }
 
     pub fn check(&self) -> Result<(), CoreError> {

@@ -135,8 +135,7 @@ impl Shared {
             }
             Control::End(large) => {
                 let Some((known, _)) = self.describe(&large) else { return Ok(()) };
-                End { of: large.attempt(), digest: known.digest, attributes: known.attributes }
-                    .put(&mut buffers.table);
+                End { of: large.attempt(), digest: known.digest, attributes: known.attributes }.put(&mut buffers.table);
                 (FrameType::End, LaneRecord::Part { large, part: Part::End, digest: NO_DIGEST })
             }
         };
@@ -294,13 +293,7 @@ impl Shared {
 
 /// Reads a piece into `data`, holes as zeros. A file that has become shorter reads as zeros there; that it changed shows
 /// when it is looked at again.
-fn fill(
-    large: &Large,
-    index: u64,
-    length: u32,
-    segments: &[(u32, u32)],
-    data: &mut Vec<u8>,
-) -> Result<(), Errno> {
+fn fill(large: &Large, index: u64, length: u32, segments: &[(u32, u32)], data: &mut Vec<u8>) -> Result<(), Errno> {
     let dense = segments == [(0, length)];
     if !dense {
         data.clear();

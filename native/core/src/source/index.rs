@@ -26,9 +26,17 @@ pub(super) struct Announced {
 
 pub(super) enum AnnouncedKind {
     /// A symlink, FIFO, socket or device, or another name of one.
-    Made { kind: Kind, leaf: Leaf, link: Option<(InodeKey, Digest)>, first: bool },
+    Made {
+        kind: Kind,
+        leaf: Leaf,
+        link: Option<(InodeKey, Digest)>,
+        first: bool,
+    },
     /// Another name of a regular file.
-    FileName { key: InodeKey, name: WaitingName },
+    FileName {
+        key: InodeKey,
+        name: WaitingName,
+    },
     Failed,
 }
 
@@ -76,7 +84,12 @@ impl Index {
         Ok(first_file)
     }
 
-    pub(super) fn send_mark(&self, frame: FrameType, mark: DirectoryMark, record: IndexRecord) -> Result<(), CoreError> {
+    pub(super) fn send_mark(
+        &self,
+        frame: FrameType,
+        mark: DirectoryMark,
+        record: IndexRecord,
+    ) -> Result<(), CoreError> {
         let mut payload = Vec::with_capacity(16);
         mark.put(&mut payload);
         self.send(frame, &[&payload], record)

@@ -19,8 +19,17 @@ use crate::wire::limits::{MAX_ATTEMPTS, MAX_SEGMENTS};
 /// A part of a large file that a lane carries.
 #[derive(Clone, Debug)]
 pub(super) enum Part {
-    Piece { attempt: u16, index: u64, length: u32, segments: Vec<(u32, u32)> },
-    Hole { attempt: u16, first: u64, count: u64 },
+    Piece {
+        attempt: u16,
+        index: u64,
+        length: u32,
+        segments: Vec<(u32, u32)>,
+    },
+    Hole {
+        attempt: u16,
+        first: u64,
+        count: u64,
+    },
     /// Tells the target the size and form of the next attempt.
     Again,
     End,

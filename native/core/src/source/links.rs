@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::directory::SourceDirectory;
 use crate::digest::Digest;
 use crate::digest::file::Form;
-use crate::digest::links::{group_digest, links_digest, path_hash};
 use crate::digest::leaf::{FAILED_LEAF, Leaf, Payload, leaf};
+use crate::digest::links::{group_digest, links_digest, path_hash};
 use crate::fs::apply::Attributes;
 use crate::fs::stat::{Kind, Stat};
 

@@ -108,9 +108,7 @@ impl Shared {
                 let detail = "was there when the directory was listed";
                 Item::said(Side::Source, ItemClass::Changed, task.path(), "vanished", detail)
             }
-            Unreadable::Failed(errno) => {
-                Item::failed(Side::Source, ItemClass::Unreadable, task.path(), "data", errno)
-            }
+            Unreadable::Failed(errno) => Item::failed(Side::Source, ItemClass::Unreadable, task.path(), "data", errno),
         };
         self.report(item);
         self.queue.urgent(Unit::Gone(task));
@@ -189,4 +187,3 @@ impl Shared {
         self.queue.retry(packed.into_iter().map(|file| FileTask { sent_before: true, ..file.task }));
     }
 }
-

@@ -47,12 +47,7 @@ impl Shared {
         }
     }
 
-    fn settle_announced(
-        &self,
-        entry: Announced,
-        failed: bool,
-        leaves: &mut Vec<(u64, Leaf)>,
-    ) -> Result<(), CoreError> {
+    fn settle_announced(&self, entry: Announced, failed: bool, leaves: &mut Vec<(u64, Leaf)>) -> Result<(), CoreError> {
         match entry.what {
             AnnouncedKind::Failed => leaves.push((entry.leaf_index, FAILED_LEAF)),
             AnnouncedKind::Made { kind, leaf, link, first } => {
@@ -112,8 +107,7 @@ impl Shared {
         self.queue.settled(1);
         self.settle_leaves(&task.directory, &[(task.leaf, leaf)])?;
         let Some(key) = task.link else { return Ok(()) };
-        let first =
-            WaitingName { directory: Arc::clone(&task.directory), leaf: task.leaf, name: task.name.clone() };
+        let first = WaitingName { directory: Arc::clone(&task.directory), leaf: task.leaf, name: task.name.clone() };
         for (name, leaf) in self.links.resolve(key, &first, known) {
             self.settle_name(&name, leaf)?;
         }

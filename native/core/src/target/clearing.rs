@@ -64,12 +64,12 @@ pub(super) fn occupy(opener: &Opener, root: BorrowedFd<'_>, path: &Path, transfe
 }
 
 fn refuse_contents(root: BorrowedFd<'_>, path: &Path) -> Result<(), CoreError> {
-    let names = Listing::first(root, SHOWN + 1, &RESERVED).map_err(|errno| volume_error(path, "cannot be read", errno))?;
+    let names =
+        Listing::first(root, SHOWN + 1, &RESERVED).map_err(|errno| volume_error(path, "cannot be read", errno))?;
     if names.is_empty() {
         return Ok(());
     }
-    let shown: Vec<String> =
-        names.iter().take(SHOWN).map(|name| name.escape_ascii().to_string()).collect();
+    let shown: Vec<String> = names.iter().take(SHOWN).map(|name| name.escape_ascii().to_string()).collect();
     let more = if names.len() > SHOWN { " and more" } else { "" };
     let text = format!("The target volume {} is not empty: it holds {}{more}.", path.display(), shown.join(", "));
     Err(CoreError::new(ErrorKind::Volume, text).with_errno(Some(Errno::NOTEMPTY.raw_os_error())))

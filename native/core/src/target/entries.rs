@@ -82,7 +82,7 @@ impl Shared {
         let leaf = first.leaf(&first.place.name);
         self.count_made(Some(first.kind));
         if link != 0 {
-            self.first_made(link, Arc::new(first))?;
+            self.first_made(link, &Arc::new(first))?;
         }
         Ok(Some(leaf))
     }
@@ -113,9 +113,9 @@ impl Shared {
     }
 
     /// The first name of a link is there: the names that waited for it are made.
-    pub(super) fn first_made(&self, link: u64, first: Arc<First>) -> Result<(), CoreError> {
-        for place in self.links.first(link, Some(&first))? {
-            let leaf = self.make_link(link, &first, &place)?;
+    pub(super) fn first_made(&self, link: u64, first: &Arc<First>) -> Result<(), CoreError> {
+        for place in self.links.first(link, Some(first))? {
+            let leaf = self.make_link(link, first, &place)?;
             self.settle(&place.directory, &[(place.leaf, leaf.unwrap_or(FAILED_LEAF))])?;
         }
         Ok(())
@@ -240,7 +240,6 @@ impl Shared {
         self.counters.add(Counter::EntriesDone, 1);
     }
 }
-
 
 fn kind_label(kind: Kind) -> &'static str {
     match kind {

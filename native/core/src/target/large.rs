@@ -111,11 +111,8 @@ impl Shared {
     }
 
     fn begin(&self, id: u64, announced: Announced) -> Result<Target, CoreError> {
-        let created = if announced.directory.data.failed {
-            Err(Errno::NOENT)
-        } else {
-            self.create_part(id, announced.size)
-        };
+        let created =
+            if announced.directory.data.failed { Err(Errno::NOENT) } else { self.create_part(id, announced.size) };
         let part = match created {
             Ok(part) => part,
             Err(errno) => {
@@ -169,7 +166,13 @@ impl Shared {
         Ok(())
     }
 
-    fn place_piece(&self, large: &Arc<Large>, piece: &Piece, data: &[u8], lane: &mut LaneState) -> Result<(), CoreError> {
+    fn place_piece(
+        &self,
+        large: &Arc<Large>,
+        piece: &Piece,
+        data: &[u8],
+        lane: &mut LaneState,
+    ) -> Result<(), CoreError> {
         let Some((size, form)) = self.current(large, piece.of, lane)? else { return Ok(()) };
         if piece_length(size, piece.index) != Some(piece.length as usize) {
             return Err(CoreError::protocol("The peer broke the protocol: data beyond the announced size of a file."));
@@ -204,12 +207,7 @@ impl Shared {
     }
 
     /// Size and form of the attempt that a frame is about; None when that is past, and answered.
-    fn current(
-        &self,
-        large: &Large,
-        of: FileAttempt,
-        lane: &mut LaneState,
-    ) -> Result<Option<(u64, Form)>, CoreError> {
+    fn current(&self, large: &Large, of: FileAttempt, lane: &mut LaneState) -> Result<Option<(u64, Form)>, CoreError> {
         let state = large.lock();
         if state.over {
             drop(state);
@@ -217,7 +215,9 @@ impl Shared {
             return Ok(None);
         }
         if of.attempt > state.attempt {
-            return Err(CoreError::protocol("The peer broke the protocol: a piece of an attempt that was not announced."));
+            return Err(CoreError::protocol(
+                "The peer broke the protocol: a piece of an attempt that was not announced.",
+            ));
         }
         Ok((of.attempt == state.attempt).then(|| (state.size, state.digest.form())))
     }
@@ -237,7 +237,9 @@ impl Shared {
         let mut state = large.lock();
         let total = pieces(state.size);
         if hole.count == 0 || hole.first.checked_add(hole.count).is_none_or(|end| end > total) {
-            return Err(CoreError::protocol("The peer broke the protocol: a hole beyond the announced size of a file."));
+            return Err(CoreError::protocol(
+                "The peer broke the protocol: a hole beyond the announced size of a file.",
+            ));
         }
         if !state.claimed.claim(hole.first, hole.count) {
             return Ok(());
@@ -273,8 +275,8 @@ impl Shared {
             return Ok(());
         }
         self.counters.subtract(Counter::BytesDone, state.counted);
-        let truncated = rustix::fs::ftruncate(&large.part, 0)
-            .and_then(|()| rustix::fs::ftruncate(&large.part, again.size));
+        let truncated =
+            rustix::fs::ftruncate(&large.part, 0).and_then(|()| rustix::fs::ftruncate(&large.part, again.size));
         state.attempt = again.of.attempt;
         state.size = again.size;
         state.digest = FileDigest::new(again.form, again.size);
@@ -316,7 +318,14 @@ impl Shared {
         self.name_large(&large, end, form, size, lane)
     }
 
-    fn name_large(&self, large: &Large, end: End, form: Form, size: u64, lane: &mut LaneState) -> Result<(), CoreError> {
+    fn name_large(
+        &self,
+        large: &Large,
+        end: End,
+        form: Form,
+        size: u64,
+        lane: &mut LaneState,
+    ) -> Result<(), CoreError> {
         let announced = &large.announced;
         let fresh = self.volume.parts_rule.file(0o600);
         let fd = large.part.as_fd();

@@ -94,9 +94,7 @@ impl Links {
     /// The first name is made (or, None, will never be): the names that waited for it.
     pub(super) fn first(&self, link: u64, first: Option<&Arc<First>>) -> Result<Vec<NamePlace>, CoreError> {
         let mut groups = self.lock();
-        let group = first.map_or(Group::Failed, |first| {
-            Group::Made(Arc::clone(first), vec![first.place.path_hash()])
-        });
+        let group = first.map_or(Group::Failed, |first| Group::Made(Arc::clone(first), vec![first.place.path_hash()]));
         match groups.map.insert(link, group) {
             None => Ok(Vec::new()),
             Some(Group::Waiting(waiting)) => {

@@ -153,7 +153,7 @@ impl Shared {
                 name: announced.name.clone(),
             };
             let contents = Contents::File { form, digest };
-            self.first_made(announced.link, Arc::new(First { place, kind: Kind::File, attributes, contents }))?;
+            self.first_made(announced.link, &Arc::new(First { place, kind: Kind::File, attributes, contents }))?;
         }
         Ok(leaf)
     }

@@ -78,7 +78,8 @@ impl TargetVolume {
         if !finished {
             return Ok(());
         }
-        clearing::leave(&self.own, fd).map_err(|errno| volume_error(&self.path, "holds .pvferry, which stays", errno))?;
+        clearing::leave(&self.own, fd)
+            .map_err(|errno| volume_error(&self.path, "holds .pvferry, which stays", errno))?;
         if let Some(root) = root {
             // Removing the folder changed the root's times; what else could not be kept has been reported.
             let _ = self.applier.apply_existing(fd, root);

@@ -54,14 +54,29 @@ pub struct Entry<'a> {
 #[derive(Debug)]
 pub enum Body<'a> {
     /// Its data and attributes follow on a lane under the next file id. `link` is not 0 when it has other names.
-    File { size: u64, link: u64 },
+    File {
+        size: u64,
+        link: u64,
+    },
     /// A DIRECTORY or DIRECTORY_FAILED follows.
     Directory,
-    Symlink { target: &'a [u8], attributes: Attributes, link: u64 },
+    Symlink {
+        target: &'a [u8],
+        attributes: Attributes,
+        link: u64,
+    },
     /// FIFO, socket, character or block device.
-    Special { kind: Kind, major: u32, minor: u32, attributes: Attributes, link: u64 },
+    Special {
+        kind: Kind,
+        major: u32,
+        minor: u32,
+        attributes: Attributes,
+        link: u64,
+    },
     /// Another name of the entry with this `link`.
-    Link { link: u64 },
+    Link {
+        link: u64,
+    },
     /// Could not be read; it holds its place.
     Failed,
 }

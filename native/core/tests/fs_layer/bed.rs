@@ -94,13 +94,18 @@ pub(crate) fn mount(kind: &'static str, options: &str, making: &[&str]) -> Optio
     let (image, point) = (image.to_str()?, path.to_str()?);
     let done = match kind {
         "tmpfs" => run("mount", &["-t", "tmpfs", "-o", options, "pvferry-test", point]),
+        "fuse" => {
+            let source = folder.path().join("source");
+            std::fs::create_dir(&source).expect("a directory to bind");
+            run("bindfs", &[&options.split(' ').collect::<Vec<_>>()[..], &[source.to_str()?, point]].concat())
+        }
         _ => {
             make_image(kind, image, making)
                 && run("mount", &["-t", kind, "-o", &format!("loop,{options}"), image, point])
         }
     };
     if !done {
-        left_out(kind, "needs root, mkfs and a loop device");
+        left_out(kind, "needs root, mkfs and a loop device, or bindfs and /dev/fuse");
         return None;
     }
     Some(Bed { kind, path, mounted: true, _folder: folder })

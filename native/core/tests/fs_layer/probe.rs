@@ -1,8 +1,11 @@
 use pvferry_core::fs::Errno;
+use pvferry_core::fs::apply::{Applier, Attributes};
+use pvferry_core::fs::fresh::{Fresh, FreshRule};
 use pvferry_core::fs::open::Opener;
 use pvferry_core::fs::probe::probe;
 use pvferry_core::fs::process::ProcessIds;
 use pvferry_core::fs::space::{Durability, durability, is_mount_point, space, sync_volume};
+use pvferry_core::fs::stat::{Kind, Timestamp, stat_fd};
 
 use crate::bed::{self, fd};
 
@@ -16,7 +19,7 @@ fn root_can_keep_everything_on_local_file_systems() {
         let root = bed.root();
         let found = probe(&Opener::new(false), fd(&root), &ProcessIds::read().unwrap()).unwrap();
         assert_eq!(std::fs::read_dir(&bed.path).unwrap().count(), before);
-        assert!(found.honest && found.sparse);
+        assert!(found.honest && found.sparse && found.mtime_alone);
         assert_eq!(found.time_granularity, 1);
         assert_eq!((found.creation.uid, found.creation.gid, found.creation.group_of_directory), (0, 0, false));
         let all = [
@@ -55,12 +58,12 @@ fn small_inodes_have_whole_seconds() {
         let found = probe(&Opener::new(false), fd(&bed.root()), &ProcessIds::read().unwrap()).unwrap();
         assert_eq!(found.time_granularity, 1_000_000_000);
         let file = bed.file("file", b"");
-        let applier = pvferry_core::fs::apply::Applier::new(&found, false);
-        let stat = pvferry_core::fs::stat::stat_fd(fd(&file)).unwrap();
-        let fresh = pvferry_core::fs::fresh::Fresh::of(&stat);
+        let applier = Applier::new(&found, false);
+        let stat = stat_fd(fd(&file)).unwrap();
+        let fresh = Fresh::of(&stat);
         let lost_at = |seconds, nanoseconds| {
-            let mtime = pvferry_core::fs::stat::Timestamp { seconds, nanoseconds };
-            let wanted = pvferry_core::fs::apply::Attributes { mode: stat.mode, mtime, ..Default::default() };
+            let mtime = Timestamp { seconds, nanoseconds };
+            let wanted = Attributes { mode: stat.mode, mtime, ..Default::default() };
             applier.apply_fd(fd(&file), stat.kind, &wanted, &fresh)
         };
         assert_eq!(lost_at(1_000_000_000, 0), []);
@@ -102,4 +105,32 @@ fn file_systems_have_names_and_room() {
         assert_eq!(found.total_inodes == 0, bed.kind == "btrfs");
     });
     assert_eq!(is_mount_point(std::path::Path::new("/")), Ok(true));
+}
+
+/// FUSE file systems may accept chown and chmod and do nothing.
+#[test]
+fn a_file_system_that_lies_is_found_out() {
+    bed::with_mount("fuse", "--chown-ignore --chgrp-ignore --chmod-ignore", |bed| {
+        let root = bed.root();
+        let opener = Opener::new(false);
+        let found = probe(&opener, fd(&root), &ProcessIds::read().unwrap()).unwrap();
+        assert!(!found.honest && !found.mtime_alone);
+        assert_eq!(found.time_granularity, 1);
+        assert_eq!(found.owners, Some(Errno::OPNOTSUPP));
+        let facts = space(fd(&root)).unwrap();
+        assert!(matches!(durability(&facts.filesystem), Durability::FsyncEach(_)), "{}", facts.filesystem);
+
+        let rule = FreshRule::of(fd(&root), &found.creation).unwrap();
+        let file = opener.create_file(fd(&root), b"file", 0o644).unwrap();
+        let wanted = Attributes { mode: 0o4600, uid: 5, gid: 6, ..Attributes::default() };
+        let lost = Applier::new(&found, false).apply_fd(fd(&file), Kind::File, &wanted, &rule.file(0o644));
+        let what: Vec<_> = lost.iter().map(|lost| (lost.what.as_str(), lost.detail.as_str())).collect();
+        let expected = [
+            ("owner", "the file system made it 0"),
+            ("group", "the file system made it 0"),
+            ("mode", "setuid left out, the owner is another one"),
+            ("mode", "the file system made it 0644"),
+        ];
+        assert_eq!(what, expected);
+    });
 }

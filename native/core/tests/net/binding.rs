@@ -2,18 +2,14 @@
 
 use crate::support::{Desk, LONG, Outcome, Pki, SECRET, assert_says, failure, tcp};
 use pvferry_core::error::ErrorKind;
-use pvferry_core::net::{
-    Channel, Credentials, Duplex, ListenerCounts, SessionSink, connect_index, connect_lane,
-};
+use pvferry_core::net::{Channel, Credentials, Duplex, ListenerCounts, SessionSink, connect_index, connect_lane};
 use std::sync::Arc;
 
 #[test]
 fn the_secret_decides_and_refusals_are_sentences() -> Outcome {
     let desk = Desk::open(LONG, 8)?;
     let tls = Pki::get()?.source()?;
-    let registration = desk
-        .listener
-        .register(SECRET, Arc::clone(&desk.session) as _);
+    let registration = desk.listener.register(SECRET, Arc::clone(&desk.session) as _);
     let index = connect_index(tcp(desk.port())?, &tls, None, &SECRET, LONG)?;
     let (channel, far_index) = desk.session.next()?;
     assert_eq!(channel, Channel::Index);
@@ -28,56 +24,26 @@ fn the_secret_decides_and_refusals_are_sentences() -> Outcome {
         assert_eq!(near.read(&mut buf, LONG)?, 10);
     }
     let lane_to = |lane: u16, secret: &[u8; 32]| -> Result<String, Box<dyn std::error::Error>> {
-        let error = failure(connect_lane(
-            tcp(desk.port())?,
-            lane,
-            &tls,
-            None,
-            secret,
-            LONG,
-        ))?;
+        let error = failure(connect_lane(tcp(desk.port())?, lane, &tls, None, secret, LONG))?;
         assert_eq!(error.kind, ErrorKind::Untrusted);
         Ok(error.message)
     };
     assert_says(&lane_to(13, &SECRET)?, "refused: Lane 13 is not wanted.");
     let mut wrong = SECRET;
     wrong[31] ^= 1;
-    assert_says(
-        &lane_to(1, &wrong)?,
-        "refused: No session here has this secret",
-    );
+    assert_says(&lane_to(1, &wrong)?, "refused: No session here has this secret");
     drop(registration);
-    assert_says(
-        &lane_to(1, &SECRET)?,
-        "refused: No session here has this secret",
-    );
-    desk.expect_counts(ListenerCounts {
-        accepted: 5,
-        authenticated: 2,
-        refused: 3,
-        ..ListenerCounts::default()
-    })
+    assert_says(&lane_to(1, &SECRET)?, "refused: No session here has this secret");
+    desk.expect_counts(ListenerCounts { accepted: 5, authenticated: 2, refused: 3, ..ListenerCounts::default() })
 }
 
 #[test]
 fn a_wrong_role_is_refused_on_lanes_in_words() -> Outcome {
     let desk = Desk::open(LONG, 8)?;
-    let _registration = desk
-        .listener
-        .register(SECRET, Arc::clone(&desk.session) as _);
-    for (leaf, words) in [
-        ("target", "role target, but source was expected"),
-        ("foreign-source", "transfer t2"),
-    ] {
+    let _registration = desk.listener.register(SECRET, Arc::clone(&desk.session) as _);
+    for (leaf, words) in [("target", "role target, but source was expected"), ("foreign-source", "transfer t2")] {
         let tls = Credentials::new(&Pki::get()?.texts(leaf, "ca", "pvferry://t1/target")?)?;
-        let error = failure(connect_lane(
-            tcp(desk.port())?,
-            1,
-            &tls,
-            None,
-            &SECRET,
-            LONG,
-        ))?;
+        let error = failure(connect_lane(tcp(desk.port())?, 1, &tls, None, &SECRET, LONG))?;
         assert_eq!(error.kind, ErrorKind::Untrusted);
         assert_says(&error.message, words);
     }
@@ -89,9 +55,7 @@ struct Hasty;
 
 impl SessionSink for Hasty {
     fn bind(&self, _channel: Channel, stream: Arc<dyn Duplex>) -> Result<(), String> {
-        stream
-            .write_all(&[b"already here"], LONG)
-            .map_err(|e| e.to_string())
+        stream.write_all(&[b"already here"], LONG).map_err(|e| e.to_string())
     }
 }
 
@@ -113,14 +77,7 @@ fn the_deadline_covers_the_answer() -> Outcome {
     let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
     let fd = tcp(listener.local_addr()?.port())?;
     let tls = Pki::get()?.source()?;
-    let error = failure(connect_lane(
-        fd,
-        1,
-        &tls,
-        None,
-        &SECRET,
-        std::time::Duration::from_millis(300),
-    ))?;
+    let error = failure(connect_lane(fd, 1, &tls, None, &SECRET, std::time::Duration::from_millis(300)))?;
     assert_eq!(error.kind, ErrorKind::Network);
     drop(desk);
     Ok(())

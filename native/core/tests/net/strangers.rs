@@ -17,11 +17,7 @@ fn connect(port: u16) -> std::io::Result<TcpStream> {
 }
 
 fn failed(count: u64) -> ListenerCounts {
-    ListenerCounts {
-        accepted: count,
-        handshakes_failed: count,
-        ..ListenerCounts::default()
-    }
+    ListenerCounts { accepted: count, handshakes_failed: count, ..ListenerCounts::default() }
 }
 
 #[test]
@@ -69,11 +65,7 @@ fn dripping_does_not_prolong_the_deadline() -> Outcome {
         std::thread::sleep(Duration::from_millis(10));
     }
     // The deadline, and the second in which the listener drains.
-    assert!(
-        begun.elapsed() < SOON + Duration::from_secs(3),
-        "{:?}",
-        begun.elapsed()
-    );
+    assert!(begun.elapsed() < SOON + Duration::from_secs(3), "{:?}", begun.elapsed());
     desk.expect_counts(failed(1))
 }
 
@@ -98,11 +90,7 @@ fn more_strangers_than_places_displace_the_oldest() -> Outcome {
     for _ in 0..20 {
         strangers.push(connect(desk.port())?);
     }
-    desk.expect_counts(ListenerCounts {
-        accepted: 20,
-        displaced: 16,
-        ..ListenerCounts::default()
-    })?;
+    desk.expect_counts(ListenerCounts { accepted: 20, displaced: 16, ..ListenerCounts::default() })?;
     for stranger in &mut strangers[..16] {
         assert_eq!(stranger.read(&mut [0_u8; 8])?, 0);
     }
@@ -122,10 +110,8 @@ fn threads() -> std::io::Result<usize> {
 #[test]
 fn a_peer_that_proves_itself_but_never_binds_is_dropped() -> Outcome {
     let desk = Desk::open(SOON, 8)?;
-    let said = Pki::get()?.s_client(
-        desk.port(),
-        "-quiet -alpn pvferry-lane/1 -CAfile ca.crt -key leaf.key -cert source.crt",
-    )?;
+    let said = Pki::get()?
+        .s_client(desk.port(), "-quiet -alpn pvferry-lane/1 -CAfile ca.crt -key leaf.key -cert source.crt")?;
     assert_says(&said, "");
     desk.expect_counts(failed(1))
 }
@@ -137,14 +123,8 @@ fn both_families_are_served_and_the_port_is_freed() -> Outcome {
     desk.expect_service()?;
     drop(TcpStream::connect(("::1", port))?);
     let again = failure(Desk::open_at_port("127.0.0.1", port))?;
-    assert_eq!(
-        (again.kind, again.errno),
-        (ErrorKind::Network, Some("EADDRINUSE"))
-    );
-    assert_says(
-        &again.message,
-        &format!("Port {port} on 127.0.0.1 is in use"),
-    );
+    assert_eq!((again.kind, again.errno), (ErrorKind::Network, Some("EADDRINUSE")));
+    assert_says(&again.message, &format!("Port {port} on 127.0.0.1 is in use"));
     desk.listener.close();
     desk.listener.close();
     assert!(TcpStream::connect(("127.0.0.1", port)).is_err());
@@ -161,10 +141,7 @@ fn both_families_are_served_and_the_port_is_freed() -> Outcome {
 fn closing_ends_those_who_wait() -> Outcome {
     let desk = Desk::open(LONG, 8)?;
     let mut waiting = connect(desk.port())?;
-    desk.expect_counts(ListenerCounts {
-        accepted: 1,
-        ..ListenerCounts::default()
-    })?;
+    desk.expect_counts(ListenerCounts { accepted: 1, ..ListenerCounts::default() })?;
     desk.listener.close();
     assert_eq!(waiting.read(&mut [0_u8; 8])?, 0);
     Ok(())

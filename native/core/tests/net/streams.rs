@@ -87,10 +87,7 @@ fn waits_end_with_their_deadline() -> Outcome {
     let (_desk, near, _far) = pair()?;
     let begun = Instant::now();
     let late = near.read(&mut [0_u8; 1], BRIEF);
-    assert_eq!(
-        late.as_ref().map_err(io::Error::kind),
-        Err(io::ErrorKind::TimedOut)
-    );
+    assert_eq!(late.as_ref().map_err(io::Error::kind), Err(io::ErrorKind::TimedOut));
     let error = failure(late)?;
     assert_eq!(error.kind, ErrorKind::Network);
     assert_says(&error.message, "made no progress in time");
@@ -113,10 +110,7 @@ fn abort_wakes_reader_and_writer() -> Outcome {
         near.abort();
         for task in [reader, writer] {
             let ended = task.join().map_err(|_| "thread")?;
-            assert_eq!(
-                ended.map_err(|e| e.kind()),
-                Err(io::ErrorKind::ConnectionAborted)
-            );
+            assert_eq!(ended.map_err(|e| e.kind()), Err(io::ErrorKind::ConnectionAborted));
         }
         assert!(begun.elapsed() < Duration::from_secs(1));
         Outcome::Ok(())
@@ -210,10 +204,7 @@ fn a_flipped_bit_is_noticed_and_told() -> Outcome {
             bytes[0] ^= 1;
         }
     };
-    let near = dial(
-        relay(desk.port(), flip, usize::MAX)?,
-        &Pki::get()?.source()?,
-    )?;
+    let near = dial(relay(desk.port(), flip, usize::MAX)?, &Pki::get()?.source()?)?;
     let far = desk.control()?;
     near.write_all(&[&[3_u8; 100_000]], LONG)?;
     let error = failure(Err::<(), _>(read_to_error(&far)?))?;
@@ -228,17 +219,11 @@ fn a_flipped_bit_is_noticed_and_told() -> Outcome {
 #[test]
 fn a_connection_cut_in_the_middle_is_not_a_clean_end() -> Outcome {
     let desk = Desk::open(LONG, 8)?;
-    let near = dial(
-        relay(desk.port(), |_, _| {}, 200_000)?,
-        &Pki::get()?.source()?,
-    )?;
+    let near = dial(relay(desk.port(), |_, _| {}, 200_000)?, &Pki::get()?.source()?)?;
     let far = desk.control()?;
     let _ = near.write_all(&[&vec![3_u8; 1 << 20]], LONG);
     let error = read_to_error(&far)?;
     assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
-    assert_says(
-        &failure(Err::<(), _>(error))?.message,
-        "ended without a farewell",
-    );
+    assert_says(&failure(Err::<(), _>(error))?.message, "ended without a farewell");
     Ok(())
 }

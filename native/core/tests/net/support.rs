@@ -2,8 +2,7 @@
 
 use pvferry_core::error::CoreError;
 use pvferry_core::net::{
-    Channel, Credentials, Duplex, IdentityTexts, Listener, ListenerCounts, ListenerOptions,
-    SessionSink, TlsStream,
+    Channel, Credentials, Duplex, IdentityTexts, Listener, ListenerCounts, ListenerOptions, SessionSink, TlsStream,
 };
 use std::error::Error;
 use std::fs;
@@ -33,16 +32,11 @@ const BOTH: &str = "serverAuth,clientAuth";
 impl Pki {
     pub(crate) fn get() -> Result<&'static Self, Box<dyn Error>> {
         static SHARED: OnceLock<Result<Pki, String>> = OnceLock::new();
-        SHARED
-            .get_or_init(|| Self::make().map_err(|e| e.to_string()))
-            .as_ref()
-            .map_err(|e| e.as_str().into())
+        SHARED.get_or_init(|| Self::make().map_err(|e| e.to_string())).as_ref().map_err(|e| e.as_str().into())
     }
 
     fn make() -> Result<Self, Box<dyn Error>> {
-        let pki = Self {
-            dir: tempfile::tempdir()?,
-        };
+        let pki = Self { dir: tempfile::tempdir()? };
         for ca in ["ca", "other-ca"] {
             pki.openssl(&format!(
                 "req -x509 -newkey rsa:3072 -nodes -sha256 -keyout {ca}.key -out {ca}.crt -days 30 -subj /CN={ca} \
@@ -55,70 +49,16 @@ impl Pki {
         let leaves = [
             ("source", "ca", VALID, "URI:pvferry://t1/source", BOTH),
             ("target", "ca", VALID, "URI:pvferry://t1/target", BOTH),
-            (
-                "foreign-source",
-                "ca",
-                VALID,
-                "URI:pvferry://t2/source",
-                BOTH,
-            ),
-            (
-                "foreign-target",
-                "ca",
-                VALID,
-                "URI:pvferry://t2/target",
-                BOTH,
-            ),
-            (
-                "twofold",
-                "ca",
-                VALID,
-                "URI:pvferry://t1/source,URI:pvferry://t1/target",
-                BOTH,
-            ),
+            ("foreign-source", "ca", VALID, "URI:pvferry://t2/source", BOTH),
+            ("foreign-target", "ca", VALID, "URI:pvferry://t2/target", BOTH),
+            ("twofold", "ca", VALID, "URI:pvferry://t1/source,URI:pvferry://t1/target", BOTH),
             ("nameless", "ca", VALID, "DNS:localhost", BOTH),
-            (
-                "client-only",
-                "ca",
-                VALID,
-                "URI:pvferry://t1/target",
-                "clientAuth",
-            ),
-            (
-                "expired-source",
-                "ca",
-                PAST,
-                "URI:pvferry://t1/source",
-                BOTH,
-            ),
-            (
-                "expired-target",
-                "ca",
-                PAST,
-                "URI:pvferry://t1/target",
-                BOTH,
-            ),
-            (
-                "early-source",
-                "ca",
-                FUTURE,
-                "URI:pvferry://t1/source",
-                BOTH,
-            ),
-            (
-                "other-source",
-                "other-ca",
-                VALID,
-                "URI:pvferry://t1/source",
-                BOTH,
-            ),
-            (
-                "other-target",
-                "other-ca",
-                VALID,
-                "URI:pvferry://t1/target",
-                BOTH,
-            ),
+            ("client-only", "ca", VALID, "URI:pvferry://t1/target", "clientAuth"),
+            ("expired-source", "ca", PAST, "URI:pvferry://t1/source", BOTH),
+            ("expired-target", "ca", PAST, "URI:pvferry://t1/target", BOTH),
+            ("early-source", "ca", FUTURE, "URI:pvferry://t1/source", BOTH),
+            ("other-source", "other-ca", VALID, "URI:pvferry://t1/source", BOTH),
+            ("other-target", "other-ca", VALID, "URI:pvferry://t1/target", BOTH),
         ];
         for (name, ca, (start, end), san, usage) in leaves {
             pki.leaf(name, ca, start, end, san, usage)?;
@@ -126,15 +66,7 @@ impl Pki {
         Ok(pki)
     }
 
-    fn leaf(
-        &self,
-        name: &str,
-        ca: &str,
-        start: &str,
-        end: &str,
-        san: &str,
-        usage: &str,
-    ) -> Outcome {
+    fn leaf(&self, name: &str, ca: &str, start: &str, end: &str, san: &str, usage: &str) -> Outcome {
         let db = self.dir.path().join(format!("{name}.db"));
         fs::create_dir(&db)?;
         fs::write(db.join("index"), "")?;
@@ -152,18 +84,12 @@ impl Pki {
     }
 
     fn openssl(&self, arguments: &str) -> Outcome {
-        let output = Command::new("openssl")
-            .args(arguments.split_whitespace())
-            .current_dir(self.dir.path())
-            .output()?;
+        let output =
+            Command::new("openssl").args(arguments.split_whitespace()).current_dir(self.dir.path()).output()?;
         if output.status.success() {
             return Ok(());
         }
-        Err(format!(
-            "openssl {arguments}: {}",
-            String::from_utf8_lossy(&output.stderr)
-        )
-        .into())
+        Err(format!("openssl {arguments}: {}", String::from_utf8_lossy(&output.stderr)).into())
     }
 
     pub(crate) fn path(&self, file: &str) -> PathBuf {
@@ -175,12 +101,7 @@ impl Pki {
     }
 
     /// `leaf` expecting a peer that bears `peer_uri`; `ca` is the one trusted.
-    pub(crate) fn texts(
-        &self,
-        leaf: &str,
-        ca: &str,
-        peer_uri: &str,
-    ) -> Result<IdentityTexts, Box<dyn Error>> {
+    pub(crate) fn texts(&self, leaf: &str, ca: &str, peer_uri: &str) -> Result<IdentityTexts, Box<dyn Error>> {
         Ok(IdentityTexts {
             ca: self.read(&format!("{ca}.crt"))?,
             certificate: self.read(&format!("{leaf}.crt"))?,
@@ -190,19 +111,11 @@ impl Pki {
     }
 
     pub(crate) fn source(&self) -> Result<Credentials, Box<dyn Error>> {
-        Ok(Credentials::new(&self.texts(
-            "source",
-            "ca",
-            "pvferry://t1/target",
-        )?)?)
+        Ok(Credentials::new(&self.texts("source", "ca", "pvferry://t1/target")?)?)
     }
 
     pub(crate) fn target(&self) -> Result<Credentials, Box<dyn Error>> {
-        Ok(Credentials::new(&self.texts(
-            "target",
-            "ca",
-            "pvferry://t1/source",
-        )?)?)
+        Ok(Credentials::new(&self.texts("target", "ca", "pvferry://t1/source")?)?)
     }
 
     /// openssl as a client; what it prints on both outputs. Ends when the server closes.
@@ -223,11 +136,7 @@ impl Pki {
 }
 
 pub(crate) fn both(output: &Output) -> String {
-    format!(
-        "{}\n{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    )
+    format!("{}\n{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
 /// A listener as the target runs it. Its control connections are handed out, its session takes every lane but 13.
@@ -264,20 +173,14 @@ impl Desk {
         Self::open_at("127.0.0.1", timeout, places)
     }
 
-    pub(crate) fn open_at(
-        host: &str,
-        timeout: Duration,
-        places: usize,
-    ) -> Result<Self, Box<dyn Error>> {
+    pub(crate) fn open_at(host: &str, timeout: Duration, places: usize) -> Result<Self, Box<dyn Error>> {
         let credentials = Pki::get()?.target()?;
         Ok(Self::start(host, 0, timeout, places, credentials)?)
     }
 
     /// The listener's own error, for those who expect one.
     pub(crate) fn open_at_port(host: &str, port: u16) -> Result<Self, CoreError> {
-        let credentials = Pki::get()
-            .and_then(Pki::target)
-            .map_err(|error| CoreError::bug(error.to_string()))?;
+        let credentials = Pki::get().and_then(Pki::target).map_err(|error| CoreError::bug(error.to_string()))?;
         Self::start(host, port, LONG, 8, credentials)
     }
 
@@ -291,12 +194,7 @@ impl Desk {
         let (to_controls, controls) = channel();
         let (sender, bound) = channel();
         let to_controls = Mutex::new(to_controls);
-        let options = ListenerOptions {
-            host: host.to_owned(),
-            port,
-            handshake_timeout,
-            max_unauthenticated,
-        };
+        let options = ListenerOptions { host: host.to_owned(), port, handshake_timeout, max_unauthenticated };
         let hand_out = move |stream| {
             let controls = to_controls.lock().unwrap_or_else(PoisonError::into_inner);
             let _ = controls.send(stream);
@@ -304,10 +202,7 @@ impl Desk {
         Ok(Self {
             listener: Listener::open(&options, Arc::new(credentials), Box::new(hand_out))?,
             controls: Mutex::new(controls),
-            session: Arc::new(Session {
-                sender: Mutex::new(sender),
-                bound: Mutex::new(bound),
-            }),
+            session: Arc::new(Session { sender: Mutex::new(sender), bound: Mutex::new(bound) }),
         })
     }
 
@@ -353,18 +248,11 @@ pub(crate) fn tcp(port: u16) -> Result<OwnedFd, Box<dyn Error>> {
 
 pub(crate) fn dial(port: u16, credentials: &Credentials) -> Result<TlsStream, Box<dyn Error>> {
     let fd = tcp(port)?;
-    Ok(pvferry_core::net::connect_control(
-        fd,
-        credentials,
-        None,
-        LONG,
-    )?)
+    Ok(pvferry_core::net::connect_control(fd, credentials, None, LONG)?)
 }
 
 /// The error that a test expects; an unexpected success is one for the test.
-pub(crate) fn failure<T>(
-    result: Result<T, impl Into<CoreError>>,
-) -> Result<CoreError, Box<dyn Error>> {
+pub(crate) fn failure<T>(result: Result<T, impl Into<CoreError>>) -> Result<CoreError, Box<dyn Error>> {
     match result {
         Ok(_) => Err("this should have failed".into()),
         Err(error) => Ok(error.into()),

@@ -21,11 +21,8 @@ fn openssl_is_served_over_tls_1_3_only() -> Outcome {
     let server = std::thread::spawn({
         let port = desk.port();
         move || {
-            pki.s_client(
-                port,
-                "-ign_eof -alpn pvferry-control/1 -CAfile ca.crt -key leaf.key -cert source.crt",
-            )
-            .map_err(|e| e.to_string())
+            pki.s_client(port, "-ign_eof -alpn pvferry-control/1 -CAfile ca.crt -key leaf.key -cert source.crt")
+                .map_err(|e| e.to_string())
         }
     });
     let stream = desk.control()?;
@@ -56,37 +53,17 @@ fn strangers_get_an_alert_and_false_friends_a_sentence() -> Outcome {
         (no_certificate, "alert certificate required"),
         (with("other-source"), "alert unknown ca"),
         (with("expired-source"), "alert certificate expired"),
-        (
-            with("source").replace("control/1", "control/9"),
-            "alert no application protocol",
-        ),
+        (with("source").replace("control/1", "control/9"), "alert no application protocol"),
         (with("target"), "role target, but source was expected"),
-        (
-            with("foreign-source"),
-            "belongs to transfer t2, but this is transfer t1",
-        ),
-        (
-            with("twofold"),
-            "2 pvferry:// names where exactly one is allowed",
-        ),
-        (
-            with("nameless"),
-            "bears no pvferry:// name; pvferry://t1/source was expected",
-        ),
-        (
-            with("source").replace("-alpn pvferry-control/1", ""),
-            "named no protocol (ALPN)",
-        ),
+        (with("foreign-source"), "belongs to transfer t2, but this is transfer t1"),
+        (with("twofold"), "2 pvferry:// names where exactly one is allowed"),
+        (with("nameless"), "bears no pvferry:// name; pvferry://t1/source was expected"),
+        (with("source").replace("-alpn pvferry-control/1", ""), "named no protocol (ALPN)"),
     ];
     for (arguments, words) in &cases {
         assert_says(&pki.s_client(desk.port(), arguments)?, words);
     }
-    desk.expect_counts(ListenerCounts {
-        accepted: 9,
-        handshakes_failed: 4,
-        refused: 5,
-        ..ListenerCounts::default()
-    })?;
+    desk.expect_counts(ListenerCounts { accepted: 9, handshakes_failed: 4, refused: 5, ..ListenerCounts::default() })?;
     desk.expect_service()
 }
 
@@ -105,10 +82,7 @@ fn a_refusal_on_control_is_one_frame_that_the_other_side_can_parse() -> Outcome 
         bytes.extend_from_slice(&buf[..count]);
     }
     let (length, body) = bytes.split_at(4);
-    assert_eq!(
-        usize::try_from(u32::from_be_bytes(length.try_into()?))?,
-        body.len()
-    );
+    assert_eq!(usize::try_from(u32::from_be_bytes(length.try_into()?))?, body.len());
     let frame: serde_json::Value = serde_json::from_slice(body)?;
     assert_eq!(frame["type"], "refused");
     assert_eq!(frame["code"], 22);
@@ -129,10 +103,7 @@ fn a_rejected_dialler_learns_why_from_its_first_read_or_write() -> Outcome {
     let reading = dial(desk.port(), &credentials)?;
     let error = failure(reading.read(&mut [0_u8; 16], LONG))?;
     assert_eq!(error.kind, ErrorKind::Untrusted);
-    assert_says(
-        &error.message,
-        "issued by another CA than the one trusted there (TLS alert unknown_ca)",
-    );
+    assert_says(&error.message, "issued by another CA than the one trusted there (TLS alert unknown_ca)");
     let writing = dial(desk.port(), &credentials)?;
     std::thread::sleep(HALF);
     let mut last = writing.write_all(&[b"hello"], LONG);
@@ -140,11 +111,7 @@ fn a_rejected_dialler_learns_why_from_its_first_read_or_write() -> Outcome {
         last = writing.write_all(&[&[0_u8; 4096]], LONG);
     }
     let error = failure(last)?;
-    assert_eq!(
-        (error.kind, error.message.contains("unknown_ca")),
-        (ErrorKind::Untrusted, true),
-        "{error}"
-    );
+    assert_eq!((error.kind, error.message.contains("unknown_ca")), (ErrorKind::Untrusted, true), "{error}");
     Ok(())
 }
 
@@ -156,24 +123,13 @@ fn the_dialler_refuses_wrong_listeners() -> Outcome {
         Ok(Credentials::new(&pki.texts("source", "ca", peer)?)?)
     };
     let cases = [
-        (
-            "pvferry://t1/source",
-            "role target, but source was expected",
-        ),
-        (
-            "pvferry://t7/target",
-            "belongs to transfer t1, but this is transfer t7",
-        ),
+        ("pvferry://t1/source", "role target, but source was expected"),
+        ("pvferry://t7/target", "belongs to transfer t1, but this is transfer t7"),
     ];
     for (peer, words) in cases {
         let credentials = expecting(peer)?;
         let fd = support::tcp(desk.port())?;
-        let error = failure(pvferry_core::net::connect_control(
-            fd,
-            &credentials,
-            None,
-            LONG,
-        ))?;
+        let error = failure(pvferry_core::net::connect_control(fd, &credentials, None, LONG))?;
         assert_eq!(error.kind, ErrorKind::Untrusted);
         assert_says(&error.message, words);
         // The other side hears it too, as a frame.
@@ -181,17 +137,11 @@ fn the_dialler_refuses_wrong_listeners() -> Outcome {
         let count = desk.control()?.read(&mut buf, LONG)?;
         assert_says(&String::from_utf8_lossy(&buf[4..count]), words);
     }
-    let stranger =
-        Credentials::new(&pki.texts("other-source", "other-ca", "pvferry://t1/target")?)?;
+    let stranger = Credentials::new(&pki.texts("other-source", "other-ca", "pvferry://t1/target")?)?;
     let fd = support::tcp(desk.port())?;
-    let error = failure(pvferry_core::net::connect_control(
-        fd, &stranger, None, LONG,
-    ))?;
+    let error = failure(pvferry_core::net::connect_control(fd, &stranger, None, LONG))?;
     assert_eq!(error.kind, ErrorKind::Untrusted);
-    assert_says(
-        &error.message,
-        "was issued by another CA than the one trusted here",
-    );
+    assert_says(&error.message, "was issued by another CA than the one trusted here");
     Ok(())
 }
 
@@ -202,16 +152,8 @@ fn unusable_identities_are_named_before_dialling() -> Outcome {
     let cases = [
         ("expired-source", "ca", "has expired"),
         ("early-source", "ca", "becomes valid only in"),
-        (
-            "source",
-            "other-ca",
-            "was not issued by the CA certificate beside it",
-        ),
-        (
-            "client-only",
-            "ca",
-            "is not made for both serverAuth and clientAuth",
-        ),
+        ("source", "other-ca", "was not issued by the CA certificate beside it"),
+        ("client-only", "ca", "is not made for both serverAuth and clientAuth"),
     ];
     for (leaf, ca, words) in cases {
         let error = failure(Credentials::new(&pki.texts(leaf, ca, peer)?))?;
@@ -220,25 +162,14 @@ fn unusable_identities_are_named_before_dialling() -> Outcome {
     }
     let mut stray = pki.texts("source", "ca", peer)?;
     stray.key = pki.read("stray.key")?;
-    assert_says(
-        &failure(Credentials::new(&stray))?.message,
-        "key does not belong to its certificate",
-    );
-    stray.key =
-        "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n"
-            .to_owned();
+    assert_says(&failure(Credentials::new(&stray))?.message, "key does not belong to its certificate");
+    stray.key = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n".to_owned();
     assert_says(&failure(Credentials::new(&stray))?.message, "passphrase");
     stray.key = "nothing".to_owned();
-    assert_says(
-        &failure(Credentials::new(&stray))?.message,
-        "is not a PEM text that holds a key",
-    );
+    assert_says(&failure(Credentials::new(&stray))?.message, "is not a PEM text that holds a key");
     stray.certificate = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n".to_owned();
     stray.key = pki.read("leaf.key")?;
-    assert_says(
-        &failure(Credentials::new(&stray))?.message,
-        "cannot be read as an X.509",
-    );
+    assert_says(&failure(Credentials::new(&stray))?.message, "cannot be read as an X.509");
     Ok(())
 }
 
@@ -259,41 +190,16 @@ fn impostor(answer: &'static [u8], stay: Duration) -> Result<u16, Box<dyn std::e
 #[test]
 fn other_services_on_the_port_are_told_apart() -> Outcome {
     let cases: [(&[u8], ErrorKind, &str); 5] = [
-        (
-            b"HTTP/1.1 400 Bad Request\r\n\r\n",
-            ErrorKind::Protocol,
-            "does not speak TLS answers at 127.0.0.1",
-        ),
-        (
-            b"SSH-2.0-OpenSSH_9.2\r\n",
-            ErrorKind::Protocol,
-            "an SSH server",
-        ),
-        (
-            b"\x00\x01\x02\x03 nonsense nonsense",
-            ErrorKind::Protocol,
-            "does not speak TLS answers at",
-        ),
-        (
-            b"\x15\x03\x03\x00\x02\x02\x46",
-            ErrorKind::Protocol,
-            "does not speak TLS 1.3 (TLS alert protocol_version)",
-        ),
-        (
-            b"",
-            ErrorKind::Network,
-            "closed the connection during the TLS handshake",
-        ),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", ErrorKind::Protocol, "does not speak TLS answers at 127.0.0.1"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", ErrorKind::Protocol, "an SSH server"),
+        (b"\x00\x01\x02\x03 nonsense nonsense", ErrorKind::Protocol, "does not speak TLS answers at"),
+        (b"\x15\x03\x03\x00\x02\x02\x46", ErrorKind::Protocol, "does not speak TLS 1.3 (TLS alert protocol_version)"),
+        (b"", ErrorKind::Network, "closed the connection during the TLS handshake"),
     ];
     let credentials = Pki::get()?.source()?;
     for (answer, kind, words) in cases {
         let fd = support::tcp(impostor(answer, Duration::ZERO)?)?;
-        let error = failure(pvferry_core::net::connect_control(
-            fd,
-            &credentials,
-            None,
-            LONG,
-        ))?;
+        let error = failure(pvferry_core::net::connect_control(fd, &credentials, None, LONG))?;
         assert_eq!(error.kind, kind, "{error}");
         assert_says(&error.message, words);
     }
@@ -304,22 +210,10 @@ fn other_services_on_the_port_are_told_apart() -> Outcome {
 fn a_silent_listener_is_given_up_in_time() -> Outcome {
     let fd = support::tcp(impostor(b"", LONG)?)?;
     let begun = Instant::now();
-    let error = failure(pvferry_core::net::connect_control(
-        fd,
-        &Pki::get()?.source()?,
-        None,
-        HALF,
-    ))?;
-    assert!(
-        begun.elapsed() < Duration::from_secs(3),
-        "{:?}",
-        begun.elapsed()
-    );
+    let error = failure(pvferry_core::net::connect_control(fd, &Pki::get()?.source()?, None, HALF))?;
+    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
     assert_eq!(error.kind, ErrorKind::Network);
-    assert_says(
-        &error.message,
-        "did not complete the TLS handshake within 1 second",
-    );
+    assert_says(&error.message, "did not complete the TLS handshake within 1 second");
     Ok(())
 }
 
@@ -331,14 +225,7 @@ impl Foreign {
         let pki = Pki::get()?;
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let child = Command::new("openssl")
-            .args([
-                "s_server",
-                "-quiet",
-                "-accept",
-                &format!("127.0.0.1:{port}"),
-                "-key",
-                "leaf.key",
-            ])
+            .args(["s_server", "-quiet", "-accept", &format!("127.0.0.1:{port}"), "-key", "leaf.key"])
             .args(more.split_whitespace())
             .current_dir(pki.dir())
             .stdin(Stdio::piped())
@@ -366,33 +253,18 @@ fn openssl_as_listener_is_judged_like_our_own() -> Outcome {
     let cases = [
         ("-cert target.crt -tls1_2", "does not speak TLS 1.3"),
         ("-cert expired-target.crt", "has expired"),
-        (
-            "-cert client-only.crt",
-            "is not made for this end of a TLS connection",
-        ),
-        (
-            "-cert foreign-target.crt -alpn pvferry-control/1",
-            "belongs to transfer t2",
-        ),
-        (
-            "-cert target.crt -alpn h2",
-            "not this version of pvferry's protocol",
-        ),
+        ("-cert client-only.crt", "is not made for this end of a TLS connection"),
+        ("-cert foreign-target.crt -alpn pvferry-control/1", "belongs to transfer t2"),
+        ("-cert target.crt -alpn h2", "not this version of pvferry's protocol"),
         ("-cert target.crt", "none of pvferry's protocols"),
     ];
     for (arguments, words) in cases {
         let server = Foreign::start(arguments)?;
         let fd = support::tcp(server.1)?;
-        let error = failure(pvferry_core::net::connect_control(
-            fd,
-            &credentials,
-            None,
-            LONG,
-        ))?;
+        let error = failure(pvferry_core::net::connect_control(fd, &credentials, None, LONG))?;
         assert_says(&error.message, words);
     }
-    let server =
-        Foreign::start("-cert target.crt -alpn pvferry-control/1 -Verify 1 -CAfile ca.crt")?;
+    let server = Foreign::start("-cert target.crt -alpn pvferry-control/1 -Verify 1 -CAfile ca.crt")?;
     let stream = dial(server.1, &credentials)?;
     stream.write_all(&[b"into openssl"], LONG)?;
     stream.finish(HALF);

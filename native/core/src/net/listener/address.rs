@@ -28,16 +28,13 @@ pub(super) fn open(host: &str, port: u16) -> Result<(OwnedFd, u16), CoreError> {
 fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, CoreError> {
     let any6 = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
     match host.parse::<IpAddr>() {
-        Ok(ip) if ip == any6 => Ok(vec![
-            SocketAddr::new(any6, port),
-            SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), port),
-        ]),
+        Ok(ip) if ip == any6 => {
+            Ok(vec![SocketAddr::new(any6, port), SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), port)])
+        }
         Ok(ip) => Ok(vec![SocketAddr::new(ip, port)]),
         Err(_) => match (host, port).to_socket_addrs() {
             Ok(found) => Ok(found.collect()),
-            Err(_) => Err(CoreError::network(format!(
-                "The address to listen on, {host}, does not resolve."
-            ))),
+            Err(_) => Err(CoreError::network(format!("The address to listen on, {host}, does not resolve."))),
         },
     }
 }

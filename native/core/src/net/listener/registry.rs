@@ -52,10 +52,7 @@ impl Registry {
         sessions.next += 1;
         sessions.list.push(Session { id, secret, sink });
         drop(sessions);
-        Registration {
-            registry: Arc::clone(registry),
-            id,
-        }
+        Registration { registry: Arc::clone(registry), id }
     }
 
     /// Looks at every session, so that the time taken says nothing about any secret.
@@ -76,9 +73,6 @@ impl Registry {
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        self.registry
-            .lock()
-            .list
-            .retain(|session| session.id != self.id);
+        self.registry.lock().list.retain(|session| session.id != self.id);
     }
 }

@@ -26,10 +26,7 @@ pub(super) struct Ticket {
 
 impl WaitingRoom {
     pub(super) fn new(max: usize) -> Self {
-        Self {
-            max: max.max(1),
-            inside: Mutex::new(Inside::default()),
-        }
+        Self { max: max.max(1), inside: Mutex::new(Inside::default()) }
     }
 
     /// The second value says whether somebody had to go.
@@ -44,10 +41,7 @@ impl WaitingRoom {
             inside.peers.push_back((id, Arc::clone(socket)));
         }
         drop(inside);
-        let ticket = Ticket {
-            room: Arc::clone(self),
-            id,
-        };
+        let ticket = Ticket { room: Arc::clone(self), id };
         (ticket, displaced)
     }
 

@@ -28,10 +28,7 @@ pub(super) fn welcome(shared: &Shared, socket: &Arc<Socket>, ticket: &Ticket) {
             return;
         }
     };
-    let trusted = shared
-        .credentials
-        .peer()
-        .check(handshake::peer_leaf(&connection), "dialler");
+    let trusted = shared.credentials.peer().check(handshake::peer_leaf(&connection), "dialler");
     let protocol = handshake::asked_for(&connection);
     let stream = TlsStream::new(Arc::clone(socket), connection);
     match (trusted, protocol) {
@@ -99,9 +96,10 @@ fn offer(
         _ if bind.lane != 0 => return Err("The index has lane number 0.".to_owned()),
         _ => Channel::Index,
     };
-    let session = shared.registry.find(&bind.secret).ok_or_else(|| {
-        "No session here has this secret: it is over, or was another agent's.".to_owned()
-    })?;
+    let session = shared
+        .registry
+        .find(&bind.secret)
+        .ok_or_else(|| "No session here has this secret: it is over, or was another agent's.".to_owned())?;
     stream.set_preface(bind::bound());
     let taken: Arc<dyn Duplex> = Arc::clone(stream) as Arc<dyn Duplex>;
     if let Err(sentence) = session.bind(channel, taken) {

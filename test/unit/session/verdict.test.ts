@@ -1,0 +1,115 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+
+import type { BothSides, ItemCounts } from "../../../src/core/receipt.ts";
+import type { SessionResult } from "../../../src/native/types.ts";
+import { makeReceipt } from "../../../src/session/make-receipt.ts";
+import { isFinished, judge } from "../../../src/session/verdict.ts";
+import { fakeItem, fakeResult } from "../../fixtures/fake-native.ts";
+
+const NONE = fakeResult().itemCounts;
+
+function side(counts: Partial<ItemCounts>, roots?: Partial<SessionResult["roots"]>): SessionResult {
+  const result = fakeResult();
+  return { ...result, itemCounts: { ...NONE, ...counts }, roots: { ...result.roots, ...roots } };
+}
+
+const other = { content: "c".repeat(64) };
+const otherMetadata = { metadata: "d".repeat(64) };
+
+describe("the verdict", () => {
+  it.each<[string, SessionResult, SessionResult, number]>([
+    ["nothing is amiss", side({}), side({}), 0],
+    ["something was skipped on purpose", side({ skipped: 9 }), side({ skipped: 1 }), 0],
+    ["an attribute was not kept", side({}), side({ "not-kept": 1 }), 41],
+    ["a file changed", side({ changed: 1 }), side({}), 42],
+    ["a file changed and an attribute was lost", side({ changed: 1 }), side({ "not-kept": 1 }), 42],
+    ["an entry was unreadable", side({ unreadable: 1, changed: 1 }), side({ "not-kept": 3 }), 40],
+    ["an entry was not written", side({}), side({ "not-written": 1 }), 40],
+    ["contents differ without a word", side({}), side({}, other), 43],
+    ["contents differ though all was read", side({ unreadable: 2 }), side({}, other), 43],
+    ["contents differ, and the target says why", side({}), side({ "not-written": 1 }, other), 40],
+    ["metadata differ without a word", side({}), side({}, otherMetadata), 43],
+    [
+      "metadata differ, and are accounted for",
+      side({}),
+      side({ "not-kept": 1 }, otherMetadata),
+      41,
+    ],
+    [
+      "metadata differ, and only changes are reported",
+      side({ changed: 1 }),
+      side({}, otherMetadata),
+      43,
+    ],
+  ])("%s", (_case, source, target, code) => {
+    expect(judge({ source, target })).toMatchObject({ exitCode: code });
+  });
+
+  it("is the same on both sides and always a sentence with advice", () => {
+    const count = fc.nat({ max: 2 });
+    const counts = fc.record({
+      unreadable: count,
+      "not-written": count,
+      "not-kept": count,
+      changed: count,
+      skipped: count,
+    });
+    const roots = fc.record({
+      content: fc.constantFrom("a".repeat(64), "b".repeat(64)),
+      metadata: fc.constantFrom("a".repeat(64), "b".repeat(64)),
+    });
+    const result = fc.record({ itemCounts: counts, roots }).map((part) => fakeResult(part));
+    fc.assert(
+      fc.property(result, result, (source, target) => {
+        const results: BothSides<SessionResult> = { source, target };
+        const verdict = judge(results);
+        expect(judge(structuredClone(results))).toEqual(verdict);
+        expect(verdict.message).toMatch(/\.$/);
+        expect(verdict.next).toMatch(/\.$/);
+        expect(isFinished(verdict)).toBe(verdict.exitCode !== 43);
+      }),
+    );
+  });
+});
+
+describe("the receipt", () => {
+  const outcome = {
+    transfer: "t",
+    volume: "v",
+    pass: "p",
+    agents: { source: "1", target: "2" },
+    startedAt: "2026-01-01T00:00:00.000Z",
+    endedAt: "2026-01-01T00:00:02.000Z",
+    lanes: 4,
+    lanesLost: 1,
+    results: { source: fakeResult(), target: fakeResult() },
+    items: { source: [], target: [] },
+  };
+
+  it("computes duration and rate", () => {
+    expect(makeReceipt(outcome)).toMatchObject({
+      receipt: 1,
+      durationMs: 2_000,
+      bytesPerSecond: 1_000,
+      reconnects: 1,
+    });
+  });
+
+  it("survives a clock that went back", () => {
+    expect(makeReceipt({ ...outcome, endedAt: "2025-12-31T00:00:00.000Z" }).durationMs).toBe(0);
+  });
+
+  it("lists the first items and counts the others", () => {
+    const source = Array.from({ length: 9_999 }, (_, index) => fakeItem("source", `${index}`));
+    const target = [fakeItem("target", "a"), fakeItem("target", "b")];
+    const results = {
+      source: side({ unreadable: 12_000 }),
+      target: side({ "not-kept": 2 }),
+    };
+    const receipt = makeReceipt({ ...outcome, results, items: { source, target } });
+    expect(receipt.items).toHaveLength(10_000);
+    expect(receipt.items.at(-1)).toMatchObject({ path: "a" });
+    expect(receipt.itemsOmitted).toBe(2_002);
+  });
+});
