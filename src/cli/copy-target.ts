@@ -2,7 +2,7 @@
 
 import process from "node:process";
 
-import { PvferryError, toPvferryError } from "../core/errors.ts";
+import { toPvferryError } from "../core/errors.ts";
 import { ItemFile } from "../observe/item-file.ts";
 import { runTarget } from "../session/target.ts";
 import type { CopyReport, CopyStart } from "./copy-messages.ts";
@@ -10,11 +10,9 @@ import { watchInterrupts } from "./interrupts.ts";
 
 export async function copyTarget(): Promise<void> {
   if (process.send === undefined) {
-    throw new PvferryError({
-      code: 2,
-      message: "copy-target is started by pvferry copy, and by nobody else.",
-      next: "Use pvferry copy SRC DST, or pvferry target DST.",
-    });
+    process.stderr.write("pvferry: copy-target is started by pvferry copy, and by nobody else.\n");
+    process.exitCode = 2;
+    return;
   }
   const { signal, interrupt } = watchInterrupts(
     (error) => process.exit(error.code),

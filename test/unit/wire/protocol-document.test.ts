@@ -63,8 +63,6 @@ describe("docs/protocol.md", () => {
   it("states the limits that the code has", () => {
     const grouped = (value: number): string => value.toLocaleString("en-US");
     expect(document).toContain(`The length is 1 to ${grouped(LIMITS.controlFrameBytes)};`);
-    expect(document).toContain(`the first ${grouped(LIMITS.receiptItems)} of each side`);
-    expect(document).toContain(`batches of at most ${LIMITS.itemsPerMessage}.`);
     expect(document).toContain(`A peer may send ${LIMITS.controlMessagesBurst} messages at once`);
     expect(document).toContain(`and ${LIMITS.controlMessagesPerSecond} per second`);
     expect(document).toContain(`Every ${LIMITS.keepAliveMs / 1_000} seconds.`);
