@@ -1,3 +1,5 @@
+/** pki init: says what was made, who needs which part of it, and what became of the CA's key. */
+
 import path from "node:path";
 
 import { escapeText } from "../core/names.ts";

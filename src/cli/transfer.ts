@@ -23,7 +23,10 @@ export interface TransferFlags {
 
 export type Observe = (event: TransferEvent) => void;
 
-/** `keepsItem` says which items belong into --items here; a copy's target writes its own. */
+/**
+ * Files that cannot be written are found out first, so that a wrong path costs no transfer. `keepsItem` says which items
+ * belong into --items here; a copy's target writes its own.
+ */
 export async function runTransfer(
   flags: TransferFlags,
   transfer: (observe: Observe) => Promise<Receipt>,

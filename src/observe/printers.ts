@@ -23,6 +23,7 @@ export const SILENT_PRINTER: Printer = {
   stop: () => undefined,
 };
 
+/** `everyMs` is shorter in tests. The timer alone keeps no process alive. */
 export function linePrinter(
   stream: NodeJS.WritableStream,
   everyMs = LIMITS.progressLineEveryMs,

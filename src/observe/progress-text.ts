@@ -55,6 +55,7 @@ function clip(line: string, columns: number): string {
   return line.length < columns ? line : line.slice(0, Math.max(0, columns - 1));
 }
 
+/** Only what is known: no rate before there is one, no end before the scan has found it. */
 function figures(snapshot: Snapshot): readonly string[] {
   const { phase, bytesDone, bytesTotal, filesDone, entriesScanned, resent } = snapshot;
   if (phase === "connect" || phase === "hello") return [];
