@@ -45,7 +45,7 @@ export function watchInterrupts(
   return { signal: controller.signal, interrupt };
 }
 
-export function interruption(code: InterruptCode): PvferryError {
+function interruption(code: InterruptCode): PvferryError {
   return new PvferryError({
     code,
     message: code === 130 ? "Interrupted." : "Terminated.",
