@@ -33,12 +33,12 @@ export async function runTransfer(
   keepsItem: (item: Item) => boolean = () => true,
 ): Promise<Outcome> {
   if (flags.receipt !== null) prepareReceiptFile(flags.receipt);
-  const watch = new TransferWatch(choosePrinter(flags), flags.verbose > 0);
   const notice = (message: string): void => watch.observe({ type: "notice", message });
   const items =
     flags.items === null
       ? null
       : new ItemFile(flags.items, "anew", (error) => notice(error.message));
+  const watch = new TransferWatch(choosePrinter(flags), flags.verbose > 0);
   if (flags.verbose > 0) notice(hostText());
   const restoreTerminal = (): void => watch.stop();
   process.once("exit", restoreTerminal);

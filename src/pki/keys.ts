@@ -1,4 +1,4 @@
-/** Keys are OpenSSL's: forge would take minutes for three, and block meanwhile. */
+/** Keys are OpenSSL's: forge would take seconds for each, and block meanwhile. */
 
 import { createPublicKey, generateKeyPair } from "node:crypto";
 import { promisify } from "node:util";
