@@ -110,6 +110,6 @@ describe("copy's two processes", () => {
     process.kill(target, "SIGTERM");
     const ended = await agent.ended;
     expect(ended.code, ended.stderr).toBe(143);
-    expect(ended.stderr).toMatch(/Terminated\. By then .* were copied\./);
+    expect(ended.stderr).toContain("Terminated.");
   });
 });
