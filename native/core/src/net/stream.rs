@@ -190,12 +190,13 @@ impl TlsStream {
         let broken = matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset);
         if broken && let Ok(mut inbox) = self.reading.try_lock() {
             let mut sink = [0_u8; 4096];
+            // What is in the inbox comes first: refilling it would tear a record apart.
             loop {
                 match self.decrypt(&mut inbox, &mut sink) {
-                    // receive() overwrites the inbox, so that what is left in it has to be taken first.
                     Ok(None) if self.receive(&mut inbox).unwrap_or(false) => {}
+                    Ok(Some(count)) if count > 0 => {}
                     Err(alert) if alert.get_ref().is_some_and(is_core_error) => return alert,
-                    _ => break,
+                    Ok(_) | Err(_) => break,
                 }
             }
         }
