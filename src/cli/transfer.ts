@@ -5,6 +5,7 @@ import process from "node:process";
 import { PvferryError } from "../core/errors.ts";
 import type { TransferEvent } from "../core/events.ts";
 import type { Receipt } from "../core/receipt.ts";
+import { hostText } from "../host/host-text.ts";
 import type { Item } from "../native/types.ts";
 import { ItemFile } from "../observe/item-file.ts";
 import { barPrinter, linePrinter, SILENT_PRINTER, type Printer } from "../observe/printers.ts";
@@ -35,6 +36,7 @@ export async function runTransfer(
     flags.items === null
       ? null
       : new ItemFile(flags.items, "anew", (error) => notice(error.message));
+  if (flags.verbose > 0) notice(hostText());
   const restoreTerminal = (): void => watch.stop();
   process.once("exit", restoreTerminal);
   try {

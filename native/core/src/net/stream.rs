@@ -190,13 +190,13 @@ impl TlsStream {
         let broken = matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset);
         if broken && let Ok(mut inbox) = self.reading.try_lock() {
             let mut sink = [0_u8; 4096];
-            // What the inbox still holds goes first: records that miss their beginning do not decrypt.
+            // What is in the inbox comes first: refilling it would tear a record apart.
             loop {
                 match self.decrypt(&mut inbox, &mut sink) {
                     Ok(None) if self.receive(&mut inbox).unwrap_or(false) => {}
-                    Ok(Some(1..)) => {}
+                    Ok(Some(count)) if count > 0 => {}
                     Err(alert) if alert.get_ref().is_some_and(is_core_error) => return alert,
-                    _ => break,
+                    Ok(_) | Err(_) => break,
                 }
             }
         }
