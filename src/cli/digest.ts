@@ -102,6 +102,7 @@ function outcome(
   };
 }
 
+/** The same precedence as a transfer's verdict. */
 function codeOf(counts: Counts): ExitCode {
   if (counts.unreadable > 0) return 40;
   if (counts.changed > 0) return 42;

@@ -23,19 +23,22 @@ export interface TransferFlags {
 
 export type Observe = (event: TransferEvent) => void;
 
-/** `keepsItem` says which items belong into --items here; a copy's target writes its own. */
+/**
+ * Files that cannot be written are found out first, so that a wrong path costs no transfer. `keepsItem` says which items
+ * belong into --items here; a copy's target writes its own.
+ */
 export async function runTransfer(
   flags: TransferFlags,
   transfer: (observe: Observe) => Promise<Receipt>,
   keepsItem: (item: Item) => boolean = () => true,
 ): Promise<Outcome> {
   if (flags.receipt !== null) prepareReceiptFile(flags.receipt);
-  const watch = new TransferWatch(choosePrinter(flags), flags.verbose > 0);
   const notice = (message: string): void => watch.observe({ type: "notice", message });
   const items =
     flags.items === null
       ? null
       : new ItemFile(flags.items, "anew", (error) => notice(error.message));
+  const watch = new TransferWatch(choosePrinter(flags), flags.verbose > 0);
   if (flags.verbose > 0) notice(hostText());
   const restoreTerminal = (): void => watch.stop();
   process.once("exit", restoreTerminal);

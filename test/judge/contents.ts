@@ -27,9 +27,16 @@ export async function compareContents(
 }
 
 /** Attributes that a copy leaves out (attributes.ts), and those that rsync leaves out until it is given a rule of this kind. */
-const XATTR_RULES = ["trusted.SGI_ACL_*", "security.selinux", "system.*"].map(
-  (name) => `--filter=-x ${name}`,
-);
+const XATTR_RULES = [
+  "trusted.SGI_ACL_*",
+  "trusted.overlay.*",
+  "trusted.gfid*",
+  "trusted.glusterfs.*",
+  "security.selinux",
+  "security.ima",
+  "security.evm",
+  "system.*",
+].map((name) => `--filter=-x ${name}`);
 
 function pattern(path: string): string {
   return `/${path.replaceAll(/[*?[\\]/g, (special) => `\\${special}`)}\0`;
