@@ -1,6 +1,6 @@
 import { spawnSync } from "node:child_process";
-import { readFileSync, statSync } from "node:fs";
-import { basename, join } from "node:path";
+import { existsSync, readFileSync, statSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 import { expect, test } from "vitest";
@@ -47,6 +47,15 @@ test("no registry is named: the lock files say what, not from where", () => {
       cargoIndex.test.bind(cargoIndex),
     ),
   ).toEqual([]);
+});
+
+test("links between documents lead somewhere", () => {
+  const documents = tree.filter(({ name }) => name.endsWith(".md"));
+  const links = documents.flatMap(({ name, text }) =>
+    [...text.matchAll(/\]\((?!https?:|#)([^)#]+)/g)].map(([, to]) => join(dirname(name), to ?? "")),
+  );
+  expect(links.length).toBeGreaterThan(5);
+  expect(links.filter((path) => !existsSync(join(root, path)))).toEqual([]);
 });
 
 test("no file is called what attracts everything", () => {
