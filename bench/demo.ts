@@ -136,4 +136,9 @@ async function demo(): Promise<void> {
 
 // The agents get Ctrl-C from the terminal themselves; this process stays to clean up after them.
 process.on("SIGINT", () => undefined);
-await demo();
+try {
+  await demo();
+} catch (error) {
+  process.stderr.write(`npm start: ${error instanceof Error ? error.message : String(error)}\n`);
+  process.exitCode = 1;
+}

@@ -1,3 +1,5 @@
+/** From the arguments to a command, and from what commander throws to an exit code of ours. */
+
 import process from "node:process";
 
 import { CommanderError } from "commander";

@@ -19,6 +19,9 @@ export async function copyTarget(): Promise<void> {
     "left to the parent",
   );
   process.once("disconnect", () => interrupt(143));
+  process.on("uncaughtException", (thrown: unknown) => {
+    void report(failure(thrown)).then(() => process.exit(1));
+  });
   await report(await outcome(await firstMessage(), signal));
   if (process.connected) process.disconnect?.();
 }
@@ -52,9 +55,13 @@ async function outcome(start: CopyStart, signal: AbortSignal): Promise<CopyRepor
       items?.close();
     }
   } catch (thrown) {
-    const { code, message, next } = toPvferryError(thrown);
-    return { type: "failed", code, message, next };
+    return failure(thrown);
   }
+}
+
+function failure(thrown: unknown): CopyReport {
+  const { code, message, next } = toPvferryError(thrown);
+  return { type: "failed", code, message, next };
 }
 
 function openItems(start: CopyStart, notice: (message: string) => void): ItemFile | null {

@@ -60,6 +60,7 @@ async function copyBetween(
   }
 }
 
+/** Whatever this process was started as: the built program, or its sources. */
 function programPath(): string {
   const [, program = ""] = process.argv;
   return program;
@@ -89,6 +90,7 @@ function sourceRun(
   };
 }
 
+/** The source's word counts, unless all it knows is that the target is gone. */
 async function conclude(
   child: CopyChild,
   running: Promise<Receipt>,

@@ -40,7 +40,7 @@ export const LIMITS = {
   connectRetryLongestMs: 5 * SECOND,
   /** Pause before a dead lane is dialled again: first, longest. */
   laneRetryFirstMs: 100,
-  laneRetryLongestMs: 5 * SECOND,
+  laneRetryLongestMs: 1 * SECOND,
   /** One control message to the kernel; longer means that the peer has stopped reading. */
   sendTimeoutMs: 15 * SECOND,
   /** Peers that have not proven who they are: some 64 KiB each, so a scan costs a few MiB. */

@@ -21,8 +21,8 @@ export interface LaneCalls {
 
 const BACK_OFF = { firstMs: LIMITS.laneRetryFirstMs, longestMs: LIMITS.laneRetryLongestMs };
 
-/** A lane that lived this long has earned a quick first attempt again. */
-const GOOD_LIFE_MS = 10_000;
+/** Longer than a refusal takes: the lane did some work, and its next first attempt is quick again. */
+const GOOD_LIFE_MS = 250;
 
 interface LaneHistory {
   failures: number;

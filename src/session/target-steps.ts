@@ -156,7 +156,7 @@ export class TargetSteps {
   async fail(error: PvferryError): Promise<PvferryError> {
     const failure = withHowFar(error, this.#copy?.counters() ?? null);
     this.#states.enter("failed");
-    await this.#channel?.closeWith(failure);
+    await this.#channel?.closeWith(error);
     return failure;
   }
 

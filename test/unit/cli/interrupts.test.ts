@@ -34,6 +34,16 @@ test("the first signal asks, the deadline ends, the second ends at once", () => 
   expect(exit).toHaveBeenCalledWith(130);
 });
 
+test("a command that has ended is not ended again", () => {
+  vi.useFakeTimers();
+  const late: PvferryError[] = [];
+  const { interrupt, ended } = watchInterrupts((error) => late.push(error) as never);
+  interrupt(130);
+  ended();
+  vi.advanceTimersByTime(10_000);
+  expect(late).toEqual([]);
+});
+
 test("each signal has its code, and a child leaves Ctrl-C to its parent", () => {
   const codeAfter = (name: NodeJS.Signals, ctrlC?: "left to the parent"): unknown => {
     const { signal } = watchInterrupts(() => undefined, ctrlC);

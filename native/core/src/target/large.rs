@@ -8,9 +8,8 @@ use std::time::Duration;
 use super::coverage::Coverage;
 use super::files::{Announced, Found};
 use super::lane::LaneState;
-use super::pack::{unpack, write_at};
 use super::session::Shared;
-use crate::digest::file::{BLOCK_FORM_HOLES, FileDigest, Form, PIECE, piece_digest, piece_length, pieces};
+use crate::digest::file::{BLOCK_FORM_HOLES, FileDigest, Form, PIECE, pieces};
 use crate::digest::leaf::{FAILED_LEAF, Leaf};
 use crate::error::CoreError;
 use crate::fs::Errno;
@@ -20,32 +19,32 @@ use crate::session::counters::Counter;
 use crate::session::stop::Stop;
 use crate::wire::channel::malformed;
 use crate::wire::index::Outcome;
-use crate::wire::lane::{Again, End, FileAttempt, Hole, Piece};
+use crate::wire::lane::{Again, End, FileAttempt, Hole};
 
 #[derive(Debug)]
-struct State {
+pub(super) struct State {
     attempt: u16,
     size: u64,
-    digest: FileDigest,
-    claimed: Coverage,
+    pub(super) digest: FileDigest,
+    pub(super) claimed: Coverage,
     /// Bytes of holes claimed, to bound what a plain digest has to hash.
     holes: u64,
     /// Threads that are writing a piece.
-    writing: u32,
+    pub(super) writing: u32,
     /// Bytes that the progress counts for this attempt.
-    counted: u64,
+    pub(super) counted: u64,
     /// Its end is being decided, or is.
     over: bool,
     /// How it ended: the leaf of the finished file, or FAILED_LEAF.
     leaf: Option<Leaf>,
-    moved: u64,
+    pub(super) moved: u64,
 }
 
 #[derive(Debug)]
 pub(super) struct Large {
     id: u64,
     pub(super) announced: Announced,
-    part: OwnedFd,
+    pub(super) part: OwnedFd,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -55,12 +54,12 @@ fn part_name(id: u64) -> String {
 }
 
 impl Large {
-    fn lock(&self) -> MutexGuard<'_, State> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits until nobody writes a piece.
-    fn quiet(&self) -> MutexGuard<'_, State> {
+    pub(super) fn quiet(&self) -> MutexGuard<'_, State> {
         let mut state = self.lock();
         while state.writing > 0 {
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -87,14 +86,14 @@ impl Large {
         }
     }
 
-    fn written(&self) {
+    pub(super) fn written(&self) {
         self.lock().writing -= 1;
         self.changed.notify_all();
     }
 }
 
 /// What became of a frame about a large file.
-enum Target {
+pub(super) enum Target {
     Live(Arc<Large>),
     /// The answer is known without looking further.
     Answered(Option<Outcome>),
@@ -102,7 +101,7 @@ enum Target {
 
 impl Shared {
     /// The large file that a frame is about; made when this is its first frame.
-    fn large(&self, of: FileAttempt) -> Result<Target, CoreError> {
+    pub(super) fn large(&self, of: FileAttempt) -> Result<Target, CoreError> {
         match self.files.take(of.file, &self.stop)? {
             Found::Large(large) => Ok(Target::Live(large)),
             Found::Finished(leaf) => Ok(Target::Answered(Some(Outcome::Duplicate(leaf.content, leaf.metadata)))),
@@ -154,60 +153,13 @@ impl Shared {
         }
     }
 
-    pub(super) fn write_piece(&self, payload: &[u8], zstd: bool, lane: &mut LaneState) -> Result<(), CoreError> {
-        let (piece, sent) = Piece::read(payload).map_err(malformed)?;
-        let mut scratch = std::mem::take(&mut lane.scratch);
-        let data = unpack(sent, zstd, piece.data_length(), &mut scratch)?;
-        match self.large(piece.of)? {
-            Target::Live(large) => self.place_piece(&large, &piece, data, lane)?,
-            Target::Answered(outcome) => lane.answer(outcome),
-        }
-        lane.scratch = scratch;
-        Ok(())
-    }
-
-    fn place_piece(
-        &self,
-        large: &Arc<Large>,
-        piece: &Piece,
-        data: &[u8],
-        lane: &mut LaneState,
-    ) -> Result<(), CoreError> {
-        let Some((size, form)) = self.current(large, piece.of, lane)? else { return Ok(()) };
-        if piece_length(size, piece.index) != Some(piece.length as usize) {
-            return Err(CoreError::protocol("The peer broke the protocol: data beyond the announced size of a file."));
-        }
-        if whole_digest(form, size, piece, data, &mut lane.whole) != piece.digest {
-            self.counters.add(Counter::Resent, 1);
-            lane.answer(Some(Outcome::Again));
-            return Ok(());
-        }
-        {
-            let mut state = large.lock();
-            if !state.claimed.claim(piece.index, 1) {
-                drop(state);
-                drop(large.quiet());
-                return Ok(());
-            }
-            state.writing += 1;
-        }
-        let written = write_segments(large, piece, data);
-        if written.is_ok() {
-            let mut state = large.lock();
-            state.digest.add_piece(piece.index, piece.digest);
-            state.counted += u64::from(piece.length);
-            state.moved += data.len() as u64;
-            self.counters.add(Counter::BytesDone, u64::from(piece.length));
-        }
-        large.written();
-        match written {
-            Ok(()) => Ok(()),
-            Err(errno) => self.large_failed(large, errno, lane),
-        }
-    }
-
     /// Size and form of the attempt that a frame is about; None when that is past, and answered.
-    fn current(&self, large: &Large, of: FileAttempt, lane: &mut LaneState) -> Result<Option<(u64, Form)>, CoreError> {
+    pub(super) fn current(
+        &self,
+        large: &Large,
+        of: FileAttempt,
+        lane: &mut LaneState,
+    ) -> Result<Option<(u64, Form)>, CoreError> {
         let state = large.lock();
         if state.over {
             drop(state);
@@ -375,7 +327,7 @@ impl Shared {
     }
 
     /// A piece could not be written: an item, or the end of the session.
-    fn large_failed(&self, large: &Arc<Large>, errno: Errno, lane: &mut LaneState) -> Result<(), CoreError> {
+    pub(super) fn large_failed(&self, large: &Arc<Large>, errno: Errno, lane: &mut LaneState) -> Result<(), CoreError> {
         lane.answer(Some(Outcome::Failed));
         if std::mem::replace(&mut large.quiet().over, true) {
             return Ok(());
@@ -392,30 +344,4 @@ impl Shared {
         self.first_failed(large.announced.link)?;
         self.settle(&large.announced.directory, &[(large.announced.leaf, FAILED_LEAF)])
     }
-}
-
-/// Digest of the whole piece, its holes as zeros.
-fn whole_digest(form: Form, size: u64, piece: &Piece, data: &[u8], whole: &mut Vec<u8>) -> crate::digest::Digest {
-    if piece.is_dense() {
-        return piece_digest(form, size, piece.index, data);
-    }
-    whole.clear();
-    whole.resize(piece.length as usize, 0);
-    let mut rest = data;
-    for (offset, length) in &piece.segments {
-        let (segment, tail) = rest.split_at(*length as usize);
-        whole[*offset as usize..(*offset + *length) as usize].copy_from_slice(segment);
-        rest = tail;
-    }
-    piece_digest(form, size, piece.index, whole)
-}
-
-fn write_segments(large: &Large, piece: &Piece, data: &[u8]) -> Result<(), Errno> {
-    let mut rest = data;
-    for (offset, length) in &piece.segments {
-        let (segment, tail) = rest.split_at(*length as usize);
-        write_at(large.part.as_fd(), segment, piece.index * PIECE + u64::from(*offset))?;
-        rest = tail;
-    }
-    Ok(())
 }

@@ -12,6 +12,7 @@ mod lane;
 mod large;
 mod links;
 mod pack;
+mod piece;
 mod session;
 mod volume;
 
