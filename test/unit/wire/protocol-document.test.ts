@@ -60,6 +60,18 @@ describe("docs/protocol.md", () => {
     expect([...new ControlFrameDecoder().push(bytes)]).toEqual([JSON.parse(json)]);
   });
 
+  it("lists the limits of control with the values that the code has", () => {
+    const start = document.indexOf("### Limits of control\n");
+    const rows = [...document.slice(start).matchAll(/^\| `(\w+)` \| ([\d,]+) \|/gm)];
+    const documented = rows.map(([, name = "", value = ""]) => [name, value.replaceAll(",", "")]);
+    const limits: Readonly<Record<string, number>> = LIMITS;
+    expect(documented).toEqual(documented.map(([name = ""]) => [name, String(limits[name])]));
+    const named = document.matchAll(/`(\w+(?:Ms|Most|InVain|maxUnauthenticated))`/g);
+    const listed = documented.map(([name]) => name);
+    for (const [, name = ""] of named) expect(listed).toContain(name);
+    expect(listed).toEqual(expect.arrayContaining(["maxUnauthenticated", "controlFrameBytes"]));
+  });
+
   it("states the limits that the code has", () => {
     const grouped = (value: number): string => value.toLocaleString("en-US");
     expect(document).toContain(`The length is 1 to ${grouped(LIMITS.controlFrameBytes)};`);

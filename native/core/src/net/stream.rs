@@ -188,19 +188,32 @@ impl TlsStream {
     /// the alert. It is still in the receive queue then, and says more than "reset".
     fn last_words(&self, error: io::Error) -> io::Error {
         let broken = matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset);
-        if broken && let Ok(mut inbox) = self.reading.try_lock() {
-            let mut sink = [0_u8; 4096];
-            // What is in the inbox comes first: refilling it would tear a record apart.
-            loop {
-                match self.decrypt(&mut inbox, &mut sink) {
-                    Ok(None) if self.receive(&mut inbox).unwrap_or(false) => {}
-                    Ok(Some(count)) if count > 0 => {}
-                    Err(alert) if alert.get_ref().is_some_and(is_core_error) => return alert,
-                    Ok(_) | Err(_) => break,
-                }
-            }
+        if broken
+            && let Ok(mut inbox) = self.reading.try_lock()
+            && let Some(alert) = self.next_is_alert(&mut inbox)
+        {
+            return alert.into();
         }
         self.name(error)
+    }
+
+    /// The alert that comes next, if one does. Plaintext stays where it is: whoever reads has not had it yet.
+    fn next_is_alert(&self, inbox: &mut Inbox) -> Option<CoreError> {
+        loop {
+            while !inbox.is_empty() {
+                let mut tls = lock(&self.tls);
+                self.feed(&mut tls, inbox).ok()?;
+                if inbox.failure.is_some() {
+                    return inbox.failure.clone();
+                }
+                if tls.process_new_packets().ok()?.plaintext_bytes_to_read() > 0 {
+                    return None;
+                }
+            }
+            if !self.receive(inbox).ok()? || inbox.is_empty() {
+                return None;
+            }
+        }
     }
 
     fn name(&self, error: io::Error) -> io::Error {

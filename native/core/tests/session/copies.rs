@@ -1,0 +1,43 @@
+//! Whole copies between real sessions.
+
+use std::process::Command;
+
+use pvferry_core::session::compress::Mode;
+
+use super::pair::{Pair, expect_equal};
+use super::volumes::{Place, furnish};
+
+#[test]
+fn every_kind_of_entry_arrives_with_equal_roots() {
+    for (lanes, mode) in [(1, Mode::None), (3, Mode::Auto), (2, Mode::Zstd)] {
+        let (from, to) = (Place::new(), Place::new());
+        furnish(&from.root());
+        let mut pair = Pair::compressed(&from.root(), &to.root(), lanes, mode);
+        let settled = pair.copy();
+        expect_equal(&settled, &from.root(), &to.root());
+        assert_eq!(settled.source.resent, 0);
+        assert_eq!(pair.from.items, []);
+        to.expect_canary();
+        from.expect_canary();
+    }
+}
+
+#[test]
+fn an_empty_volume_is_copied() {
+    let (from, to) = (Place::new(), Place::new());
+    let settled = Pair::open(&from.root(), &to.root(), 1).copy();
+    expect_equal(&settled, &from.root(), &to.root());
+}
+
+#[test]
+fn a_path_of_eight_kilobytes_is_copied() {
+    let (from, to) = (Place::new(), Place::new());
+    let script =
+        "n=$(printf 'd%.0s' $(seq 200)); for i in $(seq 41); do mkdir $n && cd -P $n || exit 1; done; echo deep > f";
+    let made = Command::new("bash").args(["-c", script]).current_dir(from.root()).status().unwrap();
+    assert!(made.success());
+    let settled = Pair::open(&from.root(), &to.root(), 2).copy();
+    expect_equal(&settled, &from.root(), &to.root());
+    assert_eq!(settled.target.entries.directories, 42);
+    assert_eq!(settled.target.entries.files, 1);
+}

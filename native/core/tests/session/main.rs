@@ -1,0 +1,11 @@
+//! Source and target sessions over real sockets: with one another, and with peers that do not keep to the protocol.
+#![allow(clippy::unwrap_used, reason = "what clippy.toml allows in tests it does not see in functions they share")]
+#![allow(clippy::panic, reason = "as above")]
+
+mod copies;
+mod flipped_bits;
+mod lost_lanes;
+mod pair;
+mod pki;
+mod relay;
+mod volumes;

@@ -1,0 +1,216 @@
+//! A source and a target session joined over 127.0.0.1, and what they say in the end.
+
+use std::net::TcpStream;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use pvferry_core::digest::leaf::Leaf;
+use pvferry_core::error::CoreError;
+use pvferry_core::net::{Listener, ListenerOptions};
+use pvferry_core::scan::digest::digest_volume;
+use pvferry_core::scan::volume::ScanPolicy;
+use pvferry_core::session::compress::Mode;
+use pvferry_core::session::events::{Event, Events, Sink};
+use pvferry_core::session::item::{Item, ItemClass};
+use pvferry_core::session::ledger::Outcome;
+use pvferry_core::session::stop::Stop;
+use pvferry_core::source::{SourceConfig, SourceSession};
+use pvferry_core::target::{TargetConfig, TargetSession};
+
+use super::pki;
+use super::relay::{Hook, Relay};
+
+pub(crate) const SECRET: [u8; 32] = [0x5a; 32];
+pub(crate) const LONG: Duration = Duration::from_secs(20);
+/// A session that has not ended after this long hangs.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
+pub(crate) const POLICY: ScanPolicy = ScanPolicy { one_file_system: true, keep_selinux: false };
+
+/// What one side has told.
+pub(crate) struct Witness {
+    receiver: Receiver<Event>,
+    pub(crate) items: Vec<Item>,
+    pub(crate) lost: Vec<u16>,
+    pub(crate) end: Option<Result<Outcome, CoreError>>,
+}
+
+impl Witness {
+    pub(crate) fn new() -> (Self, Sink) {
+        let (sender, receiver) = channel();
+        let sink: Sink = Box::new(move |events| events.into_iter().for_each(|event| drop(sender.send(event))));
+        (Self { receiver, items: Vec::new(), lost: Vec::new(), end: None }, sink)
+    }
+
+    /// Takes what has come within `patience`.
+    pub(crate) fn look(&mut self, patience: Duration) {
+        let mut patience = patience;
+        loop {
+            match self.receiver.recv_timeout(patience) {
+                Ok(Event::Items(items)) => self.items.extend(items),
+                Ok(Event::LaneLost { lane, .. }) => self.lost.push(lane),
+                Ok(Event::Settled(outcome)) => self.end = Some(Ok(*outcome)),
+                Ok(Event::Failed(error)) => self.end = Some(Err(error)),
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return,
+            }
+            patience = Duration::ZERO;
+        }
+    }
+
+    /// The error that the session ends with.
+    #[track_caller]
+    pub(crate) fn failure(&mut self) -> CoreError {
+        let deadline = Instant::now() + DEADLINE;
+        while self.end.is_none() && Instant::now() < deadline {
+            self.look(Duration::from_millis(20));
+        }
+        match self.end.take() {
+            Some(Err(error)) => error,
+            Some(Ok(_)) => panic!("the session settled"),
+            None => panic!("the session goes on and on"),
+        }
+    }
+
+    pub(crate) fn count(&self, class: ItemClass) -> usize {
+        self.items.iter().filter(|item| item.class == class).count()
+    }
+}
+
+pub(crate) fn listener(credentials: pvferry_core::net::Credentials) -> Listener {
+    let options =
+        ListenerOptions { host: "127.0.0.1".to_owned(), port: 0, handshake_timeout: LONG, max_unauthenticated: 64 };
+    Listener::open(&options, Arc::new(credentials), Box::new(drop)).unwrap()
+}
+
+pub(crate) fn target(volume: &Path, lanes: u16, listener: &Listener) -> (TargetSession, Witness) {
+    let (witness, sink) = Witness::new();
+    let config = TargetConfig {
+        volume: volume.to_owned(),
+        transfer: "t1".to_owned(),
+        secret: SECRET,
+        lanes,
+        idle_timeout: LONG,
+        keep_alive: Duration::from_secs(1),
+    };
+    (TargetSession::open(config, listener, sink).unwrap(), witness)
+}
+
+pub(crate) fn source(volume: &Path, compress: Mode) -> (SourceSession, Witness) {
+    let (witness, sink) = Witness::new();
+    let config = SourceConfig {
+        volume: volume.to_owned(),
+        policy: POLICY,
+        scan_threads: 2,
+        compress,
+        rereads: 3,
+        secret: SECRET,
+        credentials: pki::source(),
+        server_name: None,
+        handshake_timeout: LONG,
+        idle_timeout: LONG,
+        keep_alive: Duration::from_secs(1),
+    };
+    (SourceSession::open(config, sink).unwrap(), witness)
+}
+
+/// Both sessions, and the port that the source dials: the target's own or a relay's.
+pub(crate) struct Pair {
+    pub(crate) source: SourceSession,
+    pub(crate) target: TargetSession,
+    pub(crate) from: Witness,
+    pub(crate) to: Witness,
+    port: u16,
+    lanes: u16,
+    _listener: Listener,
+    _relay: Option<Relay>,
+}
+
+/// How a copy ended on both sides.
+#[derive(Debug)]
+pub(crate) struct Settled {
+    pub(crate) source: Outcome,
+    pub(crate) target: Outcome,
+}
+
+impl Pair {
+    pub(crate) fn open(from: &Path, to: &Path, lanes: u16) -> Self {
+        Self::compressed(from, to, lanes, Mode::Auto)
+    }
+
+    pub(crate) fn compressed(from: &Path, to: &Path, lanes: u16, mode: Mode) -> Self {
+        let listener = listener(pki::target());
+        let (target, to) = target(to, lanes, &listener);
+        let (source, from) = source(from, mode);
+        let port = listener.port();
+        Self { source, target, from, to, port, lanes, _listener: listener, _relay: None }
+    }
+
+    /// With a relay in between that shows every frame to `hook`.
+    pub(crate) fn relayed(from: &Path, to: &Path, lanes: u16, mode: Mode, hook: Hook) -> Self {
+        let pair = Self::compressed(from, to, lanes, mode);
+        let relay = Relay::open(pair.port, hook);
+        Self { port: relay.port(), _relay: Some(relay), ..pair }
+    }
+
+    pub(crate) fn attach(&self) {
+        self.source.attach_index(TcpStream::connect(("127.0.0.1", self.port)).unwrap().into());
+        (0..self.lanes).for_each(|lane| self.attach_lane(lane));
+    }
+
+    fn attach_lane(&self, lane: u16) {
+        self.source.attach_lane(TcpStream::connect(("127.0.0.1", self.port)).unwrap().into(), lane);
+    }
+
+    /// Waits for both ends, dialling lost lanes again.
+    #[track_caller]
+    pub(crate) fn wait(&mut self) -> Settled {
+        let deadline = Instant::now() + DEADLINE;
+        let mut redialled = 0;
+        while self.from.end.is_none() || self.to.end.is_none() {
+            self.from.look(Duration::from_millis(10));
+            self.to.look(Duration::ZERO);
+            for lane in self.from.lost[redialled..].to_vec() {
+                self.attach_lane(lane);
+                redialled += 1;
+            }
+            let failed = |witness: &Witness| witness.end.as_ref().and_then(|end| end.as_ref().err().cloned());
+            if let Some(error) = failed(&self.from).or(failed(&self.to)) {
+                thread::sleep(Duration::from_millis(100));
+                self.to.look(Duration::ZERO);
+                panic!("source or target failed: {error:?}; target {:?}", failed(&self.to));
+            }
+            assert!(Instant::now() < deadline, "the copy hangs: {:?} {:?}", self.from.end, self.to.end);
+        }
+        self.from.look(Duration::from_millis(60));
+        self.to.look(Duration::from_millis(60));
+        let end = |witness: &mut Witness| witness.end.take().unwrap().unwrap();
+        Settled { source: end(&mut self.from), target: end(&mut self.to) }
+    }
+
+    /// Attaches, waits, and makes the copy durable.
+    #[track_caller]
+    pub(crate) fn copy(&mut self) -> Settled {
+        self.attach();
+        let settled = self.wait();
+        self.target.durable(true).unwrap();
+        settled
+    }
+}
+
+pub(crate) fn roots(volume: &Path) -> Leaf {
+    let (_witness, sink) = Witness::new();
+    let events = Events::new(sink).unwrap();
+    digest_volume(volume, POLICY, 2, events, None, &Stop::default()).unwrap()
+}
+
+/// Both sides say the same, and it is true of both volumes.
+#[track_caller]
+pub(crate) fn expect_equal(settled: &Settled, from: &Path, to: &Path) {
+    assert_eq!(settled.source.roots, settled.target.roots);
+    assert_eq!(settled.source.roots, roots(from), "the source's volume");
+    assert_eq!(settled.target.roots, roots(to), "the target's volume");
+    assert_eq!(settled.source.entries, settled.target.entries);
+    assert_eq!(settled.source.bytes, settled.target.bytes);
+}
