@@ -129,7 +129,8 @@ async function demo(): Promise<void> {
     if (process.exitCode === 0) showDigests(folder);
   } finally {
     say("Cleaning up");
-    // rm, because paths in the volume may be longer than what Node can name.
+    // Not Node's own: paths may be longer than it can name. The modes were made by whoever runs this.
+    spawnSync("chmod", ["-R", "u+rwX", folder]);
     spawnSync("rm", ["-rf", folder], { stdio: "inherit" });
   }
 }

@@ -23,7 +23,7 @@ use crate::wire::lane::{Again, End, FileAttempt, Hole};
 
 #[derive(Debug)]
 pub(super) struct State {
-    attempt: u16,
+    pub(super) attempt: u16,
     size: u64,
     pub(super) digest: FileDigest,
     pub(super) claimed: Coverage,
@@ -187,6 +187,9 @@ impl Shared {
             return Ok(());
         }
         let mut state = large.lock();
+        if state.attempt != hole.of.attempt {
+            return Ok(());
+        }
         let total = pieces(state.size);
         if hole.count == 0 || hole.first.checked_add(hole.count).is_none_or(|end| end > total) {
             return Err(CoreError::protocol(

@@ -47,6 +47,10 @@ impl Shared {
         }
         {
             let mut state = large.lock();
+            // A late copy from a dead lane must not be taken for the attempt that has begun since.
+            if state.attempt != piece.of.attempt {
+                return Ok(());
+            }
             if !state.claimed.claim(piece.index, 1) {
                 drop(state);
                 drop(large.quiet());
