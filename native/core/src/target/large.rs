@@ -1,16 +1,15 @@
 //! A large file arriving in pieces, in any order, over any lanes. It is written among the parts and gets its name when
 //! it is whole, so that what bears a name is never torn.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::coverage::Coverage;
 use super::files::{Announced, Found};
 use super::lane::LaneState;
-use super::pack::{unpack, write_at};
 use super::session::Shared;
-use crate::digest::file::{BLOCK_FORM_HOLES, FileDigest, Form, PIECE, piece_digest, piece_length, pieces};
+use crate::digest::file::{BLOCK_FORM_HOLES, FileDigest, Form, PIECE, pieces};
 use crate::digest::leaf::{FAILED_LEAF, Leaf};
 use crate::error::CoreError;
 use crate::fs::Errno;
@@ -19,6 +18,7 @@ use crate::fs::stat::Kind;
 use crate::session::counters::Counter;
 use crate::session::stop::Stop;
 use crate::wire::channel::malformed;
+use crate::wire::cursor::Malformed;
 use crate::wire::index::Outcome;
 use crate::wire::lane::{Again, End, FileAttempt, Hole, Piece};
 
@@ -87,14 +87,38 @@ impl Large {
         }
     }
 
-    fn written(&self) {
-        self.lock().writing -= 1;
+    pub(super) fn part(&self) -> BorrowedFd<'_> {
+        self.part.as_fd()
+    }
+
+    /// Claims a piece for the caller to write. False when it is there already, written to the end.
+    pub(super) fn begin_piece(&self, index: u64) -> Result<bool, Malformed> {
+        let mut state = self.lock();
+        if state.claimed.claim(index, 1)? {
+            state.writing += 1;
+            return Ok(true);
+        }
+        drop(state);
+        drop(self.quiet());
+        Ok(false)
+    }
+
+    /// The claimed piece is written, with so many bytes of data; None when it could not be.
+    pub(super) fn end_piece(&self, piece: &Piece, data: Option<usize>) {
+        let mut state = self.lock();
+        if let Some(data) = data {
+            state.digest.add_piece(piece.index, piece.digest);
+            state.counted += u64::from(piece.length);
+            state.moved += data as u64;
+        }
+        state.writing -= 1;
+        drop(state);
         self.changed.notify_all();
     }
 }
 
 /// What became of a frame about a large file.
-enum Target {
+pub(super) enum Target {
     Live(Arc<Large>),
     /// The answer is known without looking further.
     Answered(Option<Outcome>),
@@ -102,8 +126,8 @@ enum Target {
 
 impl Shared {
     /// The large file that a frame is about; made when this is its first frame.
-    fn large(&self, of: FileAttempt) -> Result<Target, CoreError> {
-        match self.files.take(of.file, &self.stop)? {
+    pub(super) fn large(&self, of: FileAttempt) -> Result<Target, CoreError> {
+        match self.files.take(of.file, self)? {
             Found::Large(large) => Ok(Target::Live(large)),
             Found::Finished(leaf) => Ok(Target::Answered(Some(Outcome::Duplicate(leaf.content, leaf.metadata)))),
             Found::Announced(announced) => self.begin(of.file, announced),
@@ -154,60 +178,13 @@ impl Shared {
         }
     }
 
-    pub(super) fn write_piece(&self, payload: &[u8], zstd: bool, lane: &mut LaneState) -> Result<(), CoreError> {
-        let (piece, sent) = Piece::read(payload).map_err(malformed)?;
-        let mut scratch = std::mem::take(&mut lane.scratch);
-        let data = unpack(sent, zstd, piece.data_length(), &mut scratch)?;
-        match self.large(piece.of)? {
-            Target::Live(large) => self.place_piece(&large, &piece, data, lane)?,
-            Target::Answered(outcome) => lane.answer(outcome),
-        }
-        lane.scratch = scratch;
-        Ok(())
-    }
-
-    fn place_piece(
-        &self,
-        large: &Arc<Large>,
-        piece: &Piece,
-        data: &[u8],
-        lane: &mut LaneState,
-    ) -> Result<(), CoreError> {
-        let Some((size, form)) = self.current(large, piece.of, lane)? else { return Ok(()) };
-        if piece_length(size, piece.index) != Some(piece.length as usize) {
-            return Err(CoreError::protocol("The peer broke the protocol: data beyond the announced size of a file."));
-        }
-        if whole_digest(form, size, piece, data, &mut lane.whole) != piece.digest {
-            self.counters.add(Counter::Resent, 1);
-            lane.answer(Some(Outcome::Again));
-            return Ok(());
-        }
-        {
-            let mut state = large.lock();
-            if !state.claimed.claim(piece.index, 1) {
-                drop(state);
-                drop(large.quiet());
-                return Ok(());
-            }
-            state.writing += 1;
-        }
-        let written = write_segments(large, piece, data);
-        if written.is_ok() {
-            let mut state = large.lock();
-            state.digest.add_piece(piece.index, piece.digest);
-            state.counted += u64::from(piece.length);
-            state.moved += data.len() as u64;
-            self.counters.add(Counter::BytesDone, u64::from(piece.length));
-        }
-        large.written();
-        match written {
-            Ok(()) => Ok(()),
-            Err(errno) => self.large_failed(large, errno, lane),
-        }
-    }
-
     /// Size and form of the attempt that a frame is about; None when that is past, and answered.
-    fn current(&self, large: &Large, of: FileAttempt, lane: &mut LaneState) -> Result<Option<(u64, Form)>, CoreError> {
+    pub(super) fn current(
+        &self,
+        large: &Large,
+        of: FileAttempt,
+        lane: &mut LaneState,
+    ) -> Result<Option<(u64, Form)>, CoreError> {
         let state = large.lock();
         if state.over {
             drop(state);
@@ -241,7 +218,7 @@ impl Shared {
                 "The peer broke the protocol: a hole beyond the announced size of a file.",
             ));
         }
-        if !state.claimed.claim(hole.first, hole.count) {
+        if !state.claimed.claim(hole.first, hole.count).map_err(malformed)? {
             return Ok(());
         }
         state.holes = state.holes.saturating_add(hole.count.saturating_mul(PIECE));
@@ -358,14 +335,17 @@ impl Shared {
     }
 
     pub(super) fn forget_file(&self, id: u64, lane: &mut LaneState) -> Result<(), CoreError> {
-        let announced = match self.files.take(id, &self.stop)? {
+        let announced = match self.files.take(id, self)? {
             Found::Finished(leaf) => {
                 lane.answer(Some(Outcome::Duplicate(leaf.content, leaf.metadata)));
                 return Ok(());
             }
             Found::Large(large) => {
-                let over = std::mem::replace(&mut large.quiet().over, true);
-                return if over { Ok(()) } else { self.remove_large(&large) };
+                if std::mem::replace(&mut large.quiet().over, true) {
+                    lane.answer(Some(large.ending(&self.stop)?));
+                    return Ok(());
+                }
+                return self.remove_large(&large);
             }
             Found::Announced(announced) => announced,
         };
@@ -375,7 +355,7 @@ impl Shared {
     }
 
     /// A piece could not be written: an item, or the end of the session.
-    fn large_failed(&self, large: &Arc<Large>, errno: Errno, lane: &mut LaneState) -> Result<(), CoreError> {
+    pub(super) fn large_failed(&self, large: &Arc<Large>, errno: Errno, lane: &mut LaneState) -> Result<(), CoreError> {
         lane.answer(Some(Outcome::Failed));
         if std::mem::replace(&mut large.quiet().over, true) {
             return Ok(());
@@ -392,30 +372,4 @@ impl Shared {
         self.first_failed(large.announced.link)?;
         self.settle(&large.announced.directory, &[(large.announced.leaf, FAILED_LEAF)])
     }
-}
-
-/// Digest of the whole piece, its holes as zeros.
-fn whole_digest(form: Form, size: u64, piece: &Piece, data: &[u8], whole: &mut Vec<u8>) -> crate::digest::Digest {
-    if piece.is_dense() {
-        return piece_digest(form, size, piece.index, data);
-    }
-    whole.clear();
-    whole.resize(piece.length as usize, 0);
-    let mut rest = data;
-    for (offset, length) in &piece.segments {
-        let (segment, tail) = rest.split_at(*length as usize);
-        whole[*offset as usize..(*offset + *length) as usize].copy_from_slice(segment);
-        rest = tail;
-    }
-    piece_digest(form, size, piece.index, whole)
-}
-
-fn write_segments(large: &Large, piece: &Piece, data: &[u8]) -> Result<(), Errno> {
-    let mut rest = data;
-    for (offset, length) in &piece.segments {
-        let (segment, tail) = rest.split_at(*length as usize);
-        write_at(large.part.as_fd(), segment, piece.index * PIECE + u64::from(*offset))?;
-        rest = tail;
-    }
-    Ok(())
 }

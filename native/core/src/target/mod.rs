@@ -11,7 +11,9 @@ mod index;
 mod lane;
 mod large;
 mod links;
+mod order;
 mod pack;
+mod piece;
 mod session;
 mod volume;
 

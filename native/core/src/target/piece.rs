@@ -1,0 +1,85 @@
+//! One piece of a large file: checked against its digest, then written where it belongs.
+
+use std::sync::Arc;
+
+use super::lane::LaneState;
+use super::large::{Large, Target};
+use super::pack::{unpack, write_at};
+use super::session::Shared;
+use crate::digest::file::{Form, PIECE, piece_digest, piece_length};
+use crate::error::CoreError;
+use crate::fs::Errno;
+use crate::session::counters::Counter;
+use crate::wire::channel::malformed;
+use crate::wire::index::Outcome;
+use crate::wire::lane::Piece;
+
+impl Shared {
+    pub(super) fn write_piece(&self, payload: &[u8], zstd: bool, lane: &mut LaneState) -> Result<(), CoreError> {
+        let (piece, sent) = Piece::read(payload).map_err(malformed)?;
+        let mut scratch = std::mem::take(&mut lane.scratch);
+        let data = unpack(sent, zstd, piece.data_length(), &mut scratch)?;
+        match self.large(piece.of)? {
+            Target::Live(large) => self.place_piece(&large, &piece, data, lane)?,
+            Target::Answered(outcome) => lane.answer(outcome),
+        }
+        lane.scratch = scratch;
+        Ok(())
+    }
+
+    fn place_piece(
+        &self,
+        large: &Arc<Large>,
+        piece: &Piece,
+        data: &[u8],
+        lane: &mut LaneState,
+    ) -> Result<(), CoreError> {
+        let Some((size, form)) = self.current(large, piece.of, lane)? else { return Ok(()) };
+        if piece_length(size, piece.index) != Some(piece.length as usize) {
+            return Err(CoreError::protocol("The peer broke the protocol: data beyond the announced size of a file."));
+        }
+        if whole_digest(form, size, piece, data, &mut lane.whole) != piece.digest {
+            self.counters.add(Counter::Resent, 1);
+            lane.answer(Some(Outcome::Again));
+            return Ok(());
+        }
+        if !large.begin_piece(piece.index).map_err(malformed)? {
+            return Ok(());
+        }
+        let written = write_segments(large, piece, data);
+        if written.is_ok() {
+            self.counters.add(Counter::BytesDone, u64::from(piece.length));
+        }
+        large.end_piece(piece, written.is_ok().then_some(data.len()));
+        match written {
+            Ok(()) => Ok(()),
+            Err(errno) => self.large_failed(large, errno, lane),
+        }
+    }
+}
+
+/// Digest of the whole piece, its holes as zeros.
+fn whole_digest(form: Form, size: u64, piece: &Piece, data: &[u8], whole: &mut Vec<u8>) -> crate::digest::Digest {
+    if piece.is_dense() {
+        return piece_digest(form, size, piece.index, data);
+    }
+    whole.clear();
+    whole.resize(piece.length as usize, 0);
+    let mut rest = data;
+    for (offset, length) in &piece.segments {
+        let (segment, tail) = rest.split_at(*length as usize);
+        whole[*offset as usize..(*offset + *length) as usize].copy_from_slice(segment);
+        rest = tail;
+    }
+    piece_digest(form, size, piece.index, whole)
+}
+
+fn write_segments(large: &Large, piece: &Piece, data: &[u8]) -> Result<(), Errno> {
+    let mut rest = data;
+    for (offset, length) in &piece.segments {
+        let (segment, tail) = rest.split_at(*length as usize);
+        write_at(large.part(), segment, piece.index * PIECE + u64::from(*offset))?;
+        rest = tail;
+    }
+    Ok(())
+}
