@@ -3,13 +3,16 @@
 #![allow(clippy::panic, reason = "as above")]
 
 mod alone;
+mod changes;
 mod copies;
 mod flipped_bits;
 mod lost_lanes;
 mod pair;
 mod pki;
 mod refused_announcements;
+mod refused_answers;
 mod refused_data;
 mod relay;
 mod rogue;
+mod sizes;
 mod volumes;

@@ -89,7 +89,7 @@ fn a_bomb_is_not_unpacked() {
         let table = packed(0, 10, b"");
         for payload in [[table.clone(), bomb].concat(), [table, b"no zstd at all".to_vec()].concat()] {
             expect_refusal("cannot be decompressed", |bench| {
-                bench.files(&[10]).lane.send_zstd(FrameType::Pack, &payload)
+                bench.files(&[10]).lane.send_zstd(FrameType::Pack, &payload);
             });
         }
     });
