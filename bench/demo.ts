@@ -7,12 +7,12 @@
 import { spawn, spawnSync, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, mkdtempSync, readFileSync, statfsSync } from "node:fs";
-import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 
 import { root, runStep } from "../.dev/workspace.ts";
+import { freePort } from "../test/bed/ports.ts";
 
 const NEEDED_BYTES = 5e9;
 /** For the other agent to find out by itself that its peer is gone. */
@@ -40,16 +40,6 @@ function workFolder(): string {
   const folder = mkdtempSync(join(parent, "pvferry-demo-"));
   mkdirSync(join(folder, "target"));
   return folder;
-}
-
-/** Free at this moment; nobody else on this machine is likely to take it within the next second. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
 }
 
 /** A pvferry command, shown as somebody would type it. */
@@ -138,11 +128,18 @@ async function demo(): Promise<void> {
     process.exitCode = await transfer(folder);
     if (process.exitCode === 0) showDigests(folder);
   } finally {
-    // rm, because paths in the volume may be longer than what Node can name.
+    say("Cleaning up");
+    // Not Node's own: paths may be longer than it can name. The modes were made by whoever runs this.
+    spawnSync("chmod", ["-R", "u+rwX", folder]);
     spawnSync("rm", ["-rf", folder], { stdio: "inherit" });
   }
 }
 
 // The agents get Ctrl-C from the terminal themselves; this process stays to clean up after them.
 process.on("SIGINT", () => undefined);
-await demo();
+try {
+  await demo();
+} catch (error) {
+  process.stderr.write(`npm start: ${error instanceof Error ? error.message : String(error)}\n`);
+  process.exitCode = 1;
+}

@@ -1,3 +1,5 @@
+/** What pki knows of certificates and host of files and mounts, put together for one agent. */
+
 import path from "node:path";
 
 import { PvferryError } from "../core/errors.ts";

@@ -25,7 +25,11 @@ export class CopyChild {
     });
     this.#listening.promise.catch(() => undefined);
     this.#process.on("message", (report: CopyReport) => this.#take(report, notice));
-    this.#process.on("error", (cause) => this.#end(endedByItself(cause.message, cause)));
+    this.#process.on("error", (cause) => {
+      this.#end(endedByItself(cause.message, cause));
+      // Never started: no exit follows.
+      if (this.#process.pid === undefined) this.#exited.resolve();
+    });
     this.#process.on("exit", (code, signal) => {
       this.#end(endedByItself(signal ?? `exit code ${code ?? 1}`));
       this.#exited.resolve();

@@ -50,6 +50,7 @@ function volumeError(message: string, cause?: unknown): PvferryError {
   });
 }
 
+/** Where a folder that is missing would be made. */
 function nearestExisting(folder: string): string {
   let at = folder;
   while (!existsSync(at) && at !== path.dirname(at)) at = path.dirname(at);

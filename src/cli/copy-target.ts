@@ -2,7 +2,7 @@
 
 import process from "node:process";
 
-import { PvferryError, toPvferryError } from "../core/errors.ts";
+import { toPvferryError } from "../core/errors.ts";
 import { ItemFile } from "../observe/item-file.ts";
 import { runTarget } from "../session/target.ts";
 import type { CopyReport, CopyStart } from "./copy-messages.ts";
@@ -10,17 +10,18 @@ import { watchInterrupts } from "./interrupts.ts";
 
 export async function copyTarget(): Promise<void> {
   if (process.send === undefined) {
-    throw new PvferryError({
-      code: 2,
-      message: "copy-target is started by pvferry copy, and by nobody else.",
-      next: "Use pvferry copy SRC DST, or pvferry target DST.",
-    });
+    process.stderr.write("pvferry: copy-target is started by pvferry copy, and by nobody else.\n");
+    process.exitCode = 2;
+    return;
   }
   const { signal, interrupt } = watchInterrupts(
     (error) => process.exit(error.code),
     "left to the parent",
   );
   process.once("disconnect", () => interrupt(143));
+  process.on("uncaughtException", (thrown: unknown) => {
+    void report(failure(thrown)).then(() => process.exit(1));
+  });
   await report(await outcome(await firstMessage(), signal));
   if (process.connected) process.disconnect?.();
 }
@@ -54,9 +55,13 @@ async function outcome(start: CopyStart, signal: AbortSignal): Promise<CopyRepor
       items?.close();
     }
   } catch (thrown) {
-    const { code, message, next } = toPvferryError(thrown);
-    return { type: "failed", code, message, next };
+    return failure(thrown);
   }
+}
+
+function failure(thrown: unknown): CopyReport {
+  const { code, message, next } = toPvferryError(thrown);
+  return { type: "failed", code, message, next };
 }
 
 function openItems(start: CopyStart, notice: (message: string) => void): ItemFile | null {

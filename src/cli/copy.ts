@@ -10,7 +10,6 @@ import { copyVolumeName } from "../core/transfer-id.ts";
 import { defaultParallelism } from "../host/parallelism.ts";
 import { copyIdentities, type CopyIdentities } from "../pki/copy-identities.ts";
 import type { SourceRun } from "../session/run-options.ts";
-import { runSource } from "../session/source.ts";
 import { CopyChild, type ChildEnd } from "./copy-child.ts";
 import { prepareCopyFolders, type CopyFolders } from "./copy-folders.ts";
 import type { Outcome } from "./output.ts";
@@ -44,23 +43,24 @@ async function copyBetween(
   process.once("exit", kill);
   try {
     const identities = await copyIdentities(context.environment);
-    const port = await child.start({
+    const listening = child.start({
       type: "start",
       volume: folders.target,
       volumeName: copyVolumeName(folders.source, folders.target),
       tls: identities.target,
       items: context.flags.items,
     });
-    return await runBoth(child, sourceRun(folders, context.flags, identities, port), {
-      ...context,
-      observe,
-    });
+    // Loaded only now, while the child loads its own part on another CPU.
+    const [port, { runSource }] = await Promise.all([listening, import("../session/source.ts")]);
+    const run = sourceRun(folders, context.flags, identities, port);
+    return await conclude(child, runSource(run, observe, context.signal), context.signal);
   } finally {
     await child.close();
     process.removeListener("exit", kill);
   }
 }
 
+/** Whatever this process was started as: the built program, or its sources. */
 function programPath(): string {
   const [, program = ""] = process.argv;
   return program;
@@ -90,18 +90,14 @@ function sourceRun(
   };
 }
 
-interface Watching {
-  readonly observe: Observe;
-  readonly signal: AbortSignal;
-}
-
-async function runBoth(
+/** The source's word counts, unless all it knows is that the target is gone. */
+async function conclude(
   child: CopyChild,
-  run: SourceRun,
-  { observe, signal }: Watching,
+  running: Promise<Receipt>,
+  signal: AbortSignal,
 ): Promise<Receipt> {
   try {
-    const receipt = await runSource(run, observe, signal);
+    const receipt = await running;
     // It still has to flush its items, and to say that it could not.
     await child.endWithin(LIMITS.stopWithinMs);
     return receipt;

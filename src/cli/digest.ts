@@ -33,6 +33,8 @@ export async function digestCommand(context: CommandContext<"digest">): Promise<
   };
   const printer = flags.json ? jsonFiles() : checkFiles(say);
   const onFiles = flags.files ? printer.files : null;
+  // `| head` has seen enough: that is no failure, and no reason to read the rest of the volume.
+  process.stdout.once("error", () => process.exit(0));
   const roots = await orInterrupted(loadAddon().digestVolume(options, onEvents, onFiles), signal);
   return outcome(roots, counts, printer.documentEnd, flags);
 }
@@ -100,6 +102,7 @@ function outcome(
   };
 }
 
+/** The same precedence as a transfer's verdict. */
 function codeOf(counts: Counts): ExitCode {
   if (counts.unreadable > 0) return 40;
   if (counts.changed > 0) return 42;

@@ -21,6 +21,8 @@ export interface Interrupts {
   readonly signal: AbortSignal;
   /** The same as a signal from outside: the process that this one works for has gone. */
   readonly interrupt: (code: InterruptCode) => void;
+  /** The command has ended: the deadline is off. A later signal still ends the process at once. */
+  readonly ended: () => void;
 }
 
 /**
@@ -32,20 +34,21 @@ export function watchInterrupts(
   ctrlC: "obeyed" | "left to the parent" = "obeyed",
 ): Interrupts {
   const controller = new AbortController();
+  let deadline: NodeJS.Timeout | undefined;
   const interrupt = (code: InterruptCode): void => {
     if (controller.signal.aborted) process.exit(code);
     const error = interruption(code);
-    setTimeout(() => onDeadline(error), LIMITS.stopWithinMs).unref();
+    deadline = setTimeout(() => onDeadline(error), LIMITS.stopWithinMs).unref();
     controller.abort(error);
   };
   for (const [name, code] of SIGNALS) {
     const ignored = name === "SIGINT" && ctrlC === "left to the parent";
     process.on(name, () => (ignored ? undefined : interrupt(code)));
   }
-  return { signal: controller.signal, interrupt };
+  return { signal: controller.signal, interrupt, ended: () => clearTimeout(deadline) };
 }
 
-export function interruption(code: InterruptCode): PvferryError {
+function interruption(code: InterruptCode): PvferryError {
   return new PvferryError({
     code,
     message: code === 130 ? "Interrupted." : "Terminated.",

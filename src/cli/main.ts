@@ -1,31 +1,9 @@
 #!/usr/bin/env node
 import process from "node:process";
 
-import { CommanderError } from "commander";
-
-import { PvferryError, toPvferryError } from "../core/errors.ts";
-import { packageVersion } from "../native/addon.ts";
-import { buildProgram } from "./program.ts";
-import { endWithError, outputStyle } from "./run-command.ts";
-
-try {
-  await buildProgram(packageVersion()).parseAsync(process.argv);
-} catch (thrown) {
-  const style = outputStyle({ json: process.argv.includes("--json") || undefined }, process.env);
-  const error = thrown instanceof CommanderError ? usageError(thrown) : toPvferryError(thrown);
-  if (error !== null) endWithError(error, style);
-}
-
-/** null when commander has done what was asked for: help or the version. */
-function usageError(error: CommanderError): PvferryError | null {
-  if (error.exitCode === 0) return null;
-  if (error.code === "commander.help") {
-    process.exitCode = 2;
-    return null;
-  }
-  return new PvferryError({
-    code: 2,
-    message: error.message.replace(/^error: /, "").replaceAll("\n", " "),
-    next: "pvferry --help lists the commands, pvferry COMMAND --help what each of them takes.",
-  });
+// The target of a copy is waited for by its parent: it loads nothing that only people need.
+if (process.argv[2] === "copy-target") {
+  await (await import("./copy-target.ts")).copyTarget();
+} else {
+  await (await import("./command-line.ts")).runCommandLine(process.argv);
 }

@@ -27,12 +27,9 @@ export interface OutputStyle {
   readonly verbose: number;
 }
 
-/**
- * A reader that has gone away (`| head`) is no failure of ours. Streams then emit EPIPE again and again.
- * `onStdoutGone` may stop work that nobody reads any more.
- */
-export function tolerateClosedStreams(onStdoutGone: () => void): void {
-  process.stdout.on("error", onStdoutGone);
+/** A reader that has gone away (`| head`) is no failure of ours; streams tell it with every write. */
+export function tolerateClosedStreams(): void {
+  process.stdout.on("error", () => undefined);
   process.stderr.on("error", () => undefined);
 }
 

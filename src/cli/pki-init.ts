@@ -1,3 +1,7 @@
+/** pki init: says what was made, who needs which part of it, and what became of the CA's key. */
+
+import path from "node:path";
+
 import { escapeText } from "../core/names.ts";
 import { initPki } from "../pki/init.ts";
 import type { Outcome } from "./output.ts";
@@ -6,7 +10,7 @@ import type { CommandContext } from "./run-command.ts";
 export async function pkiInitCommand(context: CommandContext<"pki init">): Promise<Outcome> {
   const { out: folder, days, keepCaKey } = context.flags;
   const transfer = await initPki({ folder, days, keepCaKey }, context.signal);
-  const shown = escapeText(folder);
+  const shown = escapeText(path.normalize(`${folder}/.`));
   return {
     code: 0,
     document: { transfer, folder, days, caKeyKept: keepCaKey },

@@ -1,3 +1,5 @@
+/** pki renew: says whether both sides have to change their files at once. */
+
 import { escapeText } from "../core/names.ts";
 import { renewPki } from "../pki/renew.ts";
 import type { Outcome } from "./output.ts";

@@ -29,10 +29,6 @@ export function buildProgram(version: string): Command {
     const parent = second === undefined ? program : pkiGroup(program, groups, first);
     addCommand(parent, second ?? first, row as unknown as CommandRow<CommandName>);
   }
-  program.addCommand(
-    new Command("copy-target").action(async () => (await import("./copy-target.ts")).copyTarget()),
-    { hidden: true },
-  );
   return program;
 }
 

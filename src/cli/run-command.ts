@@ -24,8 +24,11 @@ export interface CommandContext<C extends CommandName> {
 
 export type Command<C extends CommandName> = (context: CommandContext<C>) => Promise<Outcome>;
 
-/** A process that has said its last word and still does not end has leaked something; it ends then all the same. */
-const LINGER_MS = 2_000;
+/**
+ * A process that has said its last word and still does not end has leaked something, or works on what cannot be stopped;
+ * it ends then all the same. Connections get their second to say goodbye.
+ */
+const LINGER_MS = 1_100;
 
 export async function runCommand<C extends CommandName>(
   name: C,
@@ -40,9 +43,9 @@ export async function runCommand<C extends CommandName>(
     fail(error);
     process.exit();
   };
-  tolerateClosedStreams(() => undefined);
+  tolerateClosedStreams();
   process.on("uncaughtException", (thrown: unknown) => now(toPvferryError(thrown)));
-  const { signal } = watchInterrupts(now);
+  const { signal, ended } = watchInterrupts(now);
   try {
     const flags = resolveFlags(name, raw, environment);
     const command = await load();
@@ -52,6 +55,7 @@ export async function runCommand<C extends CommandName>(
   } catch (thrown) {
     fail(toPvferryError(thrown));
   }
+  ended();
   setTimeout(() => process.exit(), LINGER_MS).unref();
 }
 

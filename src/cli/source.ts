@@ -1,3 +1,5 @@
+/** The side that dials and reads. */
+
 import { DEFAULTS } from "../config/limits.ts";
 import { defaultParallelism } from "../host/parallelism.ts";
 import { runSource } from "../session/source.ts";

@@ -1,3 +1,5 @@
+/** The side that listens and writes. */
+
 import { DEFAULTS } from "../config/limits.ts";
 import { hostPortText, type HostPort } from "../config/value-kinds.ts";
 import { hasIpv6 } from "../host/ipv6.ts";

@@ -5,6 +5,7 @@ import process from "node:process";
 import { PvferryError } from "../core/errors.ts";
 import type { TransferEvent } from "../core/events.ts";
 import type { Receipt } from "../core/receipt.ts";
+import { hostText } from "../host/host-text.ts";
 import type { Item } from "../native/types.ts";
 import { ItemFile } from "../observe/item-file.ts";
 import { barPrinter, linePrinter, SILENT_PRINTER, type Printer } from "../observe/printers.ts";
@@ -22,19 +23,23 @@ export interface TransferFlags {
 
 export type Observe = (event: TransferEvent) => void;
 
-/** `keepsItem` says which items belong into --items here; a copy's target writes its own. */
+/**
+ * Files that cannot be written are found out first, so that a wrong path costs no transfer. `keepsItem` says which items
+ * belong into --items here; a copy's target writes its own.
+ */
 export async function runTransfer(
   flags: TransferFlags,
   transfer: (observe: Observe) => Promise<Receipt>,
   keepsItem: (item: Item) => boolean = () => true,
 ): Promise<Outcome> {
   if (flags.receipt !== null) prepareReceiptFile(flags.receipt);
-  const watch = new TransferWatch(choosePrinter(flags), flags.verbose > 0);
   const notice = (message: string): void => watch.observe({ type: "notice", message });
   const items =
     flags.items === null
       ? null
       : new ItemFile(flags.items, "anew", (error) => notice(error.message));
+  const watch = new TransferWatch(choosePrinter(flags), flags.verbose > 0);
+  if (flags.verbose > 0) notice(hostText());
   const restoreTerminal = (): void => watch.stop();
   process.once("exit", restoreTerminal);
   try {

@@ -40,7 +40,7 @@ export const LIMITS = {
   connectRetryLongestMs: 5 * SECOND,
   /** Pause before a dead lane is dialled again: first, longest. */
   laneRetryFirstMs: 100,
-  laneRetryLongestMs: 5 * SECOND,
+  laneRetryLongestMs: 1 * SECOND,
   /** One control message to the kernel; longer means that the peer has stopped reading. */
   sendTimeoutMs: 15 * SECOND,
   /** Peers that have not proven who they are: some 64 KiB each, so a scan costs a few MiB. */
@@ -94,17 +94,14 @@ export const LIMITS = {
   /** A last word (cancel, refused) to a peer that may not be listening; part of stopWithinMs. */
   lastWordMs: 500,
 
-  /** Trusted peers send a few messages per second; a burst at the end brings the receipt's items. */
-  controlMessagesBurst: 400,
+  /** Trusted peers send a few messages per second. */
+  controlMessagesBurst: 200,
   controlMessagesPerSecond: 50,
   /** Received and not yet looked at, messages and bytes. */
   controlInboxMessages: 64,
   controlInboxBytes: 4 * MIB,
   /** Sent and not yet with the kernel. */
   controlOutboxMessages: 256,
-  /** Items travel in batches, each well below a frame's size. */
-  itemsPerMessage: 500,
-  itemsMessageBytes: 256 * KIB,
   /** Each side tells the other how far it is this often. */
   progressEveryMs: 1 * SECOND,
 
@@ -112,8 +109,9 @@ export const LIMITS = {
   addressAttemptMs: 3 * SECOND,
   /** The index is dialled right after the control connection; the same way leads there. */
   indexAttempts: 8,
-  /** No lane alive and none that could be dialled for this long ends the session. */
+  /** Nothing acknowledged for this long, while every lane was lost again this often, ends the session. */
   noLaneTimeoutMs: 2 * MINUTE,
+  laneAttemptsInVain: 3,
   /** When the native session loses its peer, the control channel may know why a moment later. */
   reasonGraceMs: 1_500,
   /** One line about lost lanes at most this often. */

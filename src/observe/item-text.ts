@@ -6,5 +6,6 @@ export function itemText(item: Item): string {
   const { side, class: itemClass, what, detail, errno } = item;
   const name = printableName(item);
   const reason = [escapeText(what), escapeText(detail)].filter((part) => part !== "").join(": ");
-  return `${side} ${itemClass} ${name === "" ? "." : name}: ${reason}${errno === null ? "" : ` (${errno})`}`;
+  const unsaid = errno === null || detail.includes(errno) ? "" : ` (${errno})`;
+  return `${side} ${itemClass} ${name === "" ? "." : name}: ${reason}${unsaid}`;
 }

@@ -23,6 +23,7 @@ export const SILENT_PRINTER: Printer = {
   stop: () => undefined,
 };
 
+/** `everyMs` is shorter in tests. The timer alone keeps no process alive. */
 export function linePrinter(
   stream: NodeJS.WritableStream,
   everyMs = LIMITS.progressLineEveryMs,
@@ -52,6 +53,10 @@ export function barPrinter(stream: PeopleStream): Printer {
     stream,
     fps: FRAMES_PER_SECOND,
     hideCursor: true,
+    // Lines above the bar may be longer than the terminal is wide.
+    linewrap: true,
+    // Such a line takes the bar's place, also when the bar itself has not changed.
+    forceRedraw: true,
     // Signals are the command's business; it stops the printer.
     gracefulExit: false,
     format: (_, { maxWidth }: { readonly maxWidth?: number }) => barLine(latest, maxWidth ?? 80),

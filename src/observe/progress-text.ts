@@ -41,7 +41,8 @@ export function barLine(snapshot: Snapshot, columns: number): string {
   return `${word} [${bar(percent, width)}] ${`${percent}`.padStart(3)} %  ${text}`;
 }
 
-const BAR_WIDEST = 40;
+/** Leaves room for the figures on 80 columns, so that it does not jump when more of them are known. */
+const BAR_WIDEST = 20;
 const BAR_NARROWEST = 8;
 
 function bar(percent: number, width: number): string {
@@ -54,6 +55,7 @@ function clip(line: string, columns: number): string {
   return line.length < columns ? line : line.slice(0, Math.max(0, columns - 1));
 }
 
+/** Only what is known: no rate before there is one, no end before the scan has found it. */
 function figures(snapshot: Snapshot): readonly string[] {
   const { phase, bytesDone, bytesTotal, filesDone, entriesScanned, resent } = snapshot;
   if (phase === "connect" || phase === "hello") return [];

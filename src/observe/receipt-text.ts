@@ -60,6 +60,7 @@ function timeText({ durationMs, bytesPerSecond, startedAt }: Receipt): string {
   return `${seconds}, ${bytesText(bytesPerSecond)}/s, from ${startedAt}`;
 }
 
+/** Both sides' digests only when they differ. */
 function rootRows({ roots: { source, target } }: Receipt): readonly string[] {
   return (["content", "metadata"] as const).flatMap((kind) =>
     source[kind] === target[kind]

@@ -35,6 +35,7 @@ export class TransferWatch {
     if (event.type === "item" && this.#tellItems) return itemText(event.item);
     // Said once, not with every attempt.
     if (event.type !== "waiting" || event.for === before.waitingFor) return null;
-    return `Waiting for ${event.for}.`;
+    // What is waited for may be a whole sentence.
+    return `Waiting for ${event.for.replace(/\.$/, "")}.`;
   }
 }

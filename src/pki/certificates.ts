@@ -14,6 +14,7 @@ export interface Validity {
   readonly to: Date;
 }
 
+/** A CA that can issue: only in memory, unless its key was to be kept. */
 export interface Issuer {
   readonly transfer: string;
   readonly keys: KeyPair;

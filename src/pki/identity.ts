@@ -13,6 +13,7 @@ export interface IdentityTexts {
   readonly key: string;
 }
 
+/** What an agent presents to its peer, and what it measures the peer by: same CA, same transfer, opposite role. */
 export interface AgentIdentity extends IdentityTexts {
   readonly transfer: string;
   readonly role: Role;
@@ -67,6 +68,7 @@ function parseKey(pem: string, what: string): KeyObject {
   }
 }
 
+/** Which transfer and which side the certificate was made for; throws when it says neither. */
 export function leafNameOf(leaf: X509Certificate, where: string): LeafName {
   for (const name of (leaf.subjectAltName ?? "").split(", ")) {
     const parsed = name.startsWith("URI:") ? parseLeafUri(name.slice("URI:".length)) : null;

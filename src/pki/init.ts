@@ -1,3 +1,5 @@
+/** A new transfer: its CA, its two leaves, its folder. */
+
 import { readdir, rename, rm } from "node:fs/promises";
 import path from "node:path";
 

@@ -1,3 +1,5 @@
+/** Keys are OpenSSL's: forge would take seconds for each, and block meanwhile. */
+
 import { createPublicKey, generateKeyPair } from "node:crypto";
 import { promisify } from "node:util";
 

@@ -14,6 +14,7 @@ import { CA_FILE, CERTIFICATE_FILE, KEY_FILE } from "./layout.ts";
 /** Throws when others can read the key file. Given by the caller, who knows about hosts and mounts. */
 export type CheckPrivacy = (keyFile: string) => void;
 
+/** Throws with 2 what cannot be used, with 22 what is out of its time. */
 export function loadIdentity(
   folder: string,
   role: Role,
@@ -34,6 +35,7 @@ function readTexts(folder: string, role: Role): IdentityTexts {
   };
 }
 
+/** Bounded: a wrong path may name anything. */
 export function readPem(file: string): string {
   try {
     const { size } = statSync(file);

@@ -1,3 +1,8 @@
+/**
+ * New certificates for a transfer that goes on. With the CA's key the CA stays the same, so the two sides need not get
+ * their new folders at the same moment; without it they do, since nothing made before is trusted by anything made now.
+ */
+
 import { X509Certificate } from "node:crypto";
 import { existsSync } from "node:fs";
 import { rm } from "node:fs/promises";
@@ -76,6 +81,7 @@ function parse(file: string): X509Certificate {
   }
 }
 
+/** null when pki init was not asked to keep the key. */
 function keptCa(folder: string, transfer: string): Issuer | null {
   const keyFile = path.join(folder, "ca", KEY_FILE);
   if (!existsSync(keyFile)) return null;
@@ -94,6 +100,7 @@ async function renewUnder(kept: Issuer, days: number): Promise<Pki> {
   return { ca, leaves: await makeLeaves(ca, days) };
 }
 
+/** Staged inside of the folder, which may be a file system of its own. */
 async function replaceParts(folder: string, pki: Pki, keepCaKey: boolean): Promise<void> {
   const texts = pkiTexts(pki, keepCaKey);
   const staging = stagingName(path.join(folder, "pki"));

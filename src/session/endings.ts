@@ -81,10 +81,6 @@ export function repeated(type: ControlMessageType): PvferryError {
   return protocolError(`The peer sent "${type}" twice.`);
 }
 
-export function tooManyItems(peer: string): PvferryError {
-  return protocolError(`More items came from ${peer} than a receipt holds.`);
-}
-
 function protocolError(message: string): PvferryError {
   return new PvferryError({ code: 23, message, next: SAME_RELEASE });
 }

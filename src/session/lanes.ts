@@ -9,6 +9,7 @@ import { durationText, quantityText } from "../core/units.ts";
 import type { SourceSession } from "../native/types.ts";
 import type { DialedStream } from "../net/dialer.ts";
 import { backOffMs } from "./back-off.ts";
+import type { Counters } from "./counters.ts";
 import { sleep } from "./waiting.ts";
 
 export interface LaneCalls {
@@ -20,8 +21,8 @@ export interface LaneCalls {
 
 const BACK_OFF = { firstMs: LIMITS.laneRetryFirstMs, longestMs: LIMITS.laneRetryLongestMs };
 
-/** A lane that lived this long has earned a quick first attempt again. */
-const GOOD_LIFE_MS = 10_000;
+/** Longer than a refusal takes: the lane did some work, and its next first attempt is quick again. */
+const GOOD_LIFE_MS = 250;
 
 interface LaneHistory {
   failures: number;
@@ -33,7 +34,11 @@ export class Lanes {
   readonly #calls: LaneCalls;
   readonly #closed = new AbortController();
   readonly #history = new Map<number, LaneHistory>();
-  #aliveAt = performance.now();
+  #count = 0;
+  #done = 0;
+  #progressAt = performance.now();
+  /** Lost, or not reached, since anything was acknowledged. */
+  #lostInVain = 0;
   #noticedAt = Number.NEGATIVE_INFINITY;
   #unnoticed = 0;
   #lost = 0;
@@ -48,15 +53,17 @@ export class Lanes {
     return this.#lost;
   }
 
-  /** Returns at once. Lanes bear the numbers 1 to `count`; 0 is the index. */
+  /** Returns at once. Lanes bear the numbers 0 to `count` - 1. */
   open(count: number): void {
+    this.#count = count;
     void this.#attachIndex();
-    for (let lane = 1; lane <= count; lane += 1) void this.#attachLane(lane);
+    for (let lane = 0; lane < count; lane += 1) void this.#attachLane(lane);
   }
 
   onLost(lane: number, reason: string): void {
     if (this.#closed.signal.aborted) return;
     this.#lost += 1;
+    this.#lostInVain += 1;
     this.#notice(lane, reason);
     const history = this.#historyOf(lane);
     if (performance.now() - history.attachedAt > GOOD_LIFE_MS) history.failures = 0;
@@ -64,11 +71,17 @@ export class Lanes {
     void this.#attachLane(lane);
   }
 
-  /** Called with every reading of the counters. */
-  watch(lanesAlive: number): void {
+  /** Called with every reading of the counters. Lanes that are lost as fast as they are dialled move nothing. */
+  watch({ bytesDone, entriesDone }: Pick<Counters, "bytesDone" | "entriesDone">): void {
     const now = performance.now();
-    if (lanesAlive > 0) this.#aliveAt = now;
-    else if (now - this.#aliveAt > LIMITS.noLaneTimeoutMs) this.#calls.fail(noLane());
+    const done = bytesDone + entriesDone;
+    if (done !== this.#done) {
+      this.#done = done;
+      this.#progressAt = now;
+      this.#lostInVain = 0;
+    }
+    const hopeless = this.#lostInVain > this.#count * LIMITS.laneAttemptsInVain;
+    if (hopeless && now - this.#progressAt > LIMITS.noLaneTimeoutMs) this.#calls.fail(noLane());
   }
 
   /** No dialling after this. May be called twice. */
@@ -101,6 +114,7 @@ export class Lanes {
         // Silent on purpose: watch() speaks up when no lane is left.
         if (this.#closed.signal.aborted) return;
         history.failures += 1;
+        this.#lostInVain += 1;
       }
     }
   }
@@ -130,7 +144,7 @@ export class Lanes {
     }
     const others =
       this.#unnoticed === 0 ? "" : `, and ${quantityText(this.#unnoticed, "other")} before it`;
-    this.#calls.notice(`Lane ${lane} was lost${others}, and is dialled again: ${reason}`);
+    this.#calls.notice(`Lane ${lane + 1} was lost${others}, and is dialled again: ${reason}`);
     this.#noticedAt = now;
     this.#unnoticed = 0;
   }
@@ -139,7 +153,7 @@ export class Lanes {
 function noLane(): PvferryError {
   return new PvferryError({
     code: 20,
-    message: `No lane to the target could be opened for ${durationText(LIMITS.noLaneTimeoutMs)}.`,
+    message: `No lane to the target has held, and nothing was copied, for ${durationText(LIMITS.noLaneTimeoutMs)}.`,
     next: "Check what stands between the two sides (firewalls, limits on connections), then run both sides again.",
   });
 }

@@ -5,7 +5,6 @@ import { PvferryError } from "../core/errors.ts";
 import { durationText } from "../core/units.ts";
 import type { MessageOf } from "../wire/control-messages.ts";
 import type { ControlChannel } from "./control-channel.ts";
-import { tooManyItems } from "./endings.ts";
 import { noDeadline } from "./late.ts";
 import type { SourceCopy } from "./source-copy.ts";
 
@@ -16,20 +15,15 @@ export async function listenUntilDurable(
   signal: AbortSignal,
 ): Promise<MessageOf<"durable">> {
   for (;;) {
-    const message = await channel.receive(["progress", "items", "durable"], {
+    const message = await channel.receive(["progress", "durable"], {
       // The copy takes as long as it takes; keep-alives watch the peer, and settling has its own deadline.
       deadlineMs: null,
       signal,
       tooLate: noDeadline,
     });
     if (message.type === "durable") return message;
-    if (message.type === "progress") copy.onProgress(message);
-    else takeItems(channel, copy, message);
+    copy.onProgress(message);
   }
-}
-
-function takeItems(channel: ControlChannel, copy: SourceCopy, message: MessageOf<"items">): void {
-  if (!copy.ledger.addPeers("target", message.items)) throw tooManyItems(channel.peer);
 }
 
 /** Everything was sent and acknowledged, but whether the target finished nobody says. */

@@ -39,9 +39,9 @@ export class SourceCopy {
     this.#context = context;
     this.#start = start;
     this.#targetSpace = start.agreement.target;
-    this.ledger = new ItemLedger("source", context.observe);
+    this.ledger = new ItemLedger(context.observe);
     this.#events = new NativeEvents({
-      onItems: (items) => this.ledger.addOwn(items),
+      onItems: (items) => this.ledger.add(items),
       onLaneLost: (lane, reason) => this.#lanes.onLost(lane, reason),
     });
     this.#session = openNative(context, start, this.#events);
@@ -77,20 +77,24 @@ export class SourceCopy {
     this.#targetSpace = { ...this.#targetSpace, freeBytes, freeInodes };
   }
 
-  /** The native session has settled: tells the peer the last items, and lets go of everything but the results. */
+  /** The native session has settled. Its connections stay: the target may still be reading from them. */
   finish(): void {
     this.#showCounters();
-    this.#tellItems();
-    this.close();
+    this.#stopTimers();
+    this.#lanes.close();
   }
 
   /** Stops all work at once. May be called twice. */
   close(): void {
     // The memory belongs to the native session, which is about to go.
     this.#last = this.counters();
-    for (const timer of this.#timers) clearInterval(timer);
+    this.#stopTimers();
     this.#lanes.close();
     this.#session.close();
+  }
+
+  #stopTimers(): void {
+    for (const timer of this.#timers) clearInterval(timer);
   }
 
   #openLanes(count: number): Lanes {
@@ -108,7 +112,7 @@ export class SourceCopy {
 
   #showCounters(): void {
     const counters = this.counters();
-    this.#lanes.watch(counters.lanesAlive);
+    this.#lanes.watch(counters);
     const { bytesDone, filesDone, entriesScanned, lanesAlive, resent } = counters;
     const bytesTotal = this.#bytesTotal(counters);
     this.#context.observe({
@@ -130,15 +134,10 @@ export class SourceCopy {
 
   #tellAndCheck(): void {
     const counters = this.counters();
-    this.#tellItems();
     this.#tellScanned(counters);
     const counted = { entries: counters.entriesScanned, allocatedBytes: counters.allocatedScanned };
     const refusal = refusalWhileCopying(this.#start.agreement.facts, counted, this.#targetSpace);
     if (refusal !== null) this.#fail(refusal);
-  }
-
-  #tellItems(): void {
-    for (const message of this.ledger.unsent()) this.#start.channel.post(message);
   }
 
   #tellScanned(counters: Counters): void {

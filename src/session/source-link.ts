@@ -11,7 +11,6 @@ import type { ControlChannel } from "./control-channel.ts";
 import { noDeadline } from "./late.ts";
 
 export interface LinkCalls {
-  readonly onItems: (message: MessageOf<"items">) => void;
   readonly onScanned: (message: MessageOf<"scanned">) => void;
   readonly notice: (message: string) => void;
 }
@@ -95,13 +94,11 @@ export class SourceLink {
 
   async #next(channel: ControlChannel): Promise<Heard> {
     const wait = { deadlineMs: null, signal: this.#readers.signal, tooLate: noDeadline };
-    return channel.receive(["items", "scanned", "settled", "farewell"], wait);
+    return channel.receive(["scanned", "settled", "farewell"], wait);
   }
 
   #takeMessage(channel: ControlChannel, message: Heard): void {
     switch (message.type) {
-      case "items":
-        return this.#calls.onItems(message);
       case "scanned":
         return this.#calls.onScanned(message);
       case "farewell":
@@ -129,4 +126,4 @@ export class SourceLink {
   }
 }
 
-type Heard = MessageOf<"items" | "scanned" | "settled" | "farewell">;
+type Heard = MessageOf<"scanned" | "settled" | "farewell">;

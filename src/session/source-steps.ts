@@ -116,7 +116,7 @@ export class SourceSteps {
   async fail(error: PvferryError): Promise<PvferryError> {
     const failure = withHowFar(error, this.#copy?.counters() ?? null);
     this.#states.enter("failed");
-    await this.#line?.channel.closeWith(failure);
+    await this.#line?.channel.closeWith(error);
     return failure;
   }
 

@@ -35,9 +35,9 @@ export class TargetCopy {
   constructor(context: SessionContext, start: TargetCopyStart) {
     this.#context = context;
     this.#volume = start.volume;
-    this.ledger = new ItemLedger("target", context.observe);
+    this.ledger = new ItemLedger(context.observe);
     this.#events = new NativeEvents({
-      onItems: (items) => this.ledger.addOwn(items),
+      onItems: (items) => this.ledger.add(items),
       // The source dials it again; its notice and the receipt's count are enough.
       onLaneLost: () => undefined,
     });
@@ -66,11 +66,10 @@ export class TargetCopy {
     ];
   }
 
-  /** Everything is written: shows and tells the last of it. */
-  finishReport(tell: (message: OutgoingMessage) => void): void {
+  /** Everything is written: shows the last of it. */
+  finishReport(): void {
     this.#stopTimers();
     this.#showCounters();
-    for (const message of this.ledger.unsent()) tell(message);
   }
 
   /** Resolves when all that was written is on disk. `finished` forgets that a copy was under way. */
@@ -105,7 +104,6 @@ export class TargetCopy {
   }
 
   async #tellProgress(tell: (message: OutgoingMessage) => void): Promise<void> {
-    for (const message of this.ledger.unsent()) tell(message);
     const free = await freeSpace(this.#volume);
     if (free === null || this.#timers.length === 0) return;
     const { entriesDone, filesDone, bytesDone } = this.counters();

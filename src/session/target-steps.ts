@@ -9,7 +9,6 @@ import type { SessionResult } from "../native/types.ts";
 import type { MessageOf, OutgoingMessage } from "../wire/control-messages.ts";
 import type { ControlChannel } from "./control-channel.ts";
 import { Door, type Guest } from "./door.ts";
-import { tooManyItems } from "./endings.ts";
 import { withHowFar } from "./how-far.ts";
 import { noDeadline, tooLate } from "./late.ts";
 import { makeReceipt } from "./make-receipt.ts";
@@ -107,7 +106,7 @@ export class TargetSteps {
       const result = await waitFor(copy.settled, this.#whileLinked(null));
       this.#states.enter("settled");
       link.allowReturn();
-      copy.finishReport((message) => link.post(message));
+      copy.finishReport();
       return result;
     } catch (error) {
       throw await reasonFromPeer(toPvferryError(error), link.broken);
@@ -157,7 +156,7 @@ export class TargetSteps {
   async fail(error: PvferryError): Promise<PvferryError> {
     const failure = withHowFar(error, this.#copy?.counters() ?? null);
     this.#states.enter("failed");
-    await this.#channel?.closeWith(failure);
+    await this.#channel?.closeWith(error);
     return failure;
   }
 
@@ -196,9 +195,6 @@ export class TargetSteps {
   #openLink(channel: ControlChannel, copy: TargetCopy): SourceLink {
     const { observe } = this.#context;
     this.#link = new SourceLink(channel, {
-      onItems: ({ items }) => {
-        if (!copy.ledger.addPeers("source", items)) throw tooManyItems(channel.peer);
-      },
       onScanned: (message) => copy.onScanned(message),
       notice: (message) => observe({ type: "notice", message }),
     });

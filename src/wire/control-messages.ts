@@ -9,7 +9,7 @@ import { LIMITS } from "../config/limits.ts";
 import { PvferryError } from "../core/errors.ts";
 import type { Role } from "../core/transfer-id.ts";
 import { count, secret, sentence, sessionId, timestamp, u32, u64, word } from "./fields.ts";
-import { itemSchema, sessionResult } from "./session-result.ts";
+import { sessionResult } from "./session-result.ts";
 
 /** How far a side's session is, as far as the channel is concerned. The sessions' states map onto these. */
 export const CONTROL_STAGES = ["hello", "preflight", "start", "copy", "settle", "verdict"] as const;
@@ -143,16 +143,6 @@ export const CONTROL_MESSAGES = {
       bytes: u64,
       freeBytes: u64,
       freeInodes: u64,
-    }),
-  },
-  items: {
-    from: "either",
-    during: WHILE_COPYING,
-    once: false,
-    schema: z.strictObject({
-      type: z.literal("items"),
-      seq,
-      items: z.array(itemSchema).min(1).max(LIMITS.itemsPerMessage).readonly(),
     }),
   },
   settled: {

@@ -7,23 +7,6 @@ import { rootDigest, u64, word } from "./fields.ts";
 /** Kinds of things not preserved come from a table of some dozens. */
 const NOT_PRESERVED_MOST = 256;
 
-/** 8 KiB deep paths occur; one item must fit in a frame beside others. */
-export const ITEM_TEXT_MOST = 65_536;
-
-export const itemSchema = z
-  .strictObject({
-    side: z.enum(["source", "target"]),
-    class: z.enum(["unreadable", "not-written", "not-kept", "changed", "skipped"]),
-    path: z.string().max(ITEM_TEXT_MOST).nullable(),
-    pathBytes: z.base64().max(ITEM_TEXT_MOST).nullable(),
-    what: z.string().max(1024),
-    errno: word.nullable(),
-    detail: z.string().max(4096),
-  })
-  .refine((item) => (item.path === null) !== (item.pathBytes === null), {
-    message: "exactly one of path and pathBytes must be null",
-  });
-
 const entryCounts = z.strictObject({
   files: u64,
   directories: u64,

@@ -3,7 +3,7 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 
-export const PVFERRY = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
+const PVFERRY = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
 const CACHE = fileURLToPath(new URL("../out/cache", import.meta.url));
 /** Long enough for every test's volume on a busy machine; a hang ends as a failure that shows what was said. */
 const PATIENCE_MS = 110_000;

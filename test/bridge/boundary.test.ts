@@ -64,6 +64,20 @@ function rustMethods(name: string): string[] {
   );
 }
 
+/** The keys of every JSON object that Rust writes out, at its own level, one list per object. */
+function jsonObjects(text: string): string[][] {
+  const open: string[][] = [];
+  const found: string[][] = [];
+  for (const [token, key] of text.matchAll(/[{}]|"(\w+)": /g)) {
+    if (token === "{") open.push([]);
+    else if (token !== "}") open.at(-1)?.push(key ?? "");
+    else found.push(open.pop() ?? []);
+  }
+  return found;
+}
+
+const written = jsonObjects(rust);
+
 const objects = interfaces.filter(
   (name) => tsFields(name).length > 0 && name !== "NativeErrorText",
 );
@@ -71,7 +85,9 @@ const classes = interfaces.filter((name) => tsMethods(name).length > 0 && name !
 
 describe("the boundary", () => {
   it.each(objects)("has the transfer object %s with the same fields in the same order", (name) => {
-    expect(rustFields(name)).toEqual(tsFields(name));
+    const fields = rustFields(name);
+    if (fields.length > 0) expect(fields).toEqual(tsFields(name));
+    else expect(written).toContainEqual(tsFields(name));
   });
 
   it.each(classes)("has the class %s with the same methods in the same order", (name) => {

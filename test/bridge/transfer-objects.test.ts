@@ -41,6 +41,7 @@ const calls = {
       secret,
       tls,
       serverName: null,
+      handshakeTimeoutMs: 10_000,
       idleTimeoutMs: 15_000,
       keepAliveMs: 5_000,
     },

@@ -106,10 +106,10 @@ describe("a wrong volume", () => {
 
   it("that is not empty: what is there is named and left alone", async () => {
     const full = place.directory("not-empty");
-    mkdirSync(`${full}/somebody's work`);
-    const expected = { code: 31, says: /not empty.*somebody's work/, within: 10 * SECOND };
+    mkdirSync(`${full}/somebody work`);
+    const expected = { code: 31, says: /not empty.*somebody work/, within: 10 * SECOND };
     await expectRefusal(["copy", source, full], expected);
-    expect(readdirSync(full)).toEqual(["somebody's work"]);
+    expect(readdirSync(full)).toEqual(["somebody work"]);
   });
 
   it("inside of the other one", async () => {
@@ -151,7 +151,7 @@ describe("a wrong port or host", () => {
       async (port) => {
         await expectRefusal(toward(port), {
           code: 20,
-          says: /answer|time|silen/i,
+          says: /did not complete the TLS handshake within 3 seconds/,
           within: 15 * SECOND,
         });
       },
@@ -206,8 +206,7 @@ describe("wrong usage", () => {
   it("with --json is one document on stdout", async () => {
     const ended = await pvferry(["copy", place.at("missing"), place.at("never"), "--json"]);
     expect(JSON.parse(ended.stdout)).toMatchObject({
-      exitCode: 31,
-      message: expect.any(String) as string,
+      error: { code: 31, name: "volume", message: expect.any(String) as string },
     });
   });
 });

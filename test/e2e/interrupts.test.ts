@@ -1,56 +1,65 @@
 /** Copies that are stopped in the middle: quickly, with nothing left that lies, and ready to be run again. */
+import { existsSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { expect, it } from "vitest";
+import { afterAll, beforeAll, expect, it } from "vitest";
 
 import { initPki, startSource, startTarget } from "../agent/agent-pair.ts";
 import { familyOf, stillRunning } from "../agent/processes.ts";
 import { pvferry, startPvferry, type Agent } from "../agent/run-pvferry.ts";
 import { breakingRelay, type Relay } from "../bed/breaking-relay.ts";
 import { describeWith } from "../bed/needs.ts";
-import { scratch, type Scratch } from "../bed/scratch.ts";
+import { scratch } from "../bed/scratch.ts";
 import { expectFaithful, expectNothingHalf } from "../judge/expect-faithful.ts";
 import { writePlainTree } from "../volume/plain.ts";
 
 const MIB = 1024 * 1024;
-const SIZES = { largeFiles: 4, largeBytes: 60 * MIB, smallFiles: 3000 };
-const PACE = 60 * MIB;
+const SIZES = { largeFiles: 3, largeBytes: 40 * MIB, smallFiles: 2000 };
+/** Leaves four seconds until the copy is done. */
+const PACE = 35 * MIB;
 const WITHIN_MS = 2000;
 /** What a machine busy with other tests may add. */
 const SLACK_MS = 1500;
 
+const shared = scratch();
+const volume = shared.directory("source");
+const pki = shared.at("pki");
+
+beforeAll(async () => {
+  await writePlainTree(volume, SIZES);
+  await initPki(pki);
+});
+
+afterAll(() => shared[Symbol.dispose]());
+
 interface Halfway {
   readonly source: Agent;
   readonly target: Agent;
-  readonly pki: string;
   readonly relay: Relay;
 }
 
-/** A transfer that has been copying for a while, at a pace that leaves seconds to go. */
-async function halfway(place: Scratch): Promise<Halfway> {
-  await writePlainTree(place.directory("source"), SIZES);
-  const pki = await initPki(place.at("pki"));
-  const listening = await startTarget({ volume: place.directory("target"), pki });
+/** A transfer that has been copying for a second, at a pace that leaves some to go. */
+async function halfway(target: string): Promise<Halfway> {
+  const listening = await startTarget({ volume: target, pki });
   const relay = await breakingRelay({
     targetPort: listening.port,
     everyMs: 0,
     breaks: [],
     bytesPerSecond: PACE,
   });
-  const flags = ["--compress", "none"];
-  const source = startSource({ volume: place.at("source"), pki, port: relay.port, flags });
+  const source = startSource({ volume, pki, port: relay.port, flags: ["--compress", "none"] });
   while (relay.counts().lane === 0) await sleep(20);
-  await sleep(1500);
-  return { source, target: listening.agent, pki, relay };
+  await sleep(1000);
+  return { source, target: listening.agent, relay };
 }
 
-async function finishAgain(place: Scratch, pki: string): Promise<void> {
-  const again = await startTarget({ volume: place.at("target"), pki });
-  await using source = startSource({ volume: place.at("source"), pki, port: again.port });
+async function finishAgain(target: string): Promise<void> {
+  const again = await startTarget({ volume: target, pki });
+  await using source = startSource({ volume, pki, port: again.port });
   const ended = await source.ended;
   expect(ended.code, ended.stderr).toBe(0);
   expect((await again.agent.ended).code).toBe(0);
-  await expectFaithful(place.at("source"), place.at("target"));
+  await expectFaithful(volume, target);
 }
 
 const SIGNALS = [
@@ -65,7 +74,8 @@ describeWith({ programs: ["rsync", "getfattr", "getfacl"] }, "a transfer", () =>
     "whose %s gets %s stops on both sides, says so, and can be run again",
     async (side, signal, code) => {
       using place = scratch();
-      const transfer = await halfway(place);
+      const target = place.directory("target");
+      const transfer = await halfway(target);
       const other = side === "source" ? transfer.target : transfer.source;
       const sent = performance.now();
       transfer[side].kill(signal);
@@ -75,8 +85,8 @@ describeWith({ programs: ["rsync", "getfattr", "getfacl"] }, "a transfer", () =>
       expect(heard.code, heard.stderr).toBe(24);
       expect(heard.stderr).toMatch(/interrupt/i);
       await transfer.relay[Symbol.asyncDispose]();
-      await expectNothingHalf(place.at("source"), place.at("target"));
-      await finishAgain(place, transfer.pki);
+      await expectNothingHalf(volume, target);
+      await finishAgain(target);
     },
   );
 
@@ -84,14 +94,15 @@ describeWith({ programs: ["rsync", "getfattr", "getfacl"] }, "a transfer", () =>
     "whose %s is killed outright ends with 20 and can be run again",
     async (side) => {
       using place = scratch();
-      const transfer = await halfway(place);
+      const target = place.directory("target");
+      const transfer = await halfway(target);
       const other = side === "source" ? transfer.target : transfer.source;
       transfer[side].kill("SIGKILL");
       const heard = await other.ended;
       expect(heard.code, heard.stderr).toBe(20);
       await transfer.relay[Symbol.asyncDispose]();
-      await expectNothingHalf(place.at("source"), place.at("target"));
-      await finishAgain(place, transfer.pki);
+      await expectNothingHalf(volume, target);
+      await finishAgain(target);
     },
   );
 });
@@ -102,13 +113,10 @@ describeWith({ programs: ["rsync", "getfattr", "getfacl"] }, "a copy on one mach
     ["SIGTERM", 143],
   ] as const)("ends within 2 s of %s and leaves no process", async (signal, code) => {
     using place = scratch();
-    await writePlainTree(place.directory("source"), {
-      largeFiles: 8,
-      largeBytes: 100 * MIB,
-      smallFiles: 3000,
-    });
-    await using agent = startPvferry(["copy", place.at("source"), place.at("target")]);
-    await sleep(900);
+    const target = place.at("target");
+    await using agent = startPvferry(["copy", volume, target]);
+    // It is there from before the first write until the copy is durable.
+    while (!existsSync(`${target}/.pvferry`)) await sleep(2);
     const family = familyOf(agent.pid);
     expect(family.length).toBeGreaterThan(1);
     const sent = performance.now();
@@ -117,9 +125,9 @@ describeWith({ programs: ["rsync", "getfattr", "getfacl"] }, "a copy on one mach
     expect(performance.now() - sent).toBeLessThan(WITHIN_MS + SLACK_MS);
     expect(ended.code, ended.stderr).toBe(code);
     expect(stillRunning(family)).toEqual([]);
-    await expectNothingHalf(place.at("source"), place.at("target"));
-    const again = await pvferry(["copy", place.at("source"), place.at("target")]);
+    await expectNothingHalf(volume, target);
+    const again = await pvferry(["copy", volume, target]);
     expect(again.code, again.stderr).toBe(0);
-    await expectFaithful(place.at("source"), place.at("target"));
+    await expectFaithful(volume, target);
   });
 });

@@ -1,5 +1,7 @@
 /** Connections die in the middle of a copy. */
-import { expect, it } from "vitest";
+import { setTimeout as sleep } from "node:timers/promises";
+
+import { afterAll, beforeAll, expect, it } from "vitest";
 
 import { initPki, startSource, startTarget } from "../agent/agent-pair.ts";
 import { receiptOf } from "../agent/receipt.ts";
@@ -10,16 +12,25 @@ import { expectFaithful, expectNothingHalf } from "../judge/expect-faithful.ts";
 import { writePlainTree } from "../volume/plain.ts";
 
 const MIB = 1024 * 1024;
-/** Some five seconds at the relay's pace: twenty lanes die. */
-const SIZES = { largeFiles: 6, largeBytes: 60 * MIB, smallFiles: 4000 };
-const PACE = 80 * MIB;
+const SIZES = { largeFiles: 3, largeBytes: 40 * MIB, smallFiles: 2000 };
+/** Leaves four seconds until the copy is done, were no lane to die: time for a dozen of deaths. */
+const PACE = 35 * MIB;
+
+const shared = scratch();
+const source = shared.directory("source");
+const pki = shared.at("pki");
+
+beforeAll(async () => {
+  await writePlainTree(source, SIZES);
+  await initPki(pki);
+});
+
+afterAll(() => shared[Symbol.dispose]());
 
 describeWith({ programs: ["rsync", "getfattr", "getfacl"] }, "a copy", () => {
   it("survives a lane being killed every 250 ms", async () => {
     using place = scratch();
-    const [source, target] = [place.directory("source"), place.directory("target")];
-    await writePlainTree(source, SIZES);
-    const pki = await initPki(place.at("pki"));
+    const target = place.directory("target");
     const listening = await startTarget({ volume: target, pki });
     await using relay = await breakingRelay({
       targetPort: listening.port,
@@ -27,12 +38,8 @@ describeWith({ programs: ["rsync", "getfattr", "getfacl"] }, "a copy", () => {
       breaks: ["lane"],
       bytesPerSecond: PACE,
     });
-    await using agent = startSource({
-      volume: source,
-      pki,
-      port: relay.port,
-      flags: ["--lanes", "3", "--compress", "none"],
-    });
+    const flags = ["--lanes", "3", "--compress", "none"];
+    await using agent = startSource({ volume: source, pki, port: relay.port, flags });
     const ended = await agent.ended;
     const receipt = receiptOf(ended);
     expect(ended.code, ended.stderr).toBe(0);
@@ -47,9 +54,7 @@ describeWith({ programs: ["rsync", "getfattr", "getfacl"] }, "a copy", () => {
     "ends with 20 on both sides when %s dies, and running again finishes it",
     async (kind) => {
       using place = scratch();
-      const [source, target] = [place.directory("source"), place.directory("target")];
-      await writePlainTree(source, SIZES);
-      const pki = await initPki(place.at("pki"));
+      const target = place.directory("target");
       const listening = await startTarget({ volume: target, pki });
       await using relay = await breakingRelay({
         targetPort: listening.port,
@@ -57,13 +62,10 @@ describeWith({ programs: ["rsync", "getfattr", "getfacl"] }, "a copy", () => {
         breaks: [],
         bytesPerSecond: PACE,
       });
-      await using agent = startSource({
-        volume: source,
-        pki,
-        port: relay.port,
-        flags: ["--compress", "none"],
-      });
-      setTimeout(() => relay.breakAll(kind), 2500);
+      const flags = ["--compress", "none"];
+      await using agent = startSource({ volume: source, pki, port: relay.port, flags });
+      while (relay.counts().lane === 0) await sleep(20);
+      setTimeout(() => relay.breakAll(kind), 1000);
       const [ours, theirs] = await Promise.all([agent.ended, listening.agent.ended]);
       expect(ours.code, ours.stderr).toBe(20);
       expect(theirs.code, theirs.stderr).toBe(20);

@@ -26,6 +26,18 @@ export async function compareContents(
   return differences;
 }
 
+/** Attributes that a copy leaves out (attributes.ts), and those that rsync leaves out until it is given a rule of this kind. */
+const XATTR_RULES = [
+  "trusted.SGI_ACL_*",
+  "trusted.overlay.*",
+  "trusted.gfid*",
+  "trusted.glusterfs.*",
+  "security.selinux",
+  "security.ima",
+  "security.evm",
+  "system.*",
+].map((name) => `--filter=-x ${name}`);
+
 function pattern(path: string): string {
   return `/${path.replaceAll(/[*?[\\]/g, (special) => `\\${special}`)}\0`;
 }
@@ -55,7 +67,15 @@ export async function rsyncDifferences(
   ];
   const answer = await askTool({
     command: "rsync",
-    args: [...flags, "--8-bit-output", "--from0", "--exclude-from=-", `${left}/`, `${right}/`],
+    args: [
+      ...flags,
+      ...XATTR_RULES,
+      "--8-bit-output",
+      "--from0",
+      "--exclude-from=-",
+      `${left}/`,
+      `${right}/`,
+    ],
     input: left_out.map(pattern).join(""),
   });
   const lines = `${answer.output}${answer.complaints}`.split("\n").filter(Boolean);

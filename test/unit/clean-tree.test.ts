@@ -1,6 +1,6 @@
 import { spawnSync } from "node:child_process";
-import { readFileSync, statSync } from "node:fs";
-import { basename, join } from "node:path";
+import { existsSync, readFileSync, statSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 import { expect, test } from "vitest";
@@ -38,7 +38,7 @@ test("nobody's machine is named", () => {
 
 test("no registry is named: the lock files say what, not from where", () => {
   const cargoIndex = /^native\/Cargo\.lock$/;
-  const hosts = /registry\.|npmjs|static\.crates\.io|index\.crates\.io/;
+  const hosts = /https?:\/\/[\w.-]*(?:registry|npmjs|crates\.io)/;
   expect(lines(hosts)).toEqual([]);
   expect(lines(/"resolved"/, (name) => name === "package-lock.json")).toEqual([]);
   expect(
@@ -47,6 +47,15 @@ test("no registry is named: the lock files say what, not from where", () => {
       cargoIndex.test.bind(cargoIndex),
     ),
   ).toEqual([]);
+});
+
+test("links between documents lead somewhere", () => {
+  const documents = tree.filter(({ name }) => name.endsWith(".md"));
+  const links = documents.flatMap(({ name, text }) =>
+    [...text.matchAll(/\]\((?!https?:|#)([^)#]+)/g)].map(([, to]) => join(dirname(name), to ?? "")),
+  );
+  expect(links.length).toBeGreaterThan(5);
+  expect(links.filter((path) => !existsSync(join(root, path)))).toEqual([]);
 });
 
 test("no file is called what attracts everything", () => {

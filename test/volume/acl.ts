@@ -21,7 +21,7 @@ export interface AclEntry {
 }
 
 /** Entries must stand in the kernel's order: owner, users by id, owner group, groups by id, mask, other. */
-export function acl(kind: "access" | "default", entries: readonly AclEntry[]): Xattr {
+function acl(kind: "access" | "default", entries: readonly AclEntry[]): Xattr {
   const value = Buffer.alloc(4 + 8 * entries.length);
   value.writeUInt32LE(VERSION, 0);
   entries.forEach((each, index) => {

@@ -79,7 +79,7 @@ function* operationsFor(entries: readonly Entry[]): Generator<Operation> {
 }
 
 /** Carries out operations beneath root; throws with the script's own words when one fails, unless lenient. */
-export async function applyOperations(
+async function applyOperations(
   root: string,
   operations: Iterable<Operation>,
   lenient = false,

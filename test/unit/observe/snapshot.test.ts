@@ -104,7 +104,7 @@ test("how far a transfer was", () => {
 test("the bar fits its terminal", () => {
   const half = after(COPYING, counters(5e8, 1e9, 12));
   expect(barLine(half, 120)).toMatch(
-    /^copying \[={20} {20}\] {2}50 % {2}500 MB of 1\.00 GB, 12 files/,
+    /^copying \[={10} {10}\] {2}50 % {2}500 MB of 1\.00 GB, 12 files/,
   );
   for (const columns of [1, 10, 40, 60, 80, 200]) {
     expect(barLine(half, columns).length).toBeLessThan(Math.max(columns, 2));

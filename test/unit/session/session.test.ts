@@ -40,9 +40,9 @@ describe("a session", () => {
   it("opens the index and as many lanes as agreed, and dials a lost one again", async () => {
     const { native, source, target } = startPair();
     const session = await native.source.promise;
-    await expect.poll(() => session.attached.toSorted()).toEqual(["index", "lane 1", "lane 2"]);
-    session.emit([{ type: "lane-lost", lane: 2, reason: "Reset." }]);
-    await expect.poll(() => session.attached.at(-1)).toBe("lane 2");
+    await expect.poll(() => session.attached.toSorted()).toEqual(["index", "lane 0", "lane 1"]);
+    session.emit([{ type: "lane-lost", lane: 1, reason: "Reset." }]);
+    await expect.poll(() => session.attached.at(-1)).toBe("lane 1");
     expect(noticesOf(source)).toEqual(["Lane 2 was lost, and is dialled again: Reset."]);
     await settleBoth(native);
     expect(await source.ended).toMatchObject({ reconnects: 1 });
@@ -54,8 +54,10 @@ describe("a session", () => {
     const [from, to] = await Promise.all([native.source.promise, native.target.promise]);
     const items = (side: "source" | "target") =>
       Array.from({ length: 1_200 }, (_, index) => fakeItem(side, `${index}`));
-    from.emit([{ type: "items", items: items("source") }]);
-    to.emit([{ type: "items", items: items("target") }]);
+    for (const session of [from, to]) {
+      session.emit([{ type: "items", items: items("source") }]);
+      session.emit([{ type: "items", items: items("target") }]);
+    }
     const counts = fakeResult().itemCounts;
     to.emit([
       { type: "settled", result: fakeResult({ itemCounts: { ...counts, "not-kept": 1_200 } }) },

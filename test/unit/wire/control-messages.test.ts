@@ -57,29 +57,6 @@ describe("control messages", () => {
     expect(u64.encode(2 ** 65)).toBe("18446744073709551615");
   });
 
-  it("carry an item's name in exactly one of two fields", () => {
-    const item = {
-      side: "source",
-      class: "unreadable",
-      path: "a",
-      pathBytes: null,
-      what: "data",
-      errno: "EIO",
-      detail: "",
-    };
-    const items = (...each: unknown[]): unknown => ({ type: "items", seq: 0, items: each });
-    expect(parseControlMessage(items(item))).toEqual(items(item));
-    for (const wrong of [
-      { ...item, pathBytes: "YQ==" },
-      { ...item, path: null },
-    ]) {
-      expect(() => parseControlMessage(items(wrong))).toThrow(protocolError);
-    }
-    expect(() => parseControlMessage(items(...Array.from({ length: 501 }, () => item)))).toThrow(
-      protocolError,
-    );
-  });
-
   it("number everything but a refusal", () => {
     expect(controlMessageValue({ type: "ping" }, 7)).toEqual({ type: "ping", seq: 7 });
     const refusal = { type: "refused", code: 23, message: "m", next: "n" } as const;

@@ -19,6 +19,8 @@ import {
 const document = readFileSync(new URL("../../../docs/protocol.md", import.meta.url), "utf8");
 const types = Object.keys(CONTROL_MESSAGES) as ControlMessageType[];
 
+const fields = document.slice(document.indexOf("### Fields"), document.indexOf("### Order"));
+
 /** The part of the document under "#### type". */
 function section(type: string): string {
   const start = document.indexOf(`#### ${type}\n`);
@@ -60,11 +62,53 @@ describe("docs/protocol.md", () => {
     expect([...new ControlFrameDecoder().push(bytes)]).toEqual([JSON.parse(json)]);
   });
 
+  it("lists the limits of control with the values that the code has", () => {
+    const start = document.indexOf("### Limits of control\n");
+    const rows = [...document.slice(start).matchAll(/^\| `(\w+)` \| ([\d,]+) \|/gm)];
+    const documented = rows.map(([, name = "", value = ""]) => [name, value.replaceAll(",", "")]);
+    const limits: Readonly<Record<string, number>> = LIMITS;
+    expect(documented).toEqual(documented.map(([name = ""]) => [name, String(limits[name])]));
+    const named = document.matchAll(/`(\w+(?:Ms|Most|InVain|maxUnauthenticated))`/g);
+    const listed = documented.map(([name]) => name);
+    for (const [, name = ""] of named) expect(listed).toContain(name);
+    expect(listed).toEqual(expect.arrayContaining(["maxUnauthenticated", "controlFrameBytes"]));
+  });
+
+  it.each([
+    ["refused", "message", 4_096],
+    ["refused", "next", 4_096],
+    ["cancel", "message", 4_096],
+    ["hello", "volume", LIMITS.volumeNameBytes],
+    ["hello", "agent", 128],
+    ["hello", "transfer", 128],
+  ])("bounds the text of %s.%s to %i", (type, field, most) => {
+    const shown = JSON.parse(block(section(type), "json") ?? "") as Record<string, unknown>;
+    const withText = (length: number) => ({ ...shown, [field]: "x".repeat(length) });
+    expect(parseControlMessage(withText(most)).type).toBe(type);
+    expect(() => parseControlMessage(withText(most + 1))).toThrow("malformed");
+    expect(fields).toContain(most.toLocaleString("en-US"));
+  });
+
+  it("bounds lists and numbers as stated", () => {
+    const shown = (type: string) => JSON.parse(block(section(type), "json") ?? "") as object;
+    const takes = (value: object): boolean => {
+      try {
+        return parseControlMessage(value) !== null;
+      } catch {
+        return false;
+      }
+    };
+    const hello = (many: number) => ({ ...shown("hello"), features: Array(many).fill("f") });
+    expect([takes(hello(64)), takes(hello(65))]).toEqual([true, false]);
+    const start = (lanes: number) => ({ ...shown("start"), lanes });
+    expect([0, 1, 64, 65].map((lanes) => takes(start(lanes)))).toEqual([false, true, true, false]);
+    expect(document).toContain("A version\n  is 1 to 65,535, `lanes` 1 to 64.");
+    expect(document).toContain("at most 64 `features` and 256 kinds");
+  });
+
   it("states the limits that the code has", () => {
     const grouped = (value: number): string => value.toLocaleString("en-US");
     expect(document).toContain(`The length is 1 to ${grouped(LIMITS.controlFrameBytes)};`);
-    expect(document).toContain(`the first ${grouped(LIMITS.receiptItems)} of each side`);
-    expect(document).toContain(`batches of at most ${LIMITS.itemsPerMessage}.`);
     expect(document).toContain(`A peer may send ${LIMITS.controlMessagesBurst} messages at once`);
     expect(document).toContain(`and ${LIMITS.controlMessagesPerSecond} per second`);
     expect(document).toContain(`Every ${LIMITS.keepAliveMs / 1_000} seconds.`);

@@ -64,15 +64,20 @@ pub fn refused(sentence: &str) -> Vec<u8> {
     answer
 }
 
+/// A struct and not `json!`, which would put the fields into another order than docs/protocol.md has them.
+#[derive(serde::Serialize)]
+struct Refused<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    code: u8,
+    message: &'a str,
+    next: &'a str,
+}
+
 /// The same refusal on a control connection: one frame, as the other side's control reader expects it.
 pub fn refused_control(code: u8, sentence: &str, next: &str) -> Vec<u8> {
-    let body = serde_json::json!({
-        "type": "refused",
-        "code": code,
-        "message": sentence,
-        "next": next,
-    })
-    .to_string();
+    let refusal = Refused { kind: "refused", code, message: sentence, next };
+    let body = serde_json::to_string(&refusal).unwrap_or_default();
     let mut frame = u32::try_from(body.len()).unwrap_or(0).to_be_bytes().to_vec();
     frame.extend_from_slice(body.as_bytes());
     frame

@@ -3,6 +3,7 @@
 use std::os::fd::AsFd;
 use std::path::Path;
 
+use super::shown::shown;
 use super::volume::RESERVED;
 use crate::error::{CoreError, ErrorKind};
 use crate::fs::Errno;
@@ -37,7 +38,7 @@ pub fn facts(path: &Path) -> Result<Facts, CoreError> {
     Ok(Facts {
         space: space(root.as_fd()).map_err(failed)?,
         is_mount_point: is_mount_point(path).map_err(failed)?,
-        first_names: names.iter().map(|name| name.escape_ascii().to_string()).collect(),
+        first_names: names.iter().map(|name| shown(name)).collect(),
         unfinished_transfer: crate::target::unfinished_transfer(&opener, root.as_fd()).map_err(failed)?,
         ids: ProcessIds::read().map_err(failed)?,
     })

@@ -5,5 +5,6 @@ pub mod digest;
 pub mod facts;
 pub mod measure;
 pub mod read;
+pub mod shown;
 pub mod volume;
 pub mod walk;

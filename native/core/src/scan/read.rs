@@ -11,7 +11,7 @@ use crate::digest::file::{BLOCK_FORM_HOLES, Form};
 use crate::fs::Errno;
 use crate::fs::apply::Attributes;
 use crate::fs::extents::{Extents, next_data};
-use crate::fs::flags;
+use crate::fs::flags::{self, Flags};
 use crate::fs::stat::{Kind, Stat, stat_fd};
 use crate::wire::limits::PACK_FILE;
 
@@ -91,7 +91,7 @@ pub fn read_small(
         };
         let still = stood_still(&before, after) && size as u64 == before.size;
         if still || tries == rereads {
-            note_flags(fd.as_fd(), &before, report);
+            note_attributes(&before, report);
             let attributes = attributes.clone();
             return Ok(SmallOutcome::Read(Small { size, attributes, changed: !still }));
         }
@@ -106,7 +106,16 @@ pub fn stood_still(before: &Stat, after: &Stat) -> bool {
     (before.size, before.mtime, before.ctime) == (after.size, after.mtime, after.ctime)
 }
 
-/// Counts what of the file is not carried: birth time, chattr flags, project id.
+/// Counts what statx tells of what is not carried: birth time, and the chattr flags that it knows. Small files are
+/// looked at no closer, which would cost two calls each; their project id is that of their directory.
+fn note_attributes(stat: &Stat, report: &dyn Report) {
+    if stat.has_birth_time {
+        report.left_out("birth time");
+    }
+    Flags::from_attributes(stat.attributes).labels().for_each(|label| report.left_out(label));
+}
+
+/// Counts what of a large file is not carried: birth time, chattr flags, project id.
 pub fn note_flags(fd: BorrowedFd<'_>, stat: &Stat, report: &dyn Report) {
     if stat.has_birth_time {
         report.left_out("birth time");

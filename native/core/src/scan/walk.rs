@@ -19,7 +19,7 @@ use crate::fs::stat::{Kind, Stat, read_link, stat_at, stat_fd};
 use crate::fs::xattrs::Xattrs;
 use crate::session::item::{Item, ItemClass};
 use crate::session::stop::Stop;
-use crate::wire::limits::{BATCH_BYTES, BATCH_ENTRIES};
+use crate::wire::limits::{BATCH_BYTES, BATCH_ENTRIES, MAX_DEPTH};
 
 /// An entry as the walk found it.
 pub struct Scanned<'a> {
@@ -158,6 +158,10 @@ impl<V: Visitor> Walk<'_, V> {
     fn visit(&self, next: Next<V::Directory>, buffer: &mut ListBuffer) -> Result<(), CoreError> {
         let Next { node, parent } = next;
         let parent = parent.as_ref().map(|(directory, entry)| (directory, *entry));
+        if node.depth > MAX_DEPTH {
+            // A target would refuse it and with it the session.
+            return self.unreachable(&node, parent, Errno::NAMETOOLONG);
+        }
         let descriptor = match self.volume.directories.descriptor(&node) {
             Ok(descriptor) => descriptor,
             Err(Errno::XDEV) => return self.mount_point(&node, parent),

@@ -20,6 +20,7 @@ use crate::wire::cursor::Put;
 use crate::wire::frame::FrameType;
 use crate::wire::index::Outcome;
 use crate::wire::lane::PackedFile;
+use crate::wire::limits::{PACK_BYTES, PACK_TABLE_BYTES};
 
 /// A file of a pack that is on its way.
 pub(super) struct Packed {
@@ -36,6 +37,13 @@ pub(super) struct Buffers {
     pub(super) compressed: Vec<u8>,
 }
 
+impl Buffers {
+    /// Files that have grown since they were announced, or have many attributes, must not make a frame too long.
+    fn are_full(&self) -> bool {
+        self.data.len() as u64 >= PACK_BYTES || self.table.len() >= PACK_TABLE_BYTES
+    }
+}
+
 /// The directory whose files were read last, held open between them.
 type Recent = Option<(Arc<SourceDirectory>, Arc<OwnedFd>)>;
 
@@ -46,9 +54,14 @@ impl Shared {
         buffers.table.put_u32(0);
         let mut packed = Vec::with_capacity(tasks.len());
         let mut recent: Recent = None;
-        for task in tasks {
+        let mut tasks = tasks.into_iter();
+        while let Some(task) = tasks.next() {
             if let Some(file) = self.read_into_pack(task, &mut recent, buffers) {
                 packed.push(file);
+            }
+            if buffers.are_full() {
+                self.queue.retry(tasks);
+                break;
             }
         }
         if packed.is_empty() {

@@ -108,7 +108,10 @@ impl SourceSession {
             shared.counters.add(Counter::LanesAlive, 1);
             match shared.bind_lane(fd, number) {
                 Ok(lane) => shared.serve_lane(&lane),
-                Err(error) if error.kind == ErrorKind::Network => shared.lane_lost(number, error.message),
+                // A refused lane is as good as a dead one: why the target refuses, its control channel says.
+                Err(error) if matches!(error.kind, ErrorKind::Network | ErrorKind::Untrusted) => {
+                    shared.lane_lost(number, error.message);
+                }
                 Err(error) => shared.fail(error),
             }
         });

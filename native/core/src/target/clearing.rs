@@ -11,6 +11,7 @@ use crate::fs::list::Listing;
 use crate::fs::make;
 use crate::fs::open::Opener;
 use crate::scan::read::read_at;
+use crate::scan::shown::shown;
 use crate::scan::volume::{OWN_FOLDER, RESERVED};
 
 /// The file that holds the transfer; its text is at most so long.
@@ -69,7 +70,7 @@ fn refuse_contents(root: BorrowedFd<'_>, path: &Path) -> Result<(), CoreError> {
     if names.is_empty() {
         return Ok(());
     }
-    let shown: Vec<String> = names.iter().take(SHOWN).map(|name| name.escape_ascii().to_string()).collect();
+    let shown: Vec<String> = names.iter().take(SHOWN).map(|name| shown(name)).collect();
     let more = if names.len() > SHOWN { " and more" } else { "" };
     let text = format!("The target volume {} is not empty: it holds {}{more}.", path.display(), shown.join(", "));
     Err(CoreError::new(ErrorKind::Volume, text).with_errno(Some(Errno::NOTEMPTY.raw_os_error())))

@@ -16,6 +16,7 @@ use crate::fs::probe::probe;
 use crate::fs::process::ProcessIds;
 use crate::fs::space::{Durability, durability, space, sync_volume};
 use crate::fs::xattrs::{self, ACL_DEFAULT};
+use crate::scan::shown::shown;
 
 pub(super) struct TargetVolume {
     pub(super) path: PathBuf,
@@ -95,7 +96,7 @@ impl TargetVolume {
             Errno::ROFS => "has become read-only",
             _ => "failed",
         };
-        volume_error(&self.path, &format!("{what}: writing {}", path.escape_ascii()), errno)
+        volume_error(&self.path, &format!("{what}: writing {}", shown(path)), errno)
     }
 }
 

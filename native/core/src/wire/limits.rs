@@ -29,6 +29,10 @@ pub const PACK_FILE: u64 = 512 * 1_024;
 pub const PACK_BYTES: u64 = 512 * 1_024;
 pub const PACK_FILES: usize = 512;
 
+/// Bytes of a pack's table, mostly extended attributes, after which the source closes it: with one more file's, and the
+/// data, it stays below MAX_FRAME.
+pub const PACK_TABLE_BYTES: usize = 512 * 1_024;
+
 /// Files in one PACK frame that a target accepts.
 pub const MAX_PACK_FILES: u32 = 4_096;
 

@@ -1,0 +1,221 @@
+//! Every binary frame: what the document shows is what the code sends, and what it takes.
+
+use pvferry_core::digest::file::Form;
+use pvferry_core::fs::apply::Attributes;
+use pvferry_core::fs::stat::{Kind, Timestamp};
+use pvferry_core::fs::xattrs::Xattrs;
+use pvferry_core::net::bind::{self, BIND_BYTES, Bind};
+use pvferry_core::session::item::{Item, ItemClass, Side};
+use pvferry_core::wire::cursor::Put;
+use pvferry_core::wire::frame::{FrameType, HEADER, Header};
+use pvferry_core::wire::index::{Ack, Body, Directory, DirectoryMark, EntriesHead, Entry, Outcome, read_entries};
+use pvferry_core::wire::items::{put_item, read_items};
+use pvferry_core::wire::lane::{Again, End, FileAttempt, Hole, PackedFile, Piece, put_gone, read_gone, read_pack};
+
+use crate::document::{bytes, rows, section};
+
+const TYPES: [(FrameType, &str); 14] = [
+    (FrameType::Directory, "DIRECTORY"),
+    (FrameType::Entries, "ENTRIES"),
+    (FrameType::DirectoryEnd, "DIRECTORY_END"),
+    (FrameType::DirectoryFailed, "DIRECTORY_FAILED"),
+    (FrameType::Items, "ITEMS"),
+    (FrameType::Ping, "PING"),
+    (FrameType::Ack, "ACK"),
+    (FrameType::Settled, "SETTLED"),
+    (FrameType::Pack, "PACK"),
+    (FrameType::Piece, "PIECE"),
+    (FrameType::Hole, "HOLE"),
+    (FrameType::End, "END"),
+    (FrameType::Again, "AGAIN"),
+    (FrameType::Gone, "GONE"),
+];
+
+/// Compares a frame with the document's, and hands the document's payload to `read`, which has to give the same again.
+fn golden(frame_type: FrameType, payload: &[u8], read: impl FnOnce(&[u8]) -> Vec<u8>) {
+    let name = TYPES.iter().find(|(known, _)| *known == frame_type).map_or("", |(_, name)| name);
+    let document = bytes(name, "hex");
+    let header = Header { frame_type, zstd: false, length: payload.len() as u32 };
+    let frame = [header.encode().as_slice(), payload].concat();
+    assert_eq!(hexes(&document), hexes(&frame), "{name}");
+    let (head, rest) = document.split_first_chunk::<HEADER>().unwrap();
+    assert_eq!(Header::decode(head), Ok(header), "{name}");
+    assert_eq!(read(rest), rest, "{name}");
+}
+
+fn hexes(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x} ")).collect()
+}
+
+fn put(write: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+    let mut out = Vec::new();
+    write(&mut out);
+    out
+}
+
+fn attributes(mode: u32, id: u32, (seconds, nanoseconds): (i64, u32)) -> Attributes {
+    Attributes { mode, uid: id, gid: id, mtime: Timestamp { seconds, nanoseconds }, xattrs: Xattrs::default() }
+}
+
+#[test]
+fn types_are_listed() {
+    let listed: Vec<_> = rows("Frames").into_iter().filter(|row| row.len() == 5).collect();
+    assert_eq!(listed.len(), TYPES.len());
+    for ((frame_type, name), row) in TYPES.iter().zip(listed) {
+        let link = format!("[{name}](");
+        assert!(row[0] == (*frame_type as u8).to_string() && row[1].starts_with(&link), "{name}: {row:?}");
+        let acknowledged = !matches!(name, &"ITEMS" | &"PING" | &"ACK" | &"SETTLED");
+        assert_eq!(row[4], if acknowledged { "yes" } else { "no" }, "{name}");
+    }
+}
+
+#[test]
+fn bind_and_its_refusal() {
+    let document = bytes("BIND", "hex");
+    let frame: [u8; BIND_BYTES] = document.try_into().unwrap();
+    assert_eq!(hexes(&Bind { lane: 2, secret: [7; 32] }.encode()), hexes(&frame));
+    let bind = Bind::decode(&frame).unwrap();
+    assert_eq!((bind.lane, bind.secret), (2, [7; 32]));
+    assert_eq!(bytes("BIND", "hex refused"), bind::refused("No room."));
+    assert_eq!(bind::bound(), [0]);
+    let most = bind::refused(&"x".repeat(70_000)).len() - 3;
+    assert_eq!(most, 2_048);
+    assert!(section("BIND").contains("(at most 2,048)"));
+}
+
+#[test]
+fn empty_frames() {
+    golden(FrameType::Ping, &[], |rest| rest.to_vec());
+    golden(FrameType::Settled, &[], |rest| rest.to_vec());
+}
+
+#[test]
+fn directory() {
+    let message =
+        Directory { id: 1, parent: 0, leaf: 2, name: b"d", attributes: attributes(0o700, 1_000, (-1, 500_000_000)) };
+    golden(FrameType::Directory, &put(|out| message.put(out)), |rest| {
+        put(|out| Directory::read(rest).unwrap().put(out))
+    });
+}
+
+#[test]
+fn entries() {
+    let special = Body::Special {
+        kind: Kind::BlockDevice,
+        major: 8,
+        minor: 1,
+        attributes: Attributes { gid: 6, ..attributes(0o660, 0, (0, 0)) },
+        link: 0,
+    };
+    let link = Body::Symlink { target: b"a", attributes: attributes(0o777, 0, (0, 0)), link: 0 };
+    let bodies: [(&[u8], Body<'_>); 6] = [
+        (b"a", Body::File { size: 6, link: 1 }),
+        (b"b", Body::Link { link: 1 }),
+        (b"d", Body::Directory),
+        (b"f", Body::Failed),
+        (b"l", link),
+        (b"v", special),
+    ];
+    let head = EntriesHead { directory: 0, first_leaf: 0, first_file: 0, count: 6 };
+    let payload = put(|out| {
+        head.put(out);
+        bodies.into_iter().for_each(|(name, body)| Entry { name, body }.put(out));
+    });
+    golden(FrameType::Entries, &payload, |rest| {
+        let (head, entries) = read_entries(rest).unwrap();
+        put(|out| {
+            head.put(out);
+            entries.iter().for_each(|entry| entry.put(out));
+        })
+    });
+}
+
+#[test]
+fn marks() {
+    let again = |rest: &[u8]| put(|out| DirectoryMark::read(rest).unwrap().put(out));
+    golden(FrameType::DirectoryEnd, &put(|out| DirectoryMark { directory: 0, count: 6 }.put(out)), again);
+    golden(FrameType::DirectoryFailed, &put(|out| DirectoryMark { directory: 0, count: 2 }.put(out)), again);
+}
+
+#[test]
+fn items() {
+    let item = Item {
+        side: Side::Source,
+        class: ItemClass::NotKept,
+        path: b"a/b".to_vec(),
+        what: "owner".to_owned(),
+        errno: 1,
+        detail: "no".to_owned(),
+    };
+    let write = |items: &[Item]| {
+        put(|out| {
+            out.put_u32(items.len() as u32);
+            items.iter().for_each(|item| put_item(out, item));
+        })
+    };
+    golden(FrameType::Items, &write(&[item]), |rest| write(&read_items(rest, Side::Source).unwrap()));
+}
+
+#[test]
+fn ack() {
+    let exceptions = vec![(1, 5, Outcome::Failed), (2, 0, Outcome::Duplicate([0x11; 32], [0x22; 32]))];
+    let ack = Ack { frames: 2, exceptions };
+    golden(FrameType::Ack, &put(|out| ack.put(out)), |rest| put(|out| Ack::read(rest).unwrap().put(out)));
+    let outcomes: Vec<_> = rows("ACK").into_iter().filter(|row| row[0].len() == 1 && row.len() == 3).collect();
+    for (outcome, name) in [(Outcome::Failed, "failed"), (Outcome::Again, "again"), (ack.exceptions[1].2, "duplicate")]
+    {
+        let sent = put(|out| Ack { frames: 1, exceptions: vec![(1, 0, outcome)] }.put(out));
+        let row = outcomes.iter().find(|row| row[1] == name).unwrap();
+        assert_eq!(row[0], sent[24].to_string(), "{name}");
+    }
+}
+
+#[test]
+fn pack() {
+    let pair = (b"user.k".as_slice().into(), b"set yes".as_slice().into());
+    let xattrs = Xattrs::from_pairs(vec![pair]);
+    let attributes = Attributes { xattrs, ..attributes(0o644, 1_000, (1_500_000_000, 1)) };
+    let file = PackedFile { file: 0, size: 6, digest: *blake3::hash(b"hello\n").as_bytes(), attributes };
+    let write = |files: &[PackedFile], data: &[u8]| {
+        put(|out| {
+            out.put_u32(files.len() as u32);
+            files.iter().for_each(|file| file.put(out));
+            out.extend_from_slice(data);
+        })
+    };
+    golden(FrameType::Pack, &write(&[file], b"hello\n"), |rest| {
+        let (files, total, data) = read_pack(rest).unwrap();
+        assert_eq!((total, data), (6, b"hello\n".as_slice()));
+        write(&files, data)
+    });
+}
+
+#[test]
+fn piece() {
+    let of = FileAttempt { file: 1, attempt: 0 };
+    let piece = Piece { of, index: 1, length: 8, digest: [0xaa; 32], segments: vec![(4, 4)] };
+    let payload = put(|out| {
+        piece.put(out);
+        out.extend_from_slice(&[1, 2, 3, 4]);
+    });
+    golden(FrameType::Piece, &payload, |rest| {
+        let (piece, data) = Piece::read(rest).unwrap();
+        assert_eq!(piece.data_length(), data.len());
+        put(|out| {
+            piece.put(out);
+            out.extend_from_slice(data);
+        })
+    });
+}
+
+#[test]
+fn hole_again_end_and_gone() {
+    let of = FileAttempt { file: 1, attempt: 1 };
+    let hole = put(|out| Hole { of, first: 4, count: 4_096 }.put(out));
+    golden(FrameType::Hole, &hole, |rest| put(|out| Hole::read(rest).unwrap().put(out)));
+    let again = put(|out| Again { of, size: 2 << 30, form: Form::Block }.put(out));
+    golden(FrameType::Again, &again, |rest| put(|out| Again::read(rest).unwrap().put(out)));
+    let end = End { of, digest: [0xbb; 32], attributes: attributes(0o600, 0, (1 << 32, 0)) };
+    golden(FrameType::End, &put(|out| end.put(out)), |rest| put(|out| End::read(rest).unwrap().put(out)));
+    golden(FrameType::Gone, &put(|out| put_gone(out, 7)), |rest| put(|out| put_gone(out, read_gone(rest).unwrap())));
+}
