@@ -1,7 +1,7 @@
 //! A large file arriving in pieces, in any order, over any lanes. It is written among the parts and gets its name when
 //! it is whole, so that what bears a name is never torn.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -18,34 +18,33 @@ use crate::fs::stat::Kind;
 use crate::session::counters::Counter;
 use crate::session::stop::Stop;
 use crate::wire::channel::malformed;
-use crate::wire::cursor::Malformed;
 use crate::wire::index::Outcome;
-use crate::wire::lane::{Again, End, FileAttempt, Hole, Piece};
+use crate::wire::lane::{Again, End, FileAttempt, Hole};
 
 #[derive(Debug)]
-struct State {
-    attempt: u16,
+pub(super) struct State {
+    pub(super) attempt: u16,
     size: u64,
-    digest: FileDigest,
-    claimed: Coverage,
+    pub(super) digest: FileDigest,
+    pub(super) claimed: Coverage,
     /// Bytes of holes claimed, to bound what a plain digest has to hash.
     holes: u64,
     /// Threads that are writing a piece.
-    writing: u32,
+    pub(super) writing: u32,
     /// Bytes that the progress counts for this attempt.
-    counted: u64,
+    pub(super) counted: u64,
     /// Its end is being decided, or is.
     over: bool,
     /// How it ended: the leaf of the finished file, or FAILED_LEAF.
     leaf: Option<Leaf>,
-    moved: u64,
+    pub(super) moved: u64,
 }
 
 #[derive(Debug)]
 pub(super) struct Large {
     id: u64,
     pub(super) announced: Announced,
-    part: OwnedFd,
+    pub(super) part: OwnedFd,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -55,12 +54,12 @@ fn part_name(id: u64) -> String {
 }
 
 impl Large {
-    fn lock(&self) -> MutexGuard<'_, State> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits until nobody writes a piece.
-    fn quiet(&self) -> MutexGuard<'_, State> {
+    pub(super) fn quiet(&self) -> MutexGuard<'_, State> {
         let mut state = self.lock();
         while state.writing > 0 {
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -87,36 +86,8 @@ impl Large {
         }
     }
 
-    pub(super) fn part(&self) -> BorrowedFd<'_> {
-        self.part.as_fd()
-    }
-
-    /// Claims a piece for the caller to write. False when it is there already, written to the end, or when it is a late
-    /// copy from a dead lane, which must not be taken for the attempt that has begun since.
-    pub(super) fn begin_piece(&self, attempt: u16, index: u64) -> Result<bool, Malformed> {
-        let mut state = self.lock();
-        if state.attempt != attempt {
-            return Ok(false);
-        }
-        if state.claimed.claim(index, 1)? {
-            state.writing += 1;
-            return Ok(true);
-        }
-        drop(state);
-        drop(self.quiet());
-        Ok(false)
-    }
-
-    /// The claimed piece is written, with so many bytes of data; None when it could not be.
-    pub(super) fn end_piece(&self, piece: &Piece, data: Option<usize>) {
-        let mut state = self.lock();
-        if let Some(data) = data {
-            state.digest.add_piece(piece.index, piece.digest);
-            state.counted += u64::from(piece.length);
-            state.moved += data as u64;
-        }
-        state.writing -= 1;
-        drop(state);
+    pub(super) fn written(&self) {
+        self.lock().writing -= 1;
         self.changed.notify_all();
     }
 }

@@ -3,6 +3,7 @@
 
 use std::net::TcpStream;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -80,9 +81,18 @@ fn join(bound: Bound, near: Arc<dyn Duplex>, far: Arc<dyn Duplex>, hook: &Hook) 
         Bound::Lane(lane) => Some(lane),
     };
     let (near, far) = (Channel::new(near, LONG), Channel::new(far, LONG));
+    let over = AtomicBool::new(false);
     thread::scope(|scope| {
+        // The codec takes PINGs out, so that each side needs some of the relay's own.
+        scope.spawn(|| {
+            while !over.load(Ordering::Acquire) {
+                [&near, &far].into_iter().for_each(|channel| channel.keep_alive(Duration::from_secs(1)));
+                thread::sleep(Duration::from_millis(100));
+            }
+        });
         scope.spawn(|| pump(&near, &far, lane, true, hook));
         pump(&far, &near, lane, false, hook);
+        over.store(true, Ordering::Release);
     });
 }
 
