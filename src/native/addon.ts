@@ -91,6 +91,7 @@ export function wrapAddon(raw: Addon): Addon {
       const native = rawListeners.get(listener) ?? listener;
       return wrapTarget(guard(() => raw.openTarget(options, native, onEvents)));
     },
+    clearLeftovers: (volume, transfer) => guardAsync(() => raw.clearLeftovers(volume, transfer)),
   };
 }
 

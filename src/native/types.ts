@@ -275,4 +275,9 @@ export interface Addon {
     listener: Listener,
     onEvents: (events: readonly SessionEvent[]) => void,
   ): TargetSession;
+  /**
+   * Removes what an unfinished copy of this transfer left in the volume. openTarget does so too, but on the caller's
+   * thread; this comes before it, so that keep-alives and signals go on meanwhile.
+   */
+  clearLeftovers(volume: string, transfer: string): Promise<void>;
 }

@@ -1,10 +1,26 @@
 /** What the target settles with its source before the first byte: that the volume is usable still, and large enough. */
 
+import { LIMITS } from "../config/limits.ts";
 import type { ControlChannel } from "./control-channel.ts";
+import { tooLate } from "./late.ts";
 import { asIfCleared, preflightMessage, receivePreflight } from "./preflight.ts";
 import type { SessionContext, TargetRun } from "./run-options.ts";
 import { refusalBeforeCopy } from "./space.ts";
 import { checkTargetVolume } from "./volume-checks.ts";
+import { waitFor } from "./waiting.ts";
+
+/** While keep-alives go on: a million leftovers take a minute. */
+export async function clearLeftovers(
+  context: SessionContext,
+  run: TargetRun,
+  channel: ControlChannel,
+): Promise<void> {
+  await waitFor(context.parts.addon.clearLeftovers(run.volume, transferRecord(run)), {
+    deadlineMs: LIMITS.readyTimeoutMs,
+    signal: AbortSignal.any([context.signal, channel.over]),
+    tooLate: () => tooLate(channel, "end of clearing the volume", LIMITS.readyTimeoutMs),
+  });
+}
 
 /** What an unfinished copy leaves in the volume: by it a second try recognises what the first one left. */
 export function transferRecord(run: TargetRun): string {

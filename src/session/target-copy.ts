@@ -31,7 +31,7 @@ export class TargetCopy {
   #scanned: MessageOf<"scanned"> | null = null;
   #last: Counters | null = null;
 
-  /** Opens the native session, which clears what an earlier try left. Throws what openTarget throws. */
+  /** Opens the native session, and with it the volume for writing. Throws what openTarget throws. */
   constructor(context: SessionContext, start: TargetCopyStart) {
     this.#context = context;
     this.#volume = start.volume;

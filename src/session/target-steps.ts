@@ -17,7 +17,7 @@ import type { SessionContext, TargetRun } from "./run-options.ts";
 import { SourceLink } from "./source-link.ts";
 import { StateMachine } from "./state-machine.ts";
 import { TARGET_STATES, type TargetState } from "./states.ts";
-import { agreeWithSource, transferRecord } from "./target-agreement.ts";
+import { agreeWithSource, clearLeftovers, transferRecord } from "./target-agreement.ts";
 import { TargetCopy } from "./target-copy.ts";
 import { isFinished, judge } from "./verdict.ts";
 import { checkTargetVolume } from "./volume-checks.ts";
@@ -176,6 +176,7 @@ export class TargetSteps {
       signal: this.#context.signal,
       tooLate: () => tooLate(channel, "word to start", LIMITS.startTimeoutMs),
     });
+    await clearLeftovers(this.#context, this.#run, channel);
     return start.lanes;
   }
 

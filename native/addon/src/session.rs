@@ -20,6 +20,7 @@ use pvferry_core::source::{self, SourceConfig};
 use pvferry_core::target::{self, TargetConfig};
 use serde::Deserialize;
 use serde_json::Value;
+use std::path::PathBuf;
 use std::time::Duration;
 
 // -- sessions -------------------------------------------------------------------------------------------------------
@@ -160,6 +161,11 @@ pub fn open_target(
     };
     let inner = target::TargetSession::open(config, listener.core(), sink(&on_events)?).map_err(thrown)?;
     Ok(TargetSession { inner })
+}
+
+#[napi(ts_return_type = "Promise<void>")]
+pub fn clear_leftovers<'env>(env: &'env Env, volume: String, transfer: String) -> napi::Result<Object<'env>> {
+    on_thread(env, "pvferry-clear", move || target::clear_leftovers(&PathBuf::from(volume), &transfer))
 }
 
 fn secret(text: &str) -> napi::Result<Secret> {

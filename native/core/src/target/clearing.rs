@@ -9,7 +9,7 @@ use crate::fs::Errno;
 use crate::fs::clear::clear;
 use crate::fs::list::Listing;
 use crate::fs::make;
-use crate::fs::open::Opener;
+use crate::fs::open::{Opener, open_volume};
 use crate::scan::read::read_at;
 use crate::scan::shown::shown;
 use crate::scan::volume::{OWN_FOLDER, RESERVED};
@@ -53,15 +53,28 @@ pub(super) fn occupy(opener: &Opener, root: BorrowedFd<'_>, path: &Path, transfe
     let failed = |what: &str, errno: Errno| volume_error(path, what, errno);
     let found = unfinished_transfer(opener, root).map_err(|errno| failed("cannot be read", errno))?;
     if found.as_deref() == Some(transfer) {
-        clear(root, &RESERVED).map_err(|error| {
-            let inside = String::from_utf8_lossy(&error.path).into_owned();
-            failed(&format!("holds {inside} of an earlier try, which cannot be removed"), error.errno)
-        })?;
+        clear_found(root, path)?;
     } else {
         refuse_contents(root, path)?;
     }
     let made = make_folders(opener, root, transfer);
     made.map_err(|errno| failed("cannot be written", errno))
+}
+
+/// Removes what an earlier try of this transfer left; nothing where there was none. Opening the target does the same,
+/// but its caller may not have the time: a million files take a minute.
+pub fn clear_leftovers(path: &Path, transfer: &str) -> Result<(), CoreError> {
+    let failed = |errno: Errno| volume_error(path, "cannot be read", errno);
+    let root = open_volume(path).map_err(failed)?;
+    let found = unfinished_transfer(&Opener::new(false), root.as_fd()).map_err(failed)?;
+    if found.as_deref() == Some(transfer) { clear_found(root.as_fd(), path) } else { Ok(()) }
+}
+
+fn clear_found(root: BorrowedFd<'_>, path: &Path) -> Result<(), CoreError> {
+    clear(root, &RESERVED).map(drop).map_err(|error| {
+        let what = format!("holds {} of an earlier try, which cannot be removed", shown(&error.path));
+        volume_error(path, &what, error.errno)
+    })
 }
 
 fn refuse_contents(root: BorrowedFd<'_>, path: &Path) -> Result<(), CoreError> {

@@ -17,5 +17,6 @@ mod piece;
 mod session;
 mod volume;
 
+pub use clearing::clear_leftovers;
 pub(crate) use clearing::unfinished_transfer;
 pub use session::{TargetConfig, TargetSession};
