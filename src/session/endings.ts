@@ -105,7 +105,8 @@ const INTERRUPTIONS: ReadonlySet<number> = new Set([130, 143]);
 export function cancelledBy(peer: string, cancel: MessageOf<"cancel">): PvferryError {
   const how = INTERRUPTIONS.has(cancel.code) ? "was interrupted" : "gave up";
   return new PvferryError({
-    code: 24,
+    // A connection that broke is nobody's decision: whichever side notices first, both end with 20.
+    code: cancel.code === 20 ? 20 : 24,
     message: `${capitalized(peer)} ${how}: ${escapeText(cancel.message)}`,
     next: INTERRUPTIONS.has(cancel.code)
       ? RUN_AGAIN

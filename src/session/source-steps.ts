@@ -15,12 +15,13 @@ import { noDeadline, tooLate } from "./late.ts";
 import { makeReceipt } from "./make-receipt.ts";
 import { listenUntilDurable, outcomeUnknown } from "./outcome.ts";
 import { reasonFromPeer } from "./peer-reason.ts";
+import { Returns } from "./returns.ts";
 import type { SessionContext, SourceRun } from "./run-options.ts";
 import { agreeWithTarget, askToStart, type SourceAgreement } from "./source-agreement.ts";
 import { SourceCopy } from "./source-copy.ts";
 import { StateMachine } from "./state-machine.ts";
 import { SOURCE_STATES, type SourceState } from "./states.ts";
-import { waitFor } from "./waiting.ts";
+import { sleep, waitFor } from "./waiting.ts";
 
 type Hello = MessageOf<"hello">;
 type Durable = MessageOf<"durable">;
@@ -31,6 +32,7 @@ export class SourceSteps {
   readonly #context: SessionContext;
   readonly #states: StateMachine<SourceState>;
   readonly #pass = randomBytes(16).toString("hex");
+  readonly #returns = new Returns();
   #line: Line | null = null;
   #copy: SourceCopy | null = null;
 
@@ -163,17 +165,17 @@ export class SourceSteps {
 
   /** Only a lost connection is worth coming back for; anything else is thrown again. */
   async #comeBack(channel: ControlChannel, error: PvferryError): Promise<void> {
+    const { observe, signal } = this.#context;
     const lost = channel.over.aborted && error.code === 20;
-    if (!lost || this.#context.signal.aborted) throw error;
+    if (!lost || signal.aborted) throw error;
     this.#states.enter("returning");
-    this.#context.observe({
-      type: "notice",
-      message: `${error.message} Going back for the verdict.`,
-    });
+    observe({ type: "notice", message: `${error.message} Going back for the verdict.` });
+    const attempt = this.#returns.begin();
     try {
-      await this.#reach("verdict", LIMITS.verdictKeptMs, () => undefined);
+      await sleep(attempt.pauseMs, signal);
+      await this.#reach("verdict", attempt.timeoutMs, () => undefined);
     } catch (failure) {
-      this.#context.signal.throwIfAborted();
+      signal.throwIfAborted();
       throw outcomeUnknown(toPvferryError(failure));
     }
     this.#listen();

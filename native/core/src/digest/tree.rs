@@ -27,6 +27,25 @@ struct Progress {
     expected: Option<u64>,
 }
 
+/// How many of a directory's entries are settled.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fill {
+    Partial,
+    Complete,
+    /// More than there are.
+    Over,
+}
+
+impl Progress {
+    fn fill(&self) -> Fill {
+        match self.expected {
+            Some(expected) if self.settled == expected => Fill::Complete,
+            Some(expected) if self.settled > expected => Fill::Over,
+            _ => Fill::Partial,
+        }
+    }
+}
+
 #[derive(Debug)]
 pub struct TreeDirectory<T> {
     parent: Option<(Arc<TreeDirectory<T>>, u64)>,
@@ -50,22 +69,22 @@ impl<T> TreeDirectory<T> {
         self.parent.as_ref()
     }
 
-    /// Settles entries; true when that completes the directory (told to exactly one caller).
-    fn settle(&self, leaves: &[(u64, Leaf)]) -> bool {
+    /// Settles entries; `Complete` is told to exactly one caller.
+    fn settle(&self, leaves: &[(u64, Leaf)]) -> Fill {
         let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
         for (index, leaf) in leaves {
             progress.content.add(*index, leaf.content);
             progress.metadata.add(*index, leaf.metadata);
         }
         progress.settled += leaves.len() as u64;
-        !leaves.is_empty() && progress.expected == Some(progress.settled)
+        if leaves.is_empty() { Fill::Partial } else { progress.fill() }
     }
 
-    /// Says how many entries the directory has; true when all are settled already.
-    fn expect(&self, entries: u64) -> bool {
+    /// Says how many entries the directory has.
+    fn expect(&self, entries: u64) -> Fill {
         let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
         progress.expected = Some(entries);
-        progress.settled == entries
+        progress.fill()
     }
 
     fn roots(&self) -> Option<Leaf> {
@@ -103,7 +122,7 @@ pub fn settle<T, C: Complete<T>>(
     leaves: &[(u64, Leaf)],
     hook: &C,
 ) -> Result<Option<Leaf>, C::Error> {
-    if directory.settle(leaves) { rise(Arc::clone(directory), hook) } else { Ok(None) }
+    rise(directory, directory.settle(leaves), hook)
 }
 
 /// Says how many entries a directory has, and completes what that completes.
@@ -112,17 +131,25 @@ pub fn expect<T, C: Complete<T>>(
     entries: u64,
     hook: &C,
 ) -> Result<Option<Leaf>, C::Error> {
-    if directory.expect(entries) { rise(Arc::clone(directory), hook) } else { Ok(None) }
+    rise(directory, directory.expect(entries), hook)
 }
 
-fn rise<T, C: Complete<T>>(mut directory: Arc<TreeDirectory<T>>, hook: &C) -> Result<Option<Leaf>, C::Error> {
+fn rise<T, C: Complete<T>>(
+    directory: &Arc<TreeDirectory<T>>,
+    mut fill: Fill,
+    hook: &C,
+) -> Result<Option<Leaf>, C::Error> {
+    let mut directory = Arc::clone(directory);
     loop {
+        match fill {
+            Fill::Partial => return Ok(None),
+            Fill::Over => return hook.complete(&directory, None).map(|_| None),
+            Fill::Complete => {}
+        }
         let leaf = hook.complete(&directory, directory.roots())?;
         let Some((parent, index)) = directory.parent() else { return Ok(Some(leaf)) };
         let parent = Arc::clone(parent);
-        if !parent.settle(&[(*index, leaf)]) {
-            return Ok(None);
-        }
+        fill = parent.settle(&[(*index, leaf)]);
         directory = parent;
     }
 }

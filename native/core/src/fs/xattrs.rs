@@ -55,6 +55,11 @@ impl Xattrs {
         self.0.len()
     }
 
+    /// Names and values together.
+    pub fn bytes(&self) -> usize {
+        self.0.iter().map(|(name, value)| name.len() + value.len()).sum()
+    }
+
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

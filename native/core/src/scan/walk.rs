@@ -329,8 +329,10 @@ impl<V: Visitor> Walk<'_, V> {
                 &error,
             ));
         };
-        let class = if errno == Errno::NOENT { ItemClass::Changed } else { ItemClass::Unreadable };
-        let what = if errno == Errno::NOENT { "vanished" } else { "directory" };
+        // It is gone, or something else bears its name by now.
+        let vanished = matches!(errno, Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::STALE);
+        let class = if vanished { ItemClass::Changed } else { ItemClass::Unreadable };
+        let what = if vanished { "vanished" } else { "directory" };
         self.report(node, None, class, what, errno);
         self.visitor.failed(directory, entry)
     }

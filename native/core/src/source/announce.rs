@@ -140,6 +140,7 @@ impl Batch<'_> {
             size: stat.size,
             link: key,
             sent_before: false,
+            refused: 0,
         });
     }
 

@@ -9,10 +9,10 @@ use super::links::Known;
 use super::pack::Buffers;
 use super::queue::{FileTask, Unit};
 use super::session::Shared;
-use super::transit::outcome_at;
+use super::transit::{check_refusals, outcome_at};
 use crate::digest::Digest;
 use crate::digest::file::{PIECE, piece_digest};
-use crate::digest::leaf::Leaf;
+use crate::digest::leaf::{FAILED_LEAF, Leaf};
 use crate::error::CoreError;
 use crate::fs::Errno;
 use crate::fs::apply::Attributes;
@@ -94,7 +94,7 @@ impl Shared {
     /// Reports a large file that can no longer be read, once.
     fn abandon(&self, large: &Large, errno: Errno) {
         if large.give_up() {
-            self.unreadable(large.task.clone(), Unreadable::Failed(errno));
+            self.unreadable(large.task_for_gone(), Unreadable::Failed(errno));
         }
     }
 
@@ -178,6 +178,7 @@ impl Shared {
         match part {
             Part::Piece { .. } | Part::Hole { .. } if outcome == Some(Outcome::Again) => {
                 self.counters.add(Counter::Resent, 1);
+                check_refusals(large.refuse())?;
                 large.give_back(part);
                 self.queue.add_large(Arc::clone(large));
                 Ok(())
@@ -234,7 +235,7 @@ impl Shared {
                 let detail = "arrived with another digest several times";
                 self.report(Item::said(Side::Source, ItemClass::NotWritten, large.task.path(), "data", detail));
                 if large.give_up() {
-                    self.queue.urgent(Unit::Gone(large.task.clone()));
+                    self.queue.urgent(Unit::Gone(large.task_for_gone()));
                 }
             }
             Err(errno) => self.abandon(large, errno),
@@ -262,16 +263,17 @@ impl Shared {
         let (size, form) = large.size_and_form();
         let attributes = Attributes { xattrs: Xattrs::default(), ..Attributes::default() };
         let known = large.recall().unwrap_or(Known { attributes, form, digest: NO_DIGEST });
-        let task = FileTask { sent_before: large.was_retried(), ..large.task.clone() };
-        self.settle_duplicate(&task, known, leaf, size)
+        self.settle_duplicate(&large.task_for_gone(), known, leaf, size)
     }
 
     pub(super) fn settle_gone(&self, task: &FileTask, exceptions: &[(u32, Outcome)]) -> Result<(), CoreError> {
         match outcome_at(exceptions, 0) {
-            Some(Outcome::Duplicate(content, metadata)) if task.sent_before => {
+            Some(Outcome::Duplicate(..)) if !task.sent_before => {
+                Err(CoreError::protocol("The peer broke the protocol: it has a file that was not sent."))
+            }
+            Some(Outcome::Duplicate(content, metadata)) if (Leaf { content, metadata }) != FAILED_LEAF => {
                 self.count_files(1, task.size);
-                self.queue.settled(1);
-                self.settle_leaves(&task.directory, &[(task.leaf, Leaf { content, metadata })])
+                self.settle_file_leaf(task, Leaf { content, metadata }, None, task.size)
             }
             _ => self.settle_file(task, None, 0),
         }

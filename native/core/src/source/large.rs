@@ -50,6 +50,8 @@ struct State {
     changes: u32,
     /// Ends that the target refused for their digest.
     mismatches: u32,
+    /// Pieces that the target found wrong since it took one.
+    refused: u32,
     changed: bool,
     /// Bytes of this attempt that are acknowledged.
     progress: u64,
@@ -84,7 +86,8 @@ impl Large {
     /// Takes an opened file. `Some(Part::Again)` comes back when the target has to hear of its size or form first.
     pub(super) fn new(task: FileTask, fd: OwnedFd, stat: Stat) -> Result<(Self, bool), Errno> {
         let form = form_of(fd.as_fd(), stat.size)?;
-        let surprising = form != Form::Plain || stat.size != task.size || task.sent_before;
+        // A file without pieces is ended by the acknowledgement of its AGAIN: nothing else would be sent of it.
+        let surprising = form != Form::Plain || stat.size != task.size || task.sent_before || stat.size == 0;
         let state = State {
             attempt: u16::from(surprising),
             digest: FileDigest::new(form, stat.size),
@@ -96,6 +99,7 @@ impl Large {
             outstanding: 0,
             changes: 0,
             mismatches: 0,
+            refused: 0,
             changed: false,
             progress: 0,
             forgotten: 0,
@@ -177,6 +181,13 @@ impl Large {
         state.retried = true;
     }
 
+    /// The target found a part wrong: how often it has since it took one.
+    pub(super) fn refuse(&self) -> u32 {
+        let mut state = self.lock();
+        state.refused += 1;
+        state.refused
+    }
+
     /// Bytes that a hole of so many pieces spans.
     pub(super) fn hole_bytes(&self, first: u64, count: u64) -> u64 {
         let size = self.lock().stat.size;
@@ -198,8 +209,10 @@ impl Large {
         self.lock().retried = true;
     }
 
-    pub(super) fn was_retried(&self) -> bool {
-        self.lock().retried
+    /// The task as a file of which the target may have all, when a lane died with a part of it.
+    pub(super) fn task_for_gone(&self) -> FileTask {
+        let retried = self.lock().retried;
+        FileTask { sent_before: retried || self.task.sent_before, ..self.task.clone() }
     }
 
     pub(super) fn remember(&self, known: Known) {
@@ -287,6 +300,7 @@ impl Large {
 impl State {
     fn settle_part(&mut self, bytes: u64) {
         self.outstanding -= 1;
+        self.refused = 0;
         self.progress += bytes;
     }
 

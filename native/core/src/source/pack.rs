@@ -8,7 +8,7 @@ use super::lane::{Lane, LaneRecord};
 use super::links::Known;
 use super::queue::{FileTask, Unit};
 use super::session::Shared;
-use super::transit::outcome_at;
+use super::transit::{check_refusals, outcome_at};
 use crate::digest::file::Form;
 use crate::digest::leaf::{FAILED_LEAF, Leaf};
 use crate::error::CoreError;
@@ -166,7 +166,9 @@ impl Shared {
             Some(Outcome::Again) => {
                 self.counters.add(Counter::Resent, 1);
                 self.counters.subtract(Counter::BytesDone, size);
-                self.queue.retry([task]);
+                let refused = task.refused + 1;
+                check_refusals(refused)?;
+                self.queue.retry([FileTask { refused, ..task }]);
                 Ok(())
             }
             Some(Outcome::Duplicate(content, metadata)) => {

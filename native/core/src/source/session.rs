@@ -239,7 +239,7 @@ impl Shared {
                     let items = read_items(&payload, Side::Target).map_err(malformed)?;
                     self.events.send(Event::Items(items));
                 }
-                FrameType::Settled => self.target_settled(),
+                FrameType::Settled => self.target_settled()?,
                 _ => return Err(CoreError::protocol("The peer broke the protocol: the index brings data.")),
             }
         }
@@ -284,10 +284,13 @@ impl Shared {
         Ok(())
     }
 
-    fn target_settled(&self) {
+    fn target_settled(&self) -> Result<(), CoreError> {
         let mut ending = self.ending.lock().unwrap_or_else(PoisonError::into_inner);
-        ending.1 = true;
+        if std::mem::replace(&mut ending.1, true) {
+            return Err(CoreError::protocol("The peer broke the protocol: it is settled twice."));
+        }
         self.end(*ending);
+        Ok(())
     }
 
     fn end(&self, ending: (Option<Leaf>, bool)) {

@@ -15,6 +15,7 @@ use crate::error::CoreError;
 use crate::fs::stat::Kind;
 use crate::session::counters::Counter;
 use crate::wire::index::Outcome;
+use crate::wire::limits::MAX_REFUSALS;
 
 impl Shared {
     /// Settles what one acknowledged frame of the index announced.
@@ -134,4 +135,12 @@ impl Shared {
 /// Whether the exceptions of a frame name this position, and how.
 pub(super) fn outcome_at(exceptions: &[(u32, Outcome)], position: usize) -> Option<Outcome> {
     exceptions.iter().find(|(at, _)| *at as usize == position).map(|(_, outcome)| *outcome)
+}
+
+/// A target that finds the same bytes wrong time after time has something else in mind than a copy.
+pub(super) fn check_refusals(refused: u32) -> Result<(), CoreError> {
+    if refused <= MAX_REFUSALS {
+        return Ok(());
+    }
+    Err(CoreError::protocol("The peer broke the protocol: it asks for the same bytes again and again."))
 }

@@ -2,16 +2,20 @@
 
 use std::collections::BTreeMap;
 
+use crate::wire::cursor::Malformed;
+use crate::wire::limits::MAX_GAPS;
+
 #[derive(Debug, Default)]
 pub(super) struct Coverage(BTreeMap<u64, u64>);
 
 impl Coverage {
-    /// Claims `count` pieces from `first`; false, and nothing changes, when any of them is claimed already.
-    pub(super) fn claim(&mut self, first: u64, count: u64) -> bool {
+    /// Claims `count` pieces from `first`; false, and nothing changes, when any of them is claimed already. An error when
+    /// pieces come in no order at all: a source hands them out one after another.
+    pub(super) fn claim(&mut self, first: u64, count: u64) -> Result<bool, Malformed> {
         let end = first + count;
         let overlaps = self.0.range(..end).next_back().is_some_and(|(_, known_end)| *known_end > first);
         if overlaps {
-            return false;
+            return Ok(false);
         }
         let mut start = first;
         let mut stop = end;
@@ -24,7 +28,10 @@ impl Coverage {
             stop = after_end;
         }
         self.0.insert(start, stop);
-        true
+        if self.0.len() > MAX_GAPS {
+            return Err(Malformed("the pieces of a file are too scattered"));
+        }
+        Ok(true)
     }
 
     pub(super) fn clear(&mut self) {
@@ -37,17 +44,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_piece_is_claimed_once_and_ranges_merge() {
+    fn every_piece_is_claimed_once_and_ranges_merge() -> Result<(), Malformed> {
         let mut coverage = Coverage::default();
-        assert!(coverage.claim(5, 5));
-        assert!(!coverage.claim(9, 1));
-        assert!(!coverage.claim(0, 6));
-        assert!(coverage.claim(10, 1));
-        assert!(coverage.claim(0, 5));
-        assert!(!coverage.claim(0, 1));
-        assert!(!coverage.claim(10, 5));
+        assert!(coverage.claim(5, 5)?);
+        assert!(!coverage.claim(9, 1)?);
+        assert!(!coverage.claim(0, 6)?);
+        assert!(coverage.claim(10, 1)?);
+        assert!(coverage.claim(0, 5)?);
+        assert!(!coverage.claim(0, 1)?);
+        assert!(!coverage.claim(10, 5)?);
         assert_eq!(coverage.0.len(), 1);
-        assert!(coverage.claim(20, 1));
+        assert!(coverage.claim(20, 1)?);
         assert_eq!(coverage.0.len(), 2);
+        Ok(())
+    }
+
+    #[test]
+    fn gaps_are_bounded() {
+        let mut coverage = Coverage::default();
+        let scattered = (0..).map(|at| coverage.claim(2 * at, 1)).take_while(Result::is_ok);
+        assert_eq!(scattered.count(), MAX_GAPS);
     }
 }

@@ -3,6 +3,7 @@
 use std::os::fd::AsFd;
 use std::sync::Arc;
 
+use super::order::Order;
 use super::session::Shared;
 use crate::digest::Digest;
 use crate::digest::leaf::{FAILED_LEAF, Leaf, Payload, leaf};
@@ -29,6 +30,8 @@ pub(super) struct DirectoryData {
     pub(super) rule: FreshRule,
     /// Stands for the path in the digest of hard links.
     pub(super) path_hash: Digest,
+    /// What the index has announced of it.
+    pub(super) order: Order,
     /// It could not be made: nothing beneath it can be either.
     pub(super) failed: bool,
 }
@@ -38,12 +41,12 @@ impl Complete<DirectoryData> for Shared {
 
     fn complete(&self, directory: &Arc<TargetDirectory>, roots: Option<Leaf>) -> Result<Leaf, CoreError> {
         let data = &directory.data;
-        self.directories.lock_map().remove(&data.id);
+        self.directories.remove(data);
+        let twice = || CoreError::protocol("The peer broke the protocol: it settles an entry twice.");
+        let roots = roots.ok_or_else(twice)?;
         if data.failed {
             return Ok(FAILED_LEAF);
         }
-        let twice = || CoreError::protocol("The peer broke the protocol: it settles an entry twice.");
-        let roots = roots.ok_or_else(twice)?;
         let kept = self.finish_directory(directory)?;
         self.volume.directories.forget(&data.node);
         let attributes = kept.as_ref().unwrap_or(&data.wanted);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::directory::{DirectoryData, TargetDirectory};
 use super::links::{Contents, First, NamePlace, Other};
+use super::order::Order;
 use super::session::Shared;
 use super::volume::is_fatal;
 use crate::digest::leaf::{FAILED_LEAF, Leaf};
@@ -49,6 +50,7 @@ impl Shared {
             fresh: above.rule.directory(),
             rule: above.rule.below(),
             path_hash: path_hash(&above.path_hash, message.name),
+            order: Order::default(),
             failed: made.is_err(),
             node,
         };

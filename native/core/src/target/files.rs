@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 use super::directory::TargetDirectory;
 use super::finished::Finished;
 use super::large::Large;
+use super::session::Shared;
 use crate::digest::leaf::Leaf;
 use crate::error::CoreError;
 use crate::scan::walk::entry_path;
-use crate::session::stop::Stop;
-use crate::wire::limits::{AHEAD_FILES, BATCH_ENTRIES};
+use crate::wire::limits::{AHEAD_FILES, BATCH_ENTRIES, WINDOW_FRAMES};
 
 #[derive(Debug)]
 pub(super) struct Announced {
@@ -51,8 +51,12 @@ pub(super) struct Files {
     changed: Condvar,
 }
 
-/// How long a lane waits for the index to announce what it brings, or for a dying lane to finish with it.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// A lane waits for the index to announce what it brings, or for a dying lane to finish with it, this many times as long
+/// as a silent connection is believed in.
+const PATIENCE: u32 = 4;
+
+/// File ids that a lane may be ahead of the index: frames of the index that are on their way.
+const LANES_AHEAD: u64 = ((WINDOW_FRAMES + 1) * BATCH_ENTRIES) as u64;
 
 impl Files {
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -79,9 +83,11 @@ impl Files {
     }
 
     /// Takes a file out, for a lane that brings it whole or opens it; waits until the index has announced it.
-    pub(super) fn take(&self, id: u64, stop: &Stop) -> Result<Found, CoreError> {
-        let deadline = Instant::now() + PATIENCE;
+    pub(super) fn take(&self, id: u64, shared: &Shared) -> Result<Found, CoreError> {
+        let patience = shared.config.idle_timeout * PATIENCE;
+        let mut deadline = Instant::now() + patience;
         let mut state = self.lock();
+        let mut next = state.next;
         loop {
             if let Some(file) = state.announced.remove(&id) {
                 return Ok(Found::Announced(file));
@@ -92,8 +98,12 @@ impl Files {
             if let Some(leaf) = state.finished.get(id) {
                 return Ok(Found::Finished(leaf));
             }
-            stop.check()?;
-            if Instant::now() > deadline {
+            shared.stop.check()?;
+            // As long as the index goes on, what is waited for may still be in it.
+            if std::mem::replace(&mut next, state.next) != state.next && id >= state.next {
+                deadline = Instant::now() + patience;
+            }
+            if Instant::now() > deadline || id > state.next + LANES_AHEAD {
                 let what = if id < state.next { "sends a file twice" } else { "sends a file it never announced" };
                 return Err(CoreError::protocol(format!("The peer broke the protocol: it {what}.")));
             }

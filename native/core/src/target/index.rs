@@ -6,34 +6,63 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::directory::{DirectoryData, TargetDirectory};
 use super::files::Announced;
 use super::links::{Contents, First, NamePlace};
+use super::order::Order;
 use super::session::Shared;
 use crate::digest::leaf::{FAILED_LEAF, Leaf};
 use crate::digest::tree::{TreeDirectory, expect};
 use crate::error::CoreError;
 use crate::fs::fresh::Fresh;
 use crate::fs::stat::stat_fd;
+use crate::scan::volume::RESERVED;
 use crate::session::events::Event;
 use crate::session::item::Side;
 use crate::wire::channel::{Channel, malformed};
+use crate::wire::cursor::Malformed;
 use crate::wire::frame::{FrameType, Header};
-use crate::wire::index::{Ack, Body, Directory, DirectoryMark, Outcome, read_entries};
+use crate::wire::index::{Ack, Body, Directory, DirectoryMark, Entry, Outcome, read_entries};
 use crate::wire::items::read_items;
-use crate::wire::limits::MAX_DEPTH;
+use crate::wire::limits::{MAX_DEPTH, MAX_OPEN_DIRECTORIES, MAX_OPEN_XATTR_BYTES};
 
 /// Directories that are not complete, by id.
 #[derive(Default)]
-pub(super) struct OpenDirectories(Mutex<HashMap<u64, Arc<TargetDirectory>>>);
+pub(super) struct OpenDirectories(Mutex<Open>);
+
+#[derive(Default)]
+struct Open {
+    map: HashMap<u64, Arc<TargetDirectory>>,
+    xattr_bytes: usize,
+    root_came: bool,
+}
 
 impl OpenDirectories {
-    pub(super) fn lock_map(&self) -> MutexGuard<'_, HashMap<u64, Arc<TargetDirectory>>> {
+    fn lock(&self) -> MutexGuard<'_, Open> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn get(&self, id: u64) -> Result<Arc<TargetDirectory>, CoreError> {
-        self.lock_map()
-            .get(&id)
-            .map(Arc::clone)
-            .ok_or_else(|| CoreError::protocol("The peer broke the protocol: entries of an unknown directory."))
+        let unknown = || malformed(Malformed("entries of an unknown directory"));
+        self.lock().map.get(&id).map(Arc::clone).ok_or_else(unknown)
+    }
+
+    fn insert(&self, directory: Arc<TargetDirectory>) -> Result<(), Malformed> {
+        let mut open = self.lock();
+        let id = directory.data.id;
+        open.xattr_bytes += directory.data.wanted.xattrs.bytes();
+        let root_again = id == 0 && std::mem::replace(&mut open.root_came, true);
+        if open.map.insert(id, directory).is_some() || root_again {
+            return Err(Malformed("a directory is announced twice"));
+        }
+        if open.map.len() > MAX_OPEN_DIRECTORIES || open.xattr_bytes > MAX_OPEN_XATTR_BYTES {
+            return Err(Malformed("too many directories are unfinished"));
+        }
+        Ok(())
+    }
+
+    pub(super) fn remove(&self, data: &DirectoryData) {
+        let mut open = self.lock();
+        if open.map.remove(&data.id).is_some() {
+            open.xattr_bytes = open.xattr_bytes.saturating_sub(data.wanted.xattrs.bytes());
+        }
     }
 }
 
@@ -50,7 +79,10 @@ impl Shared {
                     let items = read_items(&payload, Side::Source).map_err(malformed)?;
                     self.events.send(Event::Items(items));
                 }
-                FrameType::Settled => self.source_settled(),
+                FrameType::Settled => self.source_settled()?,
+                _ if self.source_is_settled() => {
+                    return Err(malformed(Malformed("something is announced after the end")));
+                }
                 _ => {
                     frames += 1;
                     let exceptions = self.index_frame(header, &payload)?;
@@ -74,6 +106,7 @@ impl Shared {
             FrameType::DirectoryEnd => {
                 let mark = DirectoryMark::read(payload).map_err(malformed)?;
                 let directory = self.directories.get(mark.directory)?;
+                directory.data.order.end(mark.count).map_err(malformed)?;
                 let root = expect(&directory, mark.count, self)?;
                 self.volume_complete(root)?;
                 Ok(Vec::new())
@@ -81,6 +114,7 @@ impl Shared {
             FrameType::DirectoryFailed => {
                 let mark = DirectoryMark::read(payload).map_err(malformed)?;
                 let directory = self.directories.get(mark.directory)?;
+                directory.data.order.has(mark.count).map_err(malformed)?;
                 self.settle(&directory, &[(mark.count, FAILED_LEAF)])?;
                 Ok(Vec::new())
             }
@@ -96,14 +130,13 @@ impl Shared {
             if parent.data.node.depth >= MAX_DEPTH {
                 return Err(CoreError::protocol("The peer broke the protocol: directories nest too deeply."));
             }
+            parent.data.order.has(message.leaf).map_err(malformed)?;
             self.make_directory(&parent, message)?
         };
         if made {
             self.count_made(Some(crate::fs::stat::Kind::Directory));
         }
-        if self.directories.lock_map().insert(message.id, directory).is_some() {
-            return Err(CoreError::protocol("The peer broke the protocol: a directory is announced twice."));
-        }
+        self.directories.insert(directory).map_err(malformed)?;
         Ok(if made { Vec::new() } else { vec![(0, Outcome::Failed)] })
     }
 
@@ -117,6 +150,7 @@ impl Shared {
             fresh: Fresh::of(&stat),
             rule: self.volume.root_rule,
             path_hash: [0; 32],
+            order: Order::default(),
             failed: false,
         };
         Ok(TreeDirectory::new(None, data))
@@ -125,6 +159,7 @@ impl Shared {
     fn announce_entries(&self, payload: &[u8]) -> Result<Exceptions, CoreError> {
         let (head, entries) = read_entries(payload).map_err(malformed)?;
         let directory = self.directories.get(head.directory)?;
+        check_entries(&directory, head.first_leaf, &entries).map_err(malformed)?;
         let mut exceptions = Exceptions::new();
         let mut leaves: Vec<(u64, Leaf)> = Vec::new();
         let mut files = Vec::new();
@@ -169,4 +204,13 @@ impl Shared {
             _ => Ok(None),
         }
     }
+}
+
+/// Entries come in order, and nothing comes under the names that are ours or the file system's.
+fn check_entries(directory: &TargetDirectory, first: u64, entries: &[Entry<'_>]) -> Result<(), Malformed> {
+    let is_root = directory.parent().is_none();
+    if is_root && entries.iter().any(|entry| RESERVED.contains(&entry.name)) {
+        return Err(Malformed("an entry bears a reserved name"));
+    }
+    directory.data.order.follow(first, entries.iter().map(|entry| entry.name))
 }

@@ -1,7 +1,7 @@
 //! A large file arriving in pieces, in any order, over any lanes. It is written among the parts and gets its name when
 //! it is whole, so that what bears a name is never torn.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -18,33 +18,34 @@ use crate::fs::stat::Kind;
 use crate::session::counters::Counter;
 use crate::session::stop::Stop;
 use crate::wire::channel::malformed;
+use crate::wire::cursor::Malformed;
 use crate::wire::index::Outcome;
-use crate::wire::lane::{Again, End, FileAttempt, Hole};
+use crate::wire::lane::{Again, End, FileAttempt, Hole, Piece};
 
 #[derive(Debug)]
-pub(super) struct State {
-    pub(super) attempt: u16,
+struct State {
+    attempt: u16,
     size: u64,
-    pub(super) digest: FileDigest,
-    pub(super) claimed: Coverage,
+    digest: FileDigest,
+    claimed: Coverage,
     /// Bytes of holes claimed, to bound what a plain digest has to hash.
     holes: u64,
     /// Threads that are writing a piece.
-    pub(super) writing: u32,
+    writing: u32,
     /// Bytes that the progress counts for this attempt.
-    pub(super) counted: u64,
+    counted: u64,
     /// Its end is being decided, or is.
     over: bool,
     /// How it ended: the leaf of the finished file, or FAILED_LEAF.
     leaf: Option<Leaf>,
-    pub(super) moved: u64,
+    moved: u64,
 }
 
 #[derive(Debug)]
 pub(super) struct Large {
     id: u64,
     pub(super) announced: Announced,
-    pub(super) part: OwnedFd,
+    part: OwnedFd,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -54,12 +55,12 @@ fn part_name(id: u64) -> String {
 }
 
 impl Large {
-    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits until nobody writes a piece.
-    pub(super) fn quiet(&self) -> MutexGuard<'_, State> {
+    fn quiet(&self) -> MutexGuard<'_, State> {
         let mut state = self.lock();
         while state.writing > 0 {
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -86,8 +87,36 @@ impl Large {
         }
     }
 
-    pub(super) fn written(&self) {
-        self.lock().writing -= 1;
+    pub(super) fn part(&self) -> BorrowedFd<'_> {
+        self.part.as_fd()
+    }
+
+    /// Claims a piece for the caller to write. False when it is there already, written to the end, or when it is a late
+    /// copy from a dead lane, which must not be taken for the attempt that has begun since.
+    pub(super) fn begin_piece(&self, attempt: u16, index: u64) -> Result<bool, Malformed> {
+        let mut state = self.lock();
+        if state.attempt != attempt {
+            return Ok(false);
+        }
+        if state.claimed.claim(index, 1)? {
+            state.writing += 1;
+            return Ok(true);
+        }
+        drop(state);
+        drop(self.quiet());
+        Ok(false)
+    }
+
+    /// The claimed piece is written, with so many bytes of data; None when it could not be.
+    pub(super) fn end_piece(&self, piece: &Piece, data: Option<usize>) {
+        let mut state = self.lock();
+        if let Some(data) = data {
+            state.digest.add_piece(piece.index, piece.digest);
+            state.counted += u64::from(piece.length);
+            state.moved += data as u64;
+        }
+        state.writing -= 1;
+        drop(state);
         self.changed.notify_all();
     }
 }
@@ -102,7 +131,7 @@ pub(super) enum Target {
 impl Shared {
     /// The large file that a frame is about; made when this is its first frame.
     pub(super) fn large(&self, of: FileAttempt) -> Result<Target, CoreError> {
-        match self.files.take(of.file, &self.stop)? {
+        match self.files.take(of.file, self)? {
             Found::Large(large) => Ok(Target::Live(large)),
             Found::Finished(leaf) => Ok(Target::Answered(Some(Outcome::Duplicate(leaf.content, leaf.metadata)))),
             Found::Announced(announced) => self.begin(of.file, announced),
@@ -196,7 +225,7 @@ impl Shared {
                 "The peer broke the protocol: a hole beyond the announced size of a file.",
             ));
         }
-        if !state.claimed.claim(hole.first, hole.count) {
+        if !state.claimed.claim(hole.first, hole.count).map_err(malformed)? {
             return Ok(());
         }
         state.holes = state.holes.saturating_add(hole.count.saturating_mul(PIECE));
@@ -313,14 +342,17 @@ impl Shared {
     }
 
     pub(super) fn forget_file(&self, id: u64, lane: &mut LaneState) -> Result<(), CoreError> {
-        let announced = match self.files.take(id, &self.stop)? {
+        let announced = match self.files.take(id, self)? {
             Found::Finished(leaf) => {
                 lane.answer(Some(Outcome::Duplicate(leaf.content, leaf.metadata)));
                 return Ok(());
             }
             Found::Large(large) => {
-                let over = std::mem::replace(&mut large.quiet().over, true);
-                return if over { Ok(()) } else { self.remove_large(&large) };
+                if std::mem::replace(&mut large.quiet().over, true) {
+                    lane.answer(Some(large.ending(&self.stop)?));
+                    return Ok(());
+                }
+                return self.remove_large(&large);
             }
             Found::Announced(announced) => announced,
         };

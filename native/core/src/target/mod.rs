@@ -11,6 +11,7 @@ mod index;
 mod lane;
 mod large;
 mod links;
+mod order;
 mod pack;
 mod piece;
 mod session;

@@ -63,7 +63,7 @@ impl Shared {
             lane.except(position, Outcome::Again);
             return Ok(());
         }
-        let announced = match self.files.take(file.file, &self.stop)? {
+        let announced = match self.files.take(file.file, self)? {
             Found::Announced(announced) => announced,
             Found::Finished(known) => {
                 lane.except(position, Outcome::Duplicate(known.content, known.metadata));

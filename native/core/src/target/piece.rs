@@ -1,13 +1,11 @@
-//! One piece of a large file: checked against its digest, claimed, written.
+//! One piece of a large file: checked against its digest, then written where it belongs.
 
-use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use super::lane::LaneState;
 use super::large::{Large, Target};
 use super::pack::{unpack, write_at};
 use super::session::Shared;
-use crate::digest::Digest;
 use crate::digest::file::{Form, PIECE, piece_digest, piece_length};
 use crate::error::CoreError;
 use crate::fs::Errno;
@@ -45,28 +43,14 @@ impl Shared {
             lane.answer(Some(Outcome::Again));
             return Ok(());
         }
-        {
-            let mut state = large.lock();
-            // A late copy from a dead lane must not be taken for the attempt that has begun since.
-            if state.attempt != piece.of.attempt {
-                return Ok(());
-            }
-            if !state.claimed.claim(piece.index, 1) {
-                drop(state);
-                drop(large.quiet());
-                return Ok(());
-            }
-            state.writing += 1;
+        if !large.begin_piece(piece.of.attempt, piece.index).map_err(malformed)? {
+            return Ok(());
         }
         let written = write_segments(large, piece, data);
         if written.is_ok() {
-            let mut state = large.lock();
-            state.digest.add_piece(piece.index, piece.digest);
-            state.counted += u64::from(piece.length);
-            state.moved += data.len() as u64;
             self.counters.add(Counter::BytesDone, u64::from(piece.length));
         }
-        large.written();
+        large.end_piece(piece, written.is_ok().then_some(data.len()));
         match written {
             Ok(()) => Ok(()),
             Err(errno) => self.large_failed(large, errno, lane),
@@ -75,7 +59,7 @@ impl Shared {
 }
 
 /// Digest of the whole piece, its holes as zeros.
-fn whole_digest(form: Form, size: u64, piece: &Piece, data: &[u8], whole: &mut Vec<u8>) -> Digest {
+fn whole_digest(form: Form, size: u64, piece: &Piece, data: &[u8], whole: &mut Vec<u8>) -> crate::digest::Digest {
     if piece.is_dense() {
         return piece_digest(form, size, piece.index, data);
     }
@@ -94,7 +78,7 @@ fn write_segments(large: &Large, piece: &Piece, data: &[u8]) -> Result<(), Errno
     let mut rest = data;
     for (offset, length) in &piece.segments {
         let (segment, tail) = rest.split_at(*length as usize);
-        write_at(large.part.as_fd(), segment, piece.index * PIECE + u64::from(*offset))?;
+        write_at(large.part(), segment, piece.index * PIECE + u64::from(*offset))?;
         rest = tail;
     }
     Ok(())

@@ -251,10 +251,17 @@ impl Shared {
         Ok(())
     }
 
-    pub(super) fn source_settled(&self) {
+    pub(super) fn source_settled(&self) -> Result<(), CoreError> {
         let mut ending = self.ending.lock().unwrap_or_else(PoisonError::into_inner);
-        ending.1 = true;
+        if std::mem::replace(&mut ending.1, true) {
+            return Err(CoreError::protocol("The peer broke the protocol: it is settled twice."));
+        }
         self.end(*ending);
+        Ok(())
+    }
+
+    pub(super) fn source_is_settled(&self) -> bool {
+        self.ending.lock().unwrap_or_else(PoisonError::into_inner).1
     }
 
     fn end(&self, ending: (Option<Leaf>, bool)) {

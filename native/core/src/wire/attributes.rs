@@ -23,8 +23,9 @@ pub fn read_attributes(cursor: &mut Cursor<'_>) -> Result<Attributes, Malformed>
     let mode = u32::from(cursor.u16()?);
     let (uid, gid) = (cursor.u32()?, cursor.u32()?);
     let mtime = Timestamp { seconds: cursor.i64()?, nanoseconds: cursor.u32()? };
-    if mode > 0o7777 || mtime.nanoseconds >= 1_000_000_000 {
-        return Err(Malformed("a mode or a time is out of range"));
+    // The highest id means "leave it as it is" to the kernel; nobody owns anything under it.
+    if mode > 0o7777 || uid == u32::MAX || gid == u32::MAX || mtime.nanoseconds >= 1_000_000_000 {
+        return Err(Malformed("a mode, an owner or a time is out of range"));
     }
     let xattrs = read_xattrs(cursor)?;
     Ok(Attributes { mode, uid, gid, mtime, xattrs })

@@ -3,7 +3,7 @@
 use super::attributes::{put_attributes, read_attributes};
 use super::cursor::{Cursor, Malformed, Put, check_name};
 use super::kind::{from_wire, to_wire};
-use super::limits::{BATCH_ENTRIES, MAX_SYMLINK, MAX_WAITING_LINKS};
+use super::limits::{BATCH_ENTRIES, MAX_EXCEPTIONS, MAX_SYMLINK};
 use crate::fs::apply::Attributes;
 use crate::fs::stat::Kind;
 
@@ -130,7 +130,10 @@ impl<'a> Entry<'a> {
 impl<'a> Body<'a> {
     fn read(tag: u8, cursor: &mut Cursor<'a>) -> Result<Self, Malformed> {
         match tag {
-            WIRE_LINK => Ok(Self::Link { link: cursor.u64()? }),
+            WIRE_LINK => match cursor.u64()? {
+                0 => Err(Malformed("a hard link has no number")),
+                link => Ok(Self::Link { link }),
+            },
             WIRE_FAILED => Ok(Self::Failed),
             _ => Self::read_kind(from_wire(tag).ok_or(Malformed("an entry is of no known type"))?, cursor),
         }
@@ -264,7 +267,7 @@ impl Ack {
         let mut cursor = Cursor::new(payload);
         let frames = cursor.u64()?;
         let count = cursor.u32()? as usize;
-        if count > MAX_WAITING_LINKS {
+        if count > MAX_EXCEPTIONS {
             return Err(Malformed("an acknowledgement names too many entries"));
         }
         let mut exceptions = Vec::new();

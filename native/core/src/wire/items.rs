@@ -1,7 +1,7 @@
 //! ITEMS: items on their way to the other side, so that both receipts name them all.
 
 use super::cursor::{Cursor, Malformed, Put};
-use super::limits::{MAX_FRAME, MAX_ITEM_TEXT};
+use super::limits::{MAX_FRAME, MAX_ITEM_TEXT, MAX_ITEMS};
 use crate::session::item::{ITEM_CLASSES, Item, Side};
 
 pub fn put_item(out: &mut Vec<u8>, item: &Item) {
@@ -24,6 +24,9 @@ fn cut(text: &str) -> &[u8] {
 pub fn read_items(payload: &[u8], side: Side) -> Result<Vec<Item>, Malformed> {
     let mut cursor = Cursor::new(payload);
     let count = cursor.u32()?;
+    if count > MAX_ITEMS {
+        return Err(Malformed("a frame holds too many items"));
+    }
     let mut items = Vec::new();
     for _ in 0..count {
         items.push(read_item(&mut cursor, side)?);

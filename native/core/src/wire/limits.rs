@@ -46,14 +46,33 @@ pub const AHEAD_FILES: usize = 16_384;
 /// Segments of data in one piece: 512 KiB of 4 KiB blocks alternating with holes, with room for 1 KiB blocks.
 pub const MAX_SEGMENTS: u32 = 512;
 
+/// Ranges in which the pieces of one file may have arrived: lanes run ahead of one another by their windows.
+pub const MAX_GAPS: usize = 8_192;
+
 /// Versions of a file that a source may send, the first and its repetitions.
 pub const MAX_ATTEMPTS: u16 = 64;
+
+/// How often in a row a target may ask for the same bytes again.
+pub const MAX_REFUSALS: u32 = 16;
 
 /// Hard links that wait for a file that is on its way.
 pub const MAX_WAITING_LINKS: usize = 4 << 20;
 
 /// Deepest directory: names of one byte up to 64 KiB of path.
 pub const MAX_DEPTH: u32 = 32_768;
+
+/// Directories that a source may leave unfinished: as deep as they may nest, and one for every file that is ahead, with
+/// room for the frames on their way.
+pub const MAX_OPEN_DIRECTORIES: usize = 131_072;
+
+/// Extended attributes of all unfinished directories, bytes: a target keeps them until the directory's times are set.
+pub const MAX_OPEN_XATTR_BYTES: usize = 32 << 20;
+
+/// Exceptions in one ACK: no frame holds more entries or files.
+pub const MAX_EXCEPTIONS: usize = MAX_PACK_FILES as usize;
+
+/// Items in one ITEMS frame.
+pub const MAX_ITEMS: u32 = 1_024;
 
 /// One item's text, bytes.
 pub const MAX_ITEM_TEXT: usize = 1_024;

@@ -2,10 +2,17 @@
 #![allow(clippy::unwrap_used, reason = "what clippy.toml allows in tests it does not see in functions they share")]
 #![allow(clippy::panic, reason = "as above")]
 
+mod alone;
+mod changes;
 mod copies;
 mod flipped_bits;
 mod lost_lanes;
 mod pair;
 mod pki;
+mod refused_announcements;
+mod refused_answers;
+mod refused_data;
 mod relay;
+mod rogue;
+mod sizes;
 mod volumes;

@@ -13,6 +13,7 @@ use pvferry_core::net::{Listener, ListenerOptions};
 use pvferry_core::scan::digest::digest_volume;
 use pvferry_core::scan::volume::ScanPolicy;
 use pvferry_core::session::compress::Mode;
+use pvferry_core::session::counters::Counter;
 use pvferry_core::session::events::{Event, Events, Sink};
 use pvferry_core::session::item::{Item, ItemClass};
 use pvferry_core::session::ledger::Outcome;
@@ -97,9 +98,8 @@ pub(crate) fn target(volume: &Path, lanes: u16, listener: &Listener) -> (TargetS
     (TargetSession::open(config, listener, sink).unwrap(), witness)
 }
 
-pub(crate) fn source(volume: &Path, compress: Mode) -> (SourceSession, Witness) {
-    let (witness, sink) = Witness::new();
-    let config = SourceConfig {
+pub(crate) fn source_config(volume: &Path, compress: Mode) -> SourceConfig {
+    SourceConfig {
         volume: volume.to_owned(),
         policy: POLICY,
         scan_threads: 2,
@@ -111,8 +111,12 @@ pub(crate) fn source(volume: &Path, compress: Mode) -> (SourceSession, Witness) 
         handshake_timeout: LONG,
         idle_timeout: LONG,
         keep_alive: Duration::from_secs(1),
-    };
-    (SourceSession::open(config, sink).unwrap(), witness)
+    }
+}
+
+pub(crate) fn source(volume: &Path, compress: Mode) -> (SourceSession, Witness) {
+    let (witness, sink) = Witness::new();
+    (SourceSession::open(source_config(volume, compress), sink).unwrap(), witness)
 }
 
 /// Both sessions, and the port that the source dials: the target's own or a relay's.
@@ -154,9 +158,17 @@ impl Pair {
         Self { port: relay.port(), _relay: Some(relay), ..pair }
     }
 
-    pub(crate) fn attach(&self) {
+    pub(crate) fn attach_index(&self) {
         self.source.attach_index(TcpStream::connect(("127.0.0.1", self.port)).unwrap().into());
+    }
+
+    pub(crate) fn attach_lanes(&self) {
         (0..self.lanes).for_each(|lane| self.attach_lane(lane));
+    }
+
+    /// Entries that the source has announced, the root among them.
+    pub(crate) fn scanned(&self) -> u64 {
+        self.source.counters().get(Counter::EntriesScanned)
     }
 
     fn attach_lane(&self, lane: u16) {
@@ -171,10 +183,10 @@ impl Pair {
         while self.from.end.is_none() || self.to.end.is_none() {
             self.from.look(Duration::from_millis(10));
             self.to.look(Duration::ZERO);
-            for lane in self.from.lost[redialled..].to_vec() {
-                self.attach_lane(lane);
-                redialled += 1;
+            for lane in &self.from.lost[redialled..] {
+                self.attach_lane(*lane);
             }
+            redialled = self.from.lost.len();
             let failed = |witness: &Witness| witness.end.as_ref().and_then(|end| end.as_ref().err().cloned());
             if let Some(error) = failed(&self.from).or(failed(&self.to)) {
                 thread::sleep(Duration::from_millis(100));
@@ -192,7 +204,8 @@ impl Pair {
     /// Attaches, waits, and makes the copy durable.
     #[track_caller]
     pub(crate) fn copy(&mut self) -> Settled {
-        self.attach();
+        self.attach_index();
+        self.attach_lanes();
         let settled = self.wait();
         self.target.durable(true).unwrap();
         settled

@@ -1,0 +1,40 @@
+/** How long, and how often, a source goes back for its verdict. */
+
+import { LIMITS } from "../config/limits.ts";
+import { backOffMs } from "./back-off.ts";
+
+const BACK_OFF = { firstMs: LIMITS.connectRetryFirstMs, longestMs: LIMITS.connectRetryLongestMs };
+
+export interface ReturnAttempt {
+  readonly pauseMs: number;
+  /** What is left of the time that a verdict is kept. */
+  readonly timeoutMs: number;
+}
+
+/**
+ * A connection that breaks again at once does not start the clock anew: a path that lets nothing through must end. One
+ * that lasted does, since the flush of a large volume may outlive several connections.
+ */
+export class Returns {
+  readonly #now: () => number;
+  #failures = 0;
+  #until = 0;
+  #begunAt = Number.NEGATIVE_INFINITY;
+
+  constructor(now: () => number = () => performance.now()) {
+    this.#now = now;
+  }
+
+  /** Called when a connection is lost. */
+  begin(): ReturnAttempt {
+    const now = this.#now();
+    if (now - this.#begunAt > LIMITS.idleTimeoutMs) {
+      this.#failures = 0;
+      this.#until = now + LIMITS.verdictKeptMs;
+    }
+    this.#begunAt = now;
+    this.#failures += 1;
+    const pauseMs = backOffMs(BACK_OFF, this.#failures);
+    return { pauseMs, timeoutMs: Math.max(0, this.#until - now - pauseMs) };
+  }
+}
