@@ -3,7 +3,7 @@
  * CPU time of children and daemons is counted to the nanosecond, also of those that have ended. Where cgroups cannot be
  * made, the processes' own times are read from /proc just before they end, which misses the last 20 ms of each.
  */
-import { spawn, type ChildProcess } from "node:child_process";
+import { execFileSync, spawn, type ChildProcess } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, rmdirSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
@@ -121,6 +121,15 @@ function sum(values: Iterable<number>): number {
   return [...values].reduce((total, value) => total + value, 0);
 }
 
+/** It stays busy until the kernel has buried its last process; an empty one that is left over does no harm. */
+function removeCgroup(folder: string): void {
+  try {
+    rmdirSync(folder);
+  } catch {
+    setTimeout(() => execFileSync("rmdir", ["--ignore-fail-on-non-empty", folder]), 500);
+  }
+}
+
 export function openGroup(name: string): Group {
   const cgroup = newCgroup(`pvferry-bench-${process.pid}-${name}`);
   const roots: number[] = [];
@@ -153,7 +162,8 @@ export function openGroup(name: string): Group {
     },
     close: () => {
       sampler.stop();
-      if (cgroup !== null) rmdirSync(cgroup.folder);
+      for (const pid of members()) process.kill(pid, "SIGKILL");
+      if (cgroup !== null) removeCgroup(cgroup.folder);
     },
   };
 }

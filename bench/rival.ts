@@ -172,11 +172,12 @@ export async function rsyncThroughStunnel(
       await succeeds(child, `rsync (see ${folder}/log)`);
     },
     [Symbol.asyncDispose]: async () => {
-      const ended = daemons.map(async (daemon) =>
-        succeeds(daemon, "daemon").catch(() => undefined),
-      );
-      for (const daemon of daemons) daemon.kill("SIGTERM");
-      await Promise.all(ended);
+      for (const daemon of daemons.filter(
+        ({ exitCode, signalCode }) => exitCode === null && signalCode === null,
+      )) {
+        daemon.kill("SIGTERM");
+        await succeeds(daemon, "daemon").catch(() => undefined);
+      }
       closeSync(log);
       group.close();
     },

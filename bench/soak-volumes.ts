@@ -59,7 +59,7 @@ export const SOAK_VOLUMES: { readonly [name: string]: SoakVolume } = {
     },
   },
   sparse: {
-    what: "20 GB of sparse files: 4 of 4 GiB and one of 4 GiB with 4 KiB of data in every 64 KiB, 327,680 extents",
+    what: "5 sparse files of 4 GiB with 4 KiB of data in every 64 KiB, 327,680 extents",
     entries: { files: 5, directories: 0 },
     write: (directory) => {
       const random = randomBytes("soak");

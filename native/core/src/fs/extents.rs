@@ -39,6 +39,41 @@ pub fn next_data(fd: BorrowedFd<'_>, offset: u64, size: u64) -> Result<Option<(u
     }
 }
 
+/// Ranges of data of one file, asked for piece by piece. Remembers the last answer: tmpfs looks at every page up to the
+/// next hole, so that asking the kernel for each piece of a file without holes costs the square of its size.
+#[derive(Debug)]
+pub struct DataRanges {
+    size: u64,
+    answer: Option<Answer>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Answer {
+    asked: u64,
+    range: Option<(u64, u64)>,
+}
+
+impl DataRanges {
+    /// `size` is the size the caller took note of; data beyond it is not reported.
+    pub fn new(size: u64) -> Self {
+        Self { size, answer: None }
+    }
+
+    /// As `next_data`. May be told from memory: whoever relies on it looks at the file's times afterwards.
+    pub fn next(&mut self, fd: BorrowedFd<'_>, offset: u64) -> Result<Option<(u64, u64)>, Errno> {
+        match self.answer {
+            Some(Answer { asked, range: None }) if asked <= offset => return Ok(None),
+            Some(Answer { asked, range: Some((start, end)) }) if asked <= offset && offset < end => {
+                return Ok(Some((start.max(offset), end)));
+            }
+            _ => {}
+        }
+        let range = next_data(fd, offset, self.size)?;
+        self.answer = Some(Answer { asked: offset, range });
+        Ok(range)
+    }
+}
+
 /// All ranges of data of a file, in order. Ends after the first error.
 pub struct Extents<'fd> {
     fd: BorrowedFd<'fd>,

@@ -20,6 +20,7 @@ use crate::error::CoreError;
 use crate::fs::Errno;
 use crate::fs::apply::Attributes;
 use crate::fs::directory_path::DirectoryNode;
+use crate::fs::extents::DataRanges;
 use crate::fs::stat::{Kind, Stat};
 use crate::session::events::{Event, Events};
 use crate::session::item::{Item, ItemClass, Side};
@@ -299,13 +300,15 @@ impl Report for Hashing<'_> {
 
 fn digest_file(fd: std::os::fd::BorrowedFd<'_>, form: Form, size: u64, buffer: &mut Vec<u8>) -> Result<Digest, Errno> {
     let mut digest = FileDigest::new(form, size);
+    let mut ranges = DataRanges::new(size);
     let total = pieces(size);
     let mut index = 0;
     while index < total {
         let length = piece_length(size, index).unwrap_or(0);
-        let found = segments(fd, index * PIECE, u32::try_from(length).unwrap_or(0), MAX_SEGMENTS as usize)?;
+        let length_u32 = u32::try_from(length).unwrap_or(0);
+        let found = segments(&mut ranges, fd, index * PIECE, length_u32, MAX_SEGMENTS as usize)?;
         if found.is_empty() {
-            let data = crate::fs::extents::next_data(fd, index * PIECE, size)?;
+            let data = ranges.next(fd, index * PIECE)?;
             let end = data.map_or(total, |(start, _)| (start / PIECE).max(index + 1));
             digest.add_holes(index, end - index);
             index = end;

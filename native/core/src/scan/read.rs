@@ -10,7 +10,7 @@ use super::volume::Volume;
 use crate::digest::file::{BLOCK_FORM_HOLES, Form};
 use crate::fs::Errno;
 use crate::fs::apply::Attributes;
-use crate::fs::extents::{Extents, next_data};
+use crate::fs::extents::{DataRanges, Extents};
 use crate::fs::flags::{self, Flags};
 use crate::fs::stat::{Kind, Stat, stat_fd};
 use crate::wire::limits::PACK_FILE;
@@ -159,17 +159,27 @@ fn read_to_end(fd: BorrowedFd<'_>, expected: u64, buffer: &mut Vec<u8>) -> Resul
 }
 
 /// Data within one piece, as offset and length from its start. With more than `limit` of them the rest counts as data.
-pub fn segments(fd: BorrowedFd<'_>, start: u64, length: u32, limit: usize) -> Result<Vec<(u32, u32)>, Errno> {
+pub fn segments(
+    ranges: &mut DataRanges,
+    fd: BorrowedFd<'_>,
+    start: u64,
+    length: u32,
+    limit: usize,
+) -> Result<Vec<(u32, u32)>, Errno> {
     let end = start + u64::from(length);
     let mut found = Vec::new();
     let mut offset = start;
-    while let Some((from, to)) = next_data(fd, offset, end)? {
+    while let Some((from, to)) = ranges.next(fd, offset)?.filter(|(from, _)| *from < end) {
+        let to = to.min(end);
         let within = |at: u64| u32::try_from(at - start).unwrap_or(length);
         if found.len() + 1 == limit {
             found.push((within(from), length - within(from)));
             break;
         }
         found.push((within(from), within(to) - within(from)));
+        if to == end {
+            break;
+        }
         offset = to;
     }
     Ok(found)

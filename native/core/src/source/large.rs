@@ -11,6 +11,7 @@ use super::queue::FileTask;
 use crate::digest::Digest;
 use crate::digest::file::{FileDigest, Form, PIECE, piece_length, pieces};
 use crate::fs::Errno;
+use crate::fs::extents::DataRanges;
 use crate::fs::stat::{Stat, stat_fd};
 use crate::scan::read::{form_of, segments, stood_still};
 use crate::wire::lane::FileAttempt;
@@ -41,6 +42,7 @@ struct State {
     stat: Stat,
     form: Form,
     digest: FileDigest,
+    ranges: DataRanges,
     next: u64,
     returned: Vec<(u64, u64)>,
     outstanding: u64,
@@ -89,6 +91,7 @@ impl Large {
         let state = State {
             attempt: u16::from(surprising),
             digest: FileDigest::new(form, stat.size),
+            ranges: DataRanges::new(stat.size),
             form,
             stat,
             next: 0,
@@ -131,7 +134,7 @@ impl Large {
             return Ok(None);
         }
         let part = match state.returned.pop() {
-            Some((first, 1)) => Some(self.piece_at(&state, first)?),
+            Some((first, 1)) => Some(self.piece_at(&mut state, first)?),
             Some((first, count)) => Some(Part::Hole { attempt: state.attempt, first, count }),
             None => self.following_part(&mut state)?,
         };
@@ -152,16 +155,16 @@ impl Large {
             state.next += 1;
             return Ok(Some(part));
         }
-        let data = crate::fs::extents::next_data(self.fd.as_fd(), index * PIECE, state.stat.size)?;
+        let data = state.ranges.next(self.fd.as_fd(), index * PIECE)?;
         let end = data.map_or(total, |(start, _)| (start / PIECE).max(index + 1));
         state.next = end;
         Ok(Some(Part::Hole { attempt: state.attempt, first: index, count: end - index }))
     }
 
-    fn piece_at(&self, state: &State, index: u64) -> Result<Part, Errno> {
+    fn piece_at(&self, state: &mut State, index: u64) -> Result<Part, Errno> {
         let length = piece_length(state.stat.size, index).ok_or(Errno::INVAL)?;
         let length = u32::try_from(length).map_err(|_| Errno::INVAL)?;
-        let segments = segments(self.fd.as_fd(), index * PIECE, length, MAX_SEGMENTS as usize)?;
+        let segments = segments(&mut state.ranges, self.fd.as_fd(), index * PIECE, length, MAX_SEGMENTS as usize)?;
         Ok(Part::Piece { attempt: state.attempt, index, length, segments })
     }
 
@@ -279,6 +282,7 @@ impl Large {
         state.forgotten += std::mem::take(&mut state.progress);
         state.form = form_of(self.fd.as_fd(), stat.size)?;
         state.digest = FileDigest::new(state.form, stat.size);
+        state.ranges = DataRanges::new(stat.size);
         state.stat = stat;
         state.next = 0;
         state.returned.clear();

@@ -15,6 +15,7 @@ use crate::error::CoreError;
 use crate::fs::Errno;
 use crate::fs::apply::Attributes;
 use crate::fs::directory_path::DirectoryNode;
+use crate::fs::extents::DataRanges;
 use crate::fs::fresh::Fresh;
 use crate::fs::make;
 use crate::fs::stat::{Kind, stat_at};
@@ -215,10 +216,11 @@ impl Shared {
         let to = self.volume.opener.create_file(new.as_fd(), &place.name, 0o600)?;
         let size = crate::fs::stat::stat_fd(from.as_fd())?.size;
         rustix::fs::ftruncate(&to, size)?;
+        let mut ranges = DataRanges::new(size);
         let mut buffer = vec![0; STEP as usize];
         for start in (0..size).step_by(STEP as usize) {
             let length = u32::try_from(STEP.min(size - start)).unwrap_or(0);
-            for (offset, count) in segments(from.as_fd(), start, length, usize::MAX)? {
+            for (offset, count) in segments(&mut ranges, from.as_fd(), start, length, usize::MAX)? {
                 let at = start + u64::from(offset);
                 let part = &mut buffer[..count as usize];
                 let got = crate::scan::read::read_at(from.as_fd(), part, at)?;

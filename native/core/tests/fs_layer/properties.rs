@@ -1,7 +1,7 @@
 use std::os::unix::fs::{FileExt, MetadataExt, symlink};
 
 use pvferry_core::fs::Errno;
-use pvferry_core::fs::extents::{Extents, is_sparse, next_data};
+use pvferry_core::fs::extents::{DataRanges, Extents, is_sparse, next_data};
 use pvferry_core::fs::flags::{self, Flags};
 use pvferry_core::fs::make;
 use pvferry_core::fs::stat::{Kind, read_link, stat_at, stat_fd};
@@ -90,6 +90,10 @@ fn holes_are_where_they_were_made() {
         let expected = [(3 * MEGABYTE, 3 * MEGABYTE + 65_536), (5 * MEGABYTE, 5 * MEGABYTE + 65_536)];
         assert_eq!(found, expected, "{}", bed.kind);
         // Cut at the size that is given, and from the middle of a range.
+        let mut ranges = DataRanges::new(stat.size);
+        for offset in (0..8 * MEGABYTE).step_by(300_000).chain([1 << 39, 5, stat.size, 3 * MEGABYTE, 0]) {
+            assert_eq!(ranges.next(fd(&file), offset), next_data(fd(&file), offset, stat.size));
+        }
         let cut = next_data(fd(&file), 3 * MEGABYTE + 4096, 3 * MEGABYTE + 8192).unwrap();
         assert_eq!(cut, Some((3 * MEGABYTE + 4096, 3 * MEGABYTE + 8192)));
         assert_eq!(next_data(fd(&file), 6 * MEGABYTE, stat.size), Ok(None));
