@@ -131,8 +131,10 @@ fn garbage() {
     let pack = |line: &Line, _: FrameType, _: u64| drop(line.channel.send(FrameType::Pack, false, &[&[0; 64]]));
     expect_refusal("the index brings data", pack);
     expect_refusal("something else than ACKs", on_lane(pack));
+    // On the index alone: on a lane SETTLED is refused for being there, and the lane may be the quicker one.
     expect_refusal("is settled twice", |line, _, _| {
-        (0..2).for_each(|_| drop(line.channel.send(FrameType::Settled, false, &[])));
+        let times = if line.on_index { 2 } else { 0 };
+        (0..times).for_each(|_| drop(line.channel.send(FrameType::Settled, false, &[])));
     });
 }
 
