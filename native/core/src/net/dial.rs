@@ -59,15 +59,15 @@ fn connect(
     tls.check_validity()?;
     let socket = Arc::new(Socket::new(fd)?);
     socket.tune();
-    let connection = match handshake::as_client(&socket, tls, protocol, server_name, limit) {
-        Ok(connection) => connection,
+    let established = match handshake::as_client(&socket, tls, protocol, server_name, limit) {
+        Ok(established) => established,
         Err(error) => {
             socket.abort();
             return Err(error);
         }
     };
-    let trusted = tls.peer().check(handshake::peer_leaf(&connection), "listener");
-    let stream = TlsStream::new(socket, connection);
+    let trusted = tls.peer().check(established.peer_leaf(), "listener");
+    let stream = TlsStream::new(socket, established)?;
     match trusted {
         Ok(()) => Ok(stream),
         Err(sentence) => {

@@ -2,12 +2,16 @@
 
 use super::explain;
 use super::identity::{Credentials, Protocol};
-use super::socket::{Readiness, Socket, SocketIo};
+use super::record::KeySchedule;
+use super::socket::{Readiness, Socket};
 use crate::error::CoreError;
 use rustix::net::Shutdown;
-use rustls::{ClientConnection, Connection, Error, ServerConnection};
+use rustls::client::{ClientConnectionData, UnbufferedClientConnection};
+use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
+use rustls::unbuffered::{ConnectionState, EncodeError, EncodeTlsData, UnbufferedStatus};
+use rustls::{CommonState, Error, ExtractedSecrets};
 use rustls_pki_types::{CertificateDer, ServerName};
-use std::io::{self, Read};
+use std::io::{self, IoSlice};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
@@ -34,30 +38,49 @@ impl Limit {
     }
 }
 
+/// A connection whose handshake is complete. rustls knows nothing of what follows but the schedule of its keys.
+pub struct Established {
+    pub(super) secrets: ExtractedSecrets,
+    pub(super) schedule: Box<dyn KeySchedule>,
+    /// Content that came together with the end of the handshake.
+    pub(super) content: Vec<u8>,
+    /// The beginning of a record that did.
+    pub(super) ciphertext: Vec<u8>,
+    leaf: Option<CertificateDer<'static>>,
+    alpn: Option<Vec<u8>>,
+}
+
+impl Established {
+    pub fn peer_leaf(&self) -> Option<&CertificateDer<'static>> {
+        self.leaf.as_ref()
+    }
+
+    /// The protocol that was agreed on.
+    pub fn protocol(&self) -> Option<Protocol> {
+        self.alpn.as_deref().and_then(Protocol::from_alpn)
+    }
+}
+
 pub fn as_client(
     socket: &Socket,
     credentials: &Credentials,
     protocol: Protocol,
     server_name: Option<&str>,
     limit: Limit,
-) -> Result<Connection, CoreError> {
-    let client = ClientConnection::new(credentials.client(protocol), routing_name(server_name))
+) -> Result<Established, CoreError> {
+    let client = UnbufferedClientConnection::new(credentials.client(protocol), routing_name(server_name))
         .map_err(|error| CoreError::bug(format!("TLS cannot be started: {error}.")))?;
-    let mut connection = Connection::from(client);
-    let peer = socket.peer_address();
-    run(socket, &mut connection, limit, &peer)?;
-    if connection.alpn_protocol() != Some(protocol.alpn()) {
-        return Err(explain::tls_error(&Error::NoApplicationProtocol, &peer));
+    let established = run(socket, client, limit)?;
+    if established.protocol() != Some(protocol) {
+        return Err(explain::tls_error(&Error::NoApplicationProtocol, &socket.peer_address()));
     }
-    Ok(connection)
+    Ok(established)
 }
 
-pub fn as_server(socket: &Socket, credentials: &Credentials, limit: Limit) -> Result<Connection, CoreError> {
-    let server = ServerConnection::new(credentials.server())
+pub fn as_server(socket: &Socket, credentials: &Credentials, limit: Limit) -> Result<Established, CoreError> {
+    let server = UnbufferedServerConnection::new(credentials.server())
         .map_err(|error| CoreError::bug(format!("TLS cannot be started: {error}.")))?;
-    let mut connection = Connection::from(server);
-    run(socket, &mut connection, limit, &socket.peer_address())?;
-    Ok(connection)
+    run(socket, server, limit)
 }
 
 /// SNI, for a router on the way. An address sends none; nothing depends on it for trust.
@@ -66,31 +89,184 @@ fn routing_name(name: Option<&str>) -> ServerName<'static> {
         .unwrap_or(ServerName::IpAddress(IpAddr::V4(Ipv4Addr::UNSPECIFIED).into()))
 }
 
-fn run(socket: &Socket, connection: &mut Connection, limit: Limit, peer: &str) -> Result<(), CoreError> {
-    let mut tap = Tap { inner: SocketIo(socket), first: Vec::with_capacity(FIRST_BYTES) };
-    let broken = |error: &io::Error| explain::handshake_io(error, peer, limit.timeout);
-    loop {
-        flush(socket, connection, limit.deadline).map_err(|error| broken(&error))?;
-        if !connection.is_handshaking() {
-            return Ok(());
-        }
-        match connection.read_tls(&mut tap) {
-            Ok(0) => return Err(broken(&io::ErrorKind::UnexpectedEof.into())),
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                socket.wait(Readiness::Read, limit.deadline).map_err(|error| broken(&error))?;
-                continue;
+/// What client and server have in common here.
+trait Tls {
+    type Data;
+    fn process<'c, 'i>(&'c mut self, incoming: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Data>;
+    fn state(&self) -> &CommonState;
+    fn into_secrets(self) -> Result<(ExtractedSecrets, Box<dyn KeySchedule>), Error>;
+}
+
+impl Tls for UnbufferedClientConnection {
+    type Data = ClientConnectionData;
+
+    fn process<'c, 'i>(&'c mut self, incoming: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Data> {
+        self.process_tls_records(incoming)
+    }
+
+    fn state(&self) -> &CommonState {
+        self
+    }
+
+    fn into_secrets(self) -> Result<(ExtractedSecrets, Box<dyn KeySchedule>), Error> {
+        let (secrets, schedule) = self.dangerous_into_kernel_connection()?;
+        Ok((secrets, Box::new(schedule)))
+    }
+}
+
+impl Tls for UnbufferedServerConnection {
+    type Data = ServerConnectionData;
+
+    fn process<'c, 'i>(&'c mut self, incoming: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Data> {
+        self.process_tls_records(incoming)
+    }
+
+    fn state(&self) -> &CommonState {
+        self
+    }
+
+    fn into_secrets(self) -> Result<(ExtractedSecrets, Box<dyn KeySchedule>), Error> {
+        let (secrets, schedule) = self.dangerous_into_kernel_connection()?;
+        Ok((secrets, Box::new(schedule)))
+    }
+}
+
+/// What the handshake waits for.
+enum Step {
+    Continue,
+    Transmit,
+    Receive,
+}
+
+fn run<T: Tls>(socket: &Socket, mut tls: T, limit: Limit) -> Result<Established, CoreError> {
+    let peer = socket.peer_address();
+    let mut wire = Wire { socket, limit, incoming: Vec::new(), outgoing: Vec::new(), first: Vec::new() };
+    let mut content = Vec::new();
+    while tls.state().is_handshaking() || !wire.outgoing.is_empty() {
+        let broken = |error: io::Error| explain::handshake_io(&error, &peer, limit.timeout);
+        match step(&mut tls, &mut wire, &mut content) {
+            Ok(Step::Continue) => {}
+            Ok(Step::Transmit) => wire.transmit().map_err(broken)?,
+            Ok(Step::Receive) if tls.state().is_handshaking() => wire.receive().map_err(broken)?,
+            Ok(Step::Receive) => {}
+            Err(error) => {
+                wire.send_alert(&mut tls);
+                return Err(classify(&error, &wire.first, &peer));
             }
-            Err(error) => return Err(broken(&error)),
         }
-        // A peer that drips without ever blocking us does not get past the deadline either.
-        if limit.left().is_zero() {
-            return Err(broken(&io::ErrorKind::TimedOut.into()));
+    }
+    let leaf = tls.state().peer_certificates().and_then(|chain| chain.first()).map(|leaf| leaf.clone().into_owned());
+    let alpn = tls.state().alpn_protocol().map(<[u8]>::to_vec);
+    let (secrets, schedule) = tls.into_secrets().map_err(|error| explain::tls_error(&error, &peer))?;
+    Ok(Established { secrets, schedule, content, ciphertext: wire.incoming, leaf, alpn })
+}
+
+/// Lets rustls look at what has come, and does what it asks for as far as no waiting is needed.
+fn step<T: Tls>(tls: &mut T, wire: &mut Wire<'_>, content: &mut Vec<u8>) -> Result<Step, Error> {
+    let UnbufferedStatus { mut discard, state } = tls.process(&mut wire.incoming);
+    let step = match state {
+        Ok(ConnectionState::EncodeTlsData(mut data)) => {
+            encode(&mut data, &mut wire.outgoing);
+            Ok(Step::Continue)
         }
-        if let Err(error) = connection.process_new_packets() {
-            // The alert that tells the peer why; one attempt, it fits into any socket buffer.
-            let _ = connection.write_tls(&mut SocketIo(socket));
-            return Err(classify(&error, &tap.first, peer));
+        Ok(ConnectionState::TransmitTlsData(data)) => {
+            data.done();
+            Ok(Step::Transmit)
+        }
+        Ok(ConnectionState::ReadTraffic(mut traffic)) => {
+            while let Some(record) = traffic.next_record() {
+                let record = record?;
+                discard += record.discard;
+                content.extend_from_slice(record.payload);
+            }
+            Ok(Step::Continue)
+        }
+        // A server may write before the client has proven itself; there is nothing to be written yet.
+        Ok(ConnectionState::BlockedHandshake | ConnectionState::WriteTraffic(_)) => Ok(Step::Receive),
+        Ok(_) => Err(Error::HandshakeNotComplete),
+        Err(error) => Err(error),
+    };
+    wire.incoming.drain(..discard);
+    step
+}
+
+fn encode<D>(data: &mut EncodeTlsData<'_, D>, outgoing: &mut Vec<u8>) {
+    let start = outgoing.len();
+    let Err(EncodeError::InsufficientSize(missing)) = data.encode(&mut []) else { return };
+    outgoing.resize(start + missing.required_size, 0);
+    // Fails only when the room is too small, and it is as large as was asked for.
+    let _ = data.encode(&mut outgoing[start..]);
+}
+
+/// One read from the socket during the handshake.
+const CHUNK_BYTES: usize = 4096;
+
+/// The longest handshake message that rustls takes, 64 KiB, with the records around it.
+const INCOMING_MOST: usize = 80 * 1024;
+
+/// A record with an alert, in the clear and encrypted (RFC 8446, 5.1 and 5.2): no other record is as short.
+const ALERT_RECORD_BYTES: [usize; 2] = [5 + 2, 5 + 2 + 1 + 16];
+
+/// The socket's side of a handshake.
+struct Wire<'a> {
+    socket: &'a Socket,
+    limit: Limit,
+    incoming: Vec<u8>,
+    outgoing: Vec<u8>,
+    /// What the peer said first tells what it is when it is not TLS.
+    first: Vec<u8>,
+}
+
+impl Wire<'_> {
+    fn receive(&mut self) -> io::Result<()> {
+        let filled = self.incoming.len();
+        if filled >= INCOMING_MOST {
+            return Err(io::Error::other("its handshake is too long"));
+        }
+        self.incoming.resize(filled + CHUNK_BYTES, 0);
+        let outcome = self.receive_into(filled);
+        self.incoming.truncate(filled + *outcome.as_ref().unwrap_or(&0));
+        let wanted = FIRST_BYTES.saturating_sub(self.first.len()).min(self.incoming.len() - filled);
+        self.first.extend_from_slice(&self.incoming[filled..filled + wanted]);
+        outcome.map(|_| ())
+    }
+
+    fn receive_into(&mut self, start: usize) -> io::Result<usize> {
+        loop {
+            // A peer that drips without ever blocking us does not get past the deadline either.
+            if self.limit.left().is_zero() {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            match self.socket.try_read(&mut self.incoming[start..])? {
+                Some(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Some(count) => return Ok(count),
+                None => self.socket.wait(Readiness::Read, self.limit.deadline)?,
+            }
+        }
+    }
+
+    fn transmit(&mut self) -> io::Result<()> {
+        while !self.outgoing.is_empty() {
+            match self.socket.try_write(&[IoSlice::new(&self.outgoing)])? {
+                Some(count) => drop(self.outgoing.drain(..count)),
+                None => self.socket.wait(Readiness::Write, self.limit.deadline)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The alert that tells the peer why, with what has to go before it; one attempt, it fits into any socket buffer.
+    fn send_alert<T: Tls>(&mut self, tls: &mut T) {
+        while let Ok(ConnectionState::EncodeTlsData(mut data)) = tls.process(&mut self.incoming).state {
+            let start = self.outgoing.len();
+            encode(&mut data, &mut self.outgoing);
+            // Asked again after the alert, rustls would look at the same bytes and fail a second time.
+            if ALERT_RECORD_BYTES.contains(&(self.outgoing.len() - start)) {
+                break;
+            }
+        }
+        if !self.outgoing.is_empty() {
+            let _ = self.socket.try_write(&[IoSlice::new(&self.outgoing)]);
         }
     }
 }
@@ -102,19 +278,6 @@ fn classify(error: &Error, first: &[u8], peer: &str) -> CoreError {
         Some(kind) if !TLS_TYPES.contains(kind) => explain::not_tls(first, peer),
         _ => explain::tls_error(error, peer),
     }
-}
-
-fn flush(socket: &Socket, connection: &mut Connection, deadline: Instant) -> io::Result<()> {
-    while connection.wants_write() {
-        match connection.write_tls(&mut SocketIo(socket)) {
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                socket.wait(Readiness::Write, deadline)?;
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
 }
 
 /// Ends a connection whose handshake failed, so that our alert arrives: closing over unread bytes would reset the
@@ -136,28 +299,4 @@ pub fn drain(socket: &Socket, timeout: Duration) {
         }
     }
     socket.abort();
-}
-
-/// Remembers the first bytes, which say what the peer is when it is not TLS.
-struct Tap<'a> {
-    inner: SocketIo<'a>,
-    first: Vec<u8>,
-}
-
-impl Read for Tap<'_> {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let count = self.inner.read(buf)?;
-        let wanted = FIRST_BYTES.saturating_sub(self.first.len()).min(count);
-        self.first.extend_from_slice(&buf[..wanted]);
-        Ok(count)
-    }
-}
-
-pub fn peer_leaf(connection: &Connection) -> Option<&CertificateDer<'static>> {
-    connection.peer_certificates().and_then(|chain| chain.first())
-}
-
-/// The protocol that the peer of a server connection asked for.
-pub fn asked_for(connection: &Connection) -> Option<Protocol> {
-    connection.alpn_protocol().and_then(Protocol::from_alpn)
 }

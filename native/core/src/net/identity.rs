@@ -206,6 +206,8 @@ fn server_config(
     config.send_tls13_tickets = 0;
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.max_early_data_size = 0;
+    // For net/record, which takes over after the handshake.
+    config.enable_secret_extraction = true;
     Ok(config)
 }
 
@@ -227,6 +229,7 @@ fn client_config(
         .map_err(explain_config)?;
     config.resumption = Resumption::disabled();
     config.enable_early_data = false;
+    config.enable_secret_extraction = true;
     Ok(config)
 }
 

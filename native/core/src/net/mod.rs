@@ -9,6 +9,7 @@ pub mod identity;
 pub mod listener;
 pub mod plain;
 pub mod raw_descriptor;
+mod record;
 pub mod socket;
 pub mod stream;
 pub mod trust;

@@ -3,7 +3,7 @@
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, sockopt};
-use std::io::{self, IoSlice, Read, Write};
+use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -130,29 +130,6 @@ impl Socket {
         if self.is_aborted() {
             return Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the connection was closed on this side"));
         }
-        Ok(())
-    }
-}
-
-/// The socket as rustls wants it: `WouldBlock` when nothing goes now.
-pub struct SocketIo<'a>(pub &'a Socket);
-
-impl Read for SocketIo<'_> {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        self.0.try_read(buf)?.ok_or_else(|| io::ErrorKind::WouldBlock.into())
-    }
-}
-
-impl Write for SocketIo<'_> {
-    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        self.write_vectored(&[IoSlice::new(buf)])
-    }
-
-    fn write_vectored(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.0.try_write(parts)?.ok_or_else(|| io::ErrorKind::WouldBlock.into())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
 }

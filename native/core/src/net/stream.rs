@@ -1,78 +1,67 @@
-//! A TLS connection as [`Duplex`]: rustls does the records, this file the waiting.
+//! A TLS connection as [`Duplex`]: `record` does the records, this file the waiting. Reading and writing share nothing but
+//! the key schedule, which is asked once in some hundred gigabytes.
 
 use super::duplex::Duplex;
 use super::explain;
-use super::socket::{Readiness, Socket, SocketIo};
+use super::handshake::Established;
+use super::record::{self, Arrival, Inbox, KeySchedule, Outbox, RecordKey};
+use super::socket::{Readiness, Socket};
 use crate::error::CoreError;
 use rustix::net::Shutdown;
-use rustls::Connection;
-use std::io::{self, IoSlice, Read, Write};
+use std::io::{self, IoSlice};
 use std::mem;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-
-/// One read from the socket.
-const INBOX_BYTES: usize = 128 * 1024;
-
-/// What is encrypted before it is handed to the kernel; small enough to stay in the cache in between.
-const OUTBOX_BYTES: usize = 128 * 1024;
 
 /// How often `finish` looks whether another thread's read has come to the end.
 const FINISH_STEP: Duration = Duration::from_millis(5);
 
-/// The lock on `tls` is never held while waiting; `reading` and `writing` are, and only keep other readers or other
-/// writers out. Order: `reading` or `writing` first, then `tls`.
+/// `reading` and `writing` are held while waiting and only keep other readers or other writers out. Order: `reading`, then
+/// `writing` (only tried), then `schedule`.
 pub struct TlsStream {
     socket: Arc<Socket>,
-    tls: Mutex<Connection>,
-    reading: Mutex<Inbox>,
-    writing: Mutex<Outbox>,
+    reading: Mutex<Reading>,
+    writing: Mutex<Writing>,
+    schedule: Mutex<Box<dyn KeySchedule>>,
+    /// The peer has asked for a KeyUpdate; whoever writes next sends it.
+    key_update_wanted: AtomicBool,
     peer: String,
 }
 
-/// Ciphertext that came from the socket and that rustls has not taken yet.
-struct Inbox {
-    bytes: Box<[u8]>,
-    start: usize,
-    end: usize,
-    /// Ends every later read; kept because plaintext that came before it is delivered first.
+struct Reading {
+    inbox: Inbox,
+    /// The peer has said close_notify.
+    ended: bool,
+    /// Ends every later read; kept because content that came before it is delivered first.
     failure: Option<CoreError>,
 }
 
-impl Inbox {
-    fn is_empty(&self) -> bool {
-        self.start == self.end
-    }
-}
-
-struct Outbox {
+struct Writing {
+    outbox: Outbox,
     /// Goes out ahead of whatever is written first.
     preface: Vec<u8>,
 }
 
-enum Sent {
-    All,
-    Some,
-    Nothing,
-}
-
 impl TlsStream {
-    /// `connection` has completed its handshake over `socket`.
-    pub(super) fn new(socket: Arc<Socket>, mut connection: Connection) -> Self {
-        connection.set_buffer_limit(Some(OUTBOX_BYTES));
+    /// Goes on where the handshake over `socket` has ended.
+    pub(super) fn new(socket: Arc<Socket>, established: Established) -> Result<Self, CoreError> {
         let peer = socket.peer_address();
-        Self {
+        let unusable = |error| explain::tls_error(&error, &peer);
+        let receiving = RecordKey::new(established.secrets.rx).map_err(unusable)?;
+        let sending = RecordKey::new(established.secrets.tx).map_err(unusable)?;
+        Ok(Self {
             socket,
-            tls: Mutex::new(connection),
-            reading: Mutex::new(Inbox {
-                bytes: vec![0; INBOX_BYTES].into_boxed_slice(),
-                start: 0,
-                end: 0,
+            reading: Mutex::new(Reading {
+                inbox: Inbox::new(receiving, established.content, &established.ciphertext),
+                ended: false,
                 failure: None,
             }),
-            writing: Mutex::new(Outbox { preface: Vec::new() }),
+            writing: Mutex::new(Writing { outbox: Outbox::new(sending), preface: Vec::new() }),
+            schedule: Mutex::new(established.schedule),
+            key_update_wanted: AtomicBool::new(false),
             peer,
-        }
+        })
     }
 
     /// "address:port" of the peer.
@@ -85,103 +74,97 @@ impl TlsStream {
         lock(&self.writing).preface = bytes;
     }
 
-    /// As much plaintext as is there now; `None` when more has to come from the socket first.
-    fn decrypt(&self, inbox: &mut Inbox, buf: &mut [u8]) -> io::Result<Option<usize>> {
-        let mut tls = lock(&self.tls);
-        let mut filled = 0;
-        loop {
-            match tls.reader().read(&mut buf[filled..]) {
-                Ok(0) if filled == 0 => return Ok(Some(0)),
-                Ok(count) => filled += count,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(_) if filled > 0 => {}
-                Err(error) => return Err(error),
-            }
-            if filled == buf.len() || (filled > 0 && inbox.is_empty()) {
+    /// As much content as is there now; `None` when more has to come from the socket first.
+    fn decrypt(&self, reading: &mut Reading, buf: &mut [u8]) -> io::Result<Option<usize>> {
+        let mut filled = reading.inbox.take(buf);
+        while filled < buf.len() {
+            if reading.ended {
                 return Ok(Some(filled));
             }
-            if let Some(failure) = inbox.failure.clone() {
-                return Err(failure.into());
+            if let Some(failure) = &reading.failure {
+                return if filled > 0 { Ok(Some(filled)) } else { Err(failure.clone().into()) };
             }
-            if inbox.is_empty() {
-                return Ok(None);
+            let arrival = reading.inbox.open_into(&mut **lock(&self.schedule), &mut buf[filled..]);
+            match self.note(reading, arrival) {
+                Some(Arrival::Content(count)) => filled += count,
+                Some(Arrival::Incomplete) => return Ok((filled > 0).then_some(filled)),
+                _ => {}
             }
-            self.feed(&mut tls, inbox)?;
+        }
+        Ok(Some(filled))
+    }
+
+    /// Keeps what an arrival means for later; None after a failure.
+    fn note(&self, reading: &mut Reading, arrival: Result<Arrival, rustls::Error>) -> Option<Arrival> {
+        match &arrival {
+            Ok(Arrival::End) => reading.ended = true,
+            Ok(Arrival::KeyUpdateWanted) => self.key_update_wanted.store(true, Ordering::Release),
+            Ok(_) => {}
+            Err(error) => {
+                self.send_alert(error);
+                reading.failure = Some(explain::tls_error(error, &self.peer));
+            }
+        }
+        arrival.ok()
+    }
+
+    /// Tells the peer why, unless somebody is writing: then the connection's end has to say it.
+    fn send_alert(&self, error: &rustls::Error) {
+        let (Some(description), Ok(mut writing)) = (record::alert_for(error), self.writing.try_lock()) else { return };
+        if writing.outbox.pending().is_empty() && writing.outbox.alert(description).is_ok() {
+            let _ = self.socket.try_write(&[IoSlice::new(writing.outbox.pending())]);
         }
     }
 
-    /// Gives rustls a piece of the inbox (it takes 4 KiB at a time).
-    fn feed(&self, tls: &mut Connection, inbox: &mut Inbox) -> io::Result<()> {
-        let taken = tls.read_tls(&mut &inbox.bytes[inbox.start..inbox.end])?;
-        // After close_notify rustls takes nothing any more, and nothing that follows counts.
-        inbox.start = if taken == 0 { inbox.end } else { inbox.start + taken };
-        if let Err(error) = tls.process_new_packets() {
-            // The alert that tells the peer why.
-            let _ = tls.write_tls(&mut SocketIo(&self.socket));
-            inbox.failure = Some(explain::tls_error(&error, &self.peer));
-            inbox.start = inbox.end;
-        }
-        Ok(())
-    }
-
-    /// Refills the inbox; false when nothing is there now. Tells rustls about the end of the stream.
-    fn receive(&self, inbox: &mut Inbox) -> io::Result<bool> {
-        match self.socket.try_read(&mut inbox.bytes)? {
+    /// Refills the inbox; false when nothing is there now. Only while it has no content.
+    fn receive(&self, reading: &mut Reading) -> io::Result<bool> {
+        match self.socket.try_read(reading.inbox.room())? {
             None => Ok(false),
-            Some(0) => {
-                let mut tls = lock(&self.tls);
-                tls.read_tls(&mut io::empty())?;
-                let _ = tls.process_new_packets();
-                Ok(true)
-            }
+            Some(0) => Err(io::ErrorKind::UnexpectedEof.into()),
             Some(count) => {
-                inbox.start = 0;
-                inbox.end = count;
+                reading.inbox.received(count);
                 Ok(true)
             }
         }
     }
 
-    fn read_until(&self, inbox: &mut Inbox, buf: &mut [u8], deadline: Instant) -> io::Result<usize> {
+    fn read_until(&self, reading: &mut Reading, buf: &mut [u8], deadline: Instant) -> io::Result<usize> {
         loop {
-            if let Some(count) = self.decrypt(inbox, buf)? {
+            if let Some(count) = self.decrypt(reading, buf)? {
                 return Ok(count);
             }
-            if !self.receive(inbox)? {
+            // A peer that sends records without content does not get past the deadline either.
+            if !self.receive(reading)? || Instant::now() >= deadline {
                 self.socket.wait(Readiness::Read, deadline)?;
             }
         }
     }
 
-    /// Encrypts what fits and hands it to the kernel.
-    fn send_some(&self, rest: &mut &mut [IoSlice<'_>]) -> io::Result<Sent> {
-        let mut tls = lock(&self.tls);
-        if !rest.is_empty() {
-            let taken = tls.writer().write_vectored(rest)?;
-            IoSlice::advance_slices(rest, taken);
-        }
-        let mut moved = 0;
-        while tls.wants_write() {
-            match tls.write_tls(&mut SocketIo(&self.socket)) {
-                Ok(count) => moved += count,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    return Ok(if moved == 0 { Sent::Nothing } else { Sent::Some });
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(if rest.is_empty() { Sent::All } else { Sent::Some })
-    }
-
-    fn write_until(&self, rest: &mut &mut [IoSlice<'_>], timeout: Duration) -> io::Result<()> {
+    /// Seals and sends until nothing is left; `timeout` begins anew with each byte that the kernel takes.
+    fn write_until(&self, outbox: &mut Outbox, rest: &mut &mut [IoSlice<'_>], timeout: Duration) -> io::Result<()> {
         let mut deadline = Instant::now() + timeout;
         loop {
-            match self.send_some(rest)? {
-                Sent::All => return Ok(()),
-                Sent::Some => deadline = Instant::now() + timeout,
-                Sent::Nothing => self.socket.wait(Readiness::Write, deadline)?,
+            if outbox.pending().is_empty() {
+                self.seal(outbox, rest).map_err(|error| io::Error::from(explain::tls_error(&error, &self.peer)))?;
+            }
+            if outbox.pending().is_empty() {
+                return Ok(());
+            }
+            match self.socket.try_write(&[IoSlice::new(outbox.pending())])? {
+                Some(count) => {
+                    outbox.taken(count);
+                    deadline = Instant::now() + timeout;
+                }
+                None => self.socket.wait(Readiness::Write, deadline)?,
             }
         }
+    }
+
+    fn seal(&self, outbox: &mut Outbox, rest: &mut &mut [IoSlice<'_>]) -> Result<(), rustls::Error> {
+        if outbox.wants_new_key() || self.key_update_wanted.swap(false, Ordering::AcqRel) {
+            outbox.change_key(&mut **lock(&self.schedule))?;
+        }
+        outbox.fill(rest)
     }
 
     /// A peer that rejects us says why in an alert and then closes, so that our write may fail before we have read
@@ -189,28 +172,23 @@ impl TlsStream {
     fn last_words(&self, error: io::Error) -> io::Error {
         let broken = matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset);
         if broken
-            && let Ok(mut inbox) = self.reading.try_lock()
-            && let Some(alert) = self.next_is_alert(&mut inbox)
+            && let Ok(mut reading) = self.reading.try_lock()
+            && let Some(alert) = self.next_is_alert(&mut reading)
         {
             return alert.into();
         }
         self.name(error)
     }
 
-    /// The alert that comes next, if one does. Plaintext stays where it is: whoever reads has not had it yet.
-    fn next_is_alert(&self, inbox: &mut Inbox) -> Option<CoreError> {
+    /// The alert that comes next, if one does. Content stays where it is: whoever reads has not had it yet.
+    fn next_is_alert(&self, reading: &mut Reading) -> Option<CoreError> {
         loop {
-            while !inbox.is_empty() {
-                let mut tls = lock(&self.tls);
-                self.feed(&mut tls, inbox).ok()?;
-                if inbox.failure.is_some() {
-                    return inbox.failure.clone();
-                }
-                if tls.process_new_packets().ok()?.plaintext_bytes_to_read() > 0 {
-                    return None;
-                }
+            if reading.failure.is_some() || reading.ended || reading.inbox.has_content() {
+                return reading.failure.clone();
             }
-            if !self.receive(inbox).ok()? || inbox.is_empty() {
+            let arrival = reading.inbox.open(&mut **lock(&self.schedule));
+            let incomplete = self.note(reading, arrival) == Some(Arrival::Incomplete);
+            if incomplete && !self.receive(reading).ok()? {
                 return None;
             }
         }
@@ -228,7 +206,7 @@ impl TlsStream {
         let mut sink = vec![0_u8; 64 * 1024];
         while Instant::now() < deadline && !self.socket.is_aborted() {
             match self.reading.try_lock() {
-                Ok(mut inbox) => match self.read_until(&mut inbox, &mut sink, deadline) {
+                Ok(mut reading) => match self.read_until(&mut reading, &mut sink, deadline) {
                     Ok(0) | Err(_) => return,
                     Ok(_) => {}
                 },
@@ -241,19 +219,19 @@ impl TlsStream {
 impl Duplex for TlsStream {
     fn read(&self, buf: &mut [u8], timeout: Duration) -> io::Result<usize> {
         let deadline = Instant::now() + timeout;
-        let mut inbox = lock(&self.reading);
-        self.read_until(&mut inbox, buf, deadline).map_err(|error| self.name(error))
+        let mut reading = lock(&self.reading);
+        self.read_until(&mut reading, buf, deadline).map_err(|error| self.name(error))
     }
 
     fn write_all(&self, parts: &[&[u8]], timeout: Duration) -> io::Result<()> {
-        let mut outbox = lock(&self.writing);
-        let preface = mem::take(&mut outbox.preface);
+        let mut writing = lock(&self.writing);
+        let preface = mem::take(&mut writing.preface);
         let mut slices = Vec::with_capacity(parts.len() + 1);
         slices.push(IoSlice::new(&preface));
         slices.extend(parts.iter().map(|part| IoSlice::new(part)));
         let mut rest = slices.as_mut_slice();
         IoSlice::advance_slices(&mut rest, 0);
-        self.write_until(&mut rest, timeout).map_err(|error| self.last_words(error))
+        self.write_until(&mut writing.outbox, &mut rest, timeout).map_err(|error| self.last_words(error))
     }
 
     fn abort(&self) {
@@ -263,10 +241,13 @@ impl Duplex for TlsStream {
     fn finish(&self, timeout: Duration) {
         let deadline = Instant::now() + timeout;
         // A writer that is still busy here is stuck: nobody finishes a connection that is in use.
-        if let Ok(_turn) = self.writing.try_lock() {
-            lock(&self.tls).send_close_notify();
+        if let Ok(mut writing) = self.writing.try_lock() {
             let mut nothing: &mut [IoSlice<'_>] = &mut [];
-            if self.write_until(&mut nothing, timeout).is_ok() {
+            let said = self.write_until(&mut writing.outbox, &mut nothing, timeout).is_ok()
+                && writing.outbox.alert(record::FAREWELL).is_ok()
+                && self.write_until(&mut writing.outbox, &mut nothing, timeout).is_ok();
+            drop(writing);
+            if said {
                 self.socket.shut(Shutdown::Write);
                 self.drain(deadline);
             }

@@ -105,7 +105,7 @@ impl Shared {
     /// The sending thread of a lane.
     pub(super) fn feed_lane(&self, lane: &Lane) {
         let mut buffers = Buffers::default();
-        while let Some(unit) = self.queue.next(|| lane.is_dead()) {
+        while let Some(unit) = self.queue.next(lane.number, || lane.is_dead()) {
             if let Err(error) = self.send_unit(lane, unit, &mut buffers) {
                 return self.lane_failed(lane, error);
             }

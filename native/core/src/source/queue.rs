@@ -43,12 +43,36 @@ pub(super) enum Unit {
     Gone(FileTask),
 }
 
+/// An opened file, and the lane that carries it.
+struct Opened {
+    large: Arc<Large>,
+    lane: Option<u16>,
+}
+
+/// Which opened files a lane may take a part of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Whose {
+    Own(u16),
+    Nobodys,
+    Anybodys,
+}
+
+impl Whose {
+    fn matches(self, lane: Option<u16>) -> bool {
+        match self {
+            Self::Own(number) => lane == Some(number),
+            Self::Nobodys => lane.is_none(),
+            Self::Anybodys => true,
+        }
+    }
+}
+
 #[derive(Default)]
 struct State {
     small: VecDeque<FileTask>,
     small_bytes: u64,
     unopened: VecDeque<FileTask>,
-    large: VecDeque<Arc<Large>>,
+    large: VecDeque<Opened>,
     urgent: VecDeque<Unit>,
     /// Regular files announced and not settled.
     ahead: usize,
@@ -122,7 +146,7 @@ impl Queue {
 
     /// An opened file whose pieces may now be handed out.
     pub(super) fn add_large(&self, large: Arc<Large>) {
-        self.lock().large.push_back(large);
+        self.lock().large.push_back(Opened { large, lane: None });
         self.changed.notify_all();
     }
 
@@ -132,14 +156,14 @@ impl Queue {
         self.changed.notify_all();
     }
 
-    /// The next unit of work; None when the queue is closed or `gave_up` says that the lane is.
-    pub(super) fn next(&self, gave_up: impl Fn() -> bool) -> Option<Unit> {
+    /// The next unit of work for a lane; None when the queue is closed or `gave_up` says that the lane is.
+    pub(super) fn next(&self, lane: u16, gave_up: impl Fn() -> bool) -> Option<Unit> {
         let mut state = self.lock();
         loop {
             if state.closed || gave_up() {
                 return None;
             }
-            if let Some(unit) = state.take() {
+            if let Some(unit) = state.take(lane) {
                 return Some(unit);
             }
             state = self.wait(state);
@@ -162,7 +186,9 @@ impl State {
         }
     }
 
-    fn take(&mut self) -> Option<Unit> {
+    /// A lane stays with its large file and prefers opening one to sharing another lane's: the kernel lets only one
+    /// thread at a time write to a file, so that two lanes in one file wait for each other on the target.
+    fn take(&mut self, lane: u16) -> Option<Unit> {
         if let Some(unit) = self.urgent.pop_front() {
             return Some(unit);
         }
@@ -170,13 +196,16 @@ impl State {
         if full {
             return Some(self.pack());
         }
-        if let Some(unit) = self.part() {
+        if let Some(unit) = self.part(lane, Whose::Own(lane)).or_else(|| self.part(lane, Whose::Nobodys)) {
             return Some(unit);
         }
         if self.large.len() < OPEN_LARGE
             && let Some(task) = self.unopened.pop_front()
         {
             return Some(Unit::Open(task));
+        }
+        if let Some(unit) = self.part(lane, Whose::Anybodys) {
+            return Some(unit);
         }
         // A pack that is not full goes when there is nothing else to do: an idle lane is worse than a small pack.
         (!self.small.is_empty()).then(|| self.pack())
@@ -197,19 +226,23 @@ impl State {
         Unit::Pack(tasks)
     }
 
-    fn part(&mut self) -> Option<Unit> {
-        while let Some(large) = self.large.front() {
-            match large.next_part() {
-                Ok(Some(part)) => return Some(Unit::Part(Arc::clone(large), part)),
+    fn part(&mut self, lane: u16, whose: Whose) -> Option<Unit> {
+        loop {
+            let place = self.large.iter().position(|opened| whose.matches(opened.lane))?;
+            let opened = &mut self.large[place];
+            match opened.large.next_part() {
+                Ok(Some(part)) => {
+                    opened.lane.get_or_insert(lane);
+                    return Some(Unit::Part(Arc::clone(&opened.large), part));
+                }
                 Ok(None) => {
-                    self.large.pop_front();
+                    self.large.remove(place);
                 }
                 Err(errno) => {
-                    let large = self.large.pop_front()?;
-                    return Some(Unit::Part(large, Part::Unreadable(errno)));
+                    let opened = self.large.remove(place)?;
+                    return Some(Unit::Part(opened.large, Part::Unreadable(errno)));
                 }
             }
         }
-        None
     }
 }

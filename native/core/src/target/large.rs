@@ -45,6 +45,8 @@ pub(super) struct Large {
     id: u64,
     pub(super) announced: Announced,
     pub(super) part: OwnedFd,
+    /// Held around each write: the kernel lets one thread at a time into a file and has the others spin meanwhile.
+    pub(super) write_turn: Mutex<()>,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -136,7 +138,14 @@ impl Shared {
             leaf: None,
             moved: 0,
         };
-        let large = Arc::new(Large { id, announced, part, state: Mutex::new(state), changed: Condvar::new() });
+        let large = Arc::new(Large {
+            id,
+            announced,
+            part,
+            write_turn: Mutex::new(()),
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+        });
         self.files.keep_large(id, &large);
         Ok(Target::Live(large))
     }

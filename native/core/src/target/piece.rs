@@ -1,7 +1,7 @@
 //! One piece of a large file: checked against its digest, claimed, written.
 
 use std::os::fd::AsFd;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use super::lane::LaneState;
 use super::large::{Large, Target};
@@ -91,6 +91,7 @@ fn whole_digest(form: Form, size: u64, piece: &Piece, data: &[u8], whole: &mut V
 }
 
 fn write_segments(large: &Large, piece: &Piece, data: &[u8]) -> Result<(), Errno> {
+    let _turn = large.write_turn.lock().unwrap_or_else(PoisonError::into_inner);
     let mut rest = data;
     for (offset, length) in &piece.segments {
         let (segment, tail) = rest.split_at(*length as usize);

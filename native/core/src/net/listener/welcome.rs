@@ -18,8 +18,13 @@ const CODE_PROTOCOL: u8 = 23;
 
 pub(super) fn welcome(shared: &Shared, socket: &Arc<Socket>, ticket: &Ticket) {
     let limit = Limit::from_now(shared.handshake_timeout);
-    let connection = match handshake::as_server(socket, &shared.credentials, limit) {
-        Ok(connection) => connection,
+    let accepted = handshake::as_server(socket, &shared.credentials, limit).and_then(|established| {
+        let trusted = shared.credentials.peer().check(established.peer_leaf(), "dialler");
+        let protocol = established.protocol();
+        Ok((trusted, protocol, TlsStream::new(Arc::clone(socket), established)?))
+    });
+    let (trusted, protocol, stream) = match accepted {
+        Ok(accepted) => accepted,
         Err(_) => {
             handshake::drain(socket, REFUSAL_DRAIN);
             if ticket.leave() {
@@ -28,9 +33,6 @@ pub(super) fn welcome(shared: &Shared, socket: &Arc<Socket>, ticket: &Ticket) {
             return;
         }
     };
-    let trusted = shared.credentials.peer().check(handshake::peer_leaf(&connection), "dialler");
-    let protocol = handshake::asked_for(&connection);
-    let stream = TlsStream::new(Arc::clone(socket), connection);
     match (trusted, protocol) {
         (Err(sentence), Some(Protocol::Index | Protocol::Lane)) => {
             let answer = bind::refused(&sentence);
