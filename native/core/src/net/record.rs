@@ -62,3 +62,6 @@ pub(super) fn alert_for(error: &rustls::Error) -> Option<u8> {
         _ => Some(Alert::InternalError.into()),
     }
 }
+
+#[cfg(test)]
+mod tests;
