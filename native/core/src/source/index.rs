@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use super::directory::SourceDirectory;
 use super::in_flight::InFlight;
-use super::links::{InodeKey, WaitingName};
+use super::links::WaitingName;
 use crate::digest::Digest;
 use crate::digest::leaf::Leaf;
 use crate::error::CoreError;
-use crate::fs::stat::Kind;
+use crate::fs::stat::{InodeKey, Kind};
 use crate::session::item::Item;
 use crate::wire::channel::Channel;
 use crate::wire::cursor::Put;

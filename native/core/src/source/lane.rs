@@ -15,6 +15,7 @@ use crate::error::{CoreError, ErrorKind};
 use crate::session::compress::Compressor;
 use crate::session::counters::Counter;
 use crate::session::events::Event;
+use crate::session::life::Living;
 use crate::wire::channel::{Channel, malformed};
 use crate::wire::frame::FrameType;
 use crate::wire::index::Ack;
@@ -161,7 +162,7 @@ impl Shared {
     /// A broken connection costs the lane; a broken protocol, and whatever else is wrong, the session.
     fn lane_failed(&self, lane: &Lane, error: CoreError) {
         let first = lane.kill(self);
-        if self.stop.is_stopped() || self.is_settled() {
+        if self.life.is_over() {
             return;
         }
         if error.kind != ErrorKind::Network {
@@ -174,6 +175,6 @@ impl Shared {
     pub(super) fn lane_lost(&self, lane: u16, reason: String) {
         self.counters.add(Counter::LanesLost, 1);
         self.counters.subtract(Counter::LanesAlive, 1);
-        self.events.send(Event::LaneLost { lane, reason });
+        self.life.events.send(Event::LaneLost { lane, reason });
     }
 }

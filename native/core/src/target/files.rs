@@ -98,7 +98,7 @@ impl Files {
             if let Some(leaf) = state.finished.get(id) {
                 return Ok(Found::Finished(leaf));
             }
-            shared.stop.check()?;
+            shared.life.stop.check()?;
             // As long as the index goes on, what is waited for may still be in it.
             if std::mem::replace(&mut next, state.next) != state.next && id >= state.next {
                 deadline = Instant::now() + patience;

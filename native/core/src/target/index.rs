@@ -16,6 +16,7 @@ use crate::fs::stat::stat_fd;
 use crate::scan::volume::RESERVED;
 use crate::session::events::Event;
 use crate::session::item::Side;
+use crate::session::life::Living;
 use crate::wire::channel::{Channel, malformed};
 use crate::wire::cursor::Malformed;
 use crate::wire::frame::{FrameType, Header};
@@ -77,10 +78,10 @@ impl Shared {
             match header.frame_type {
                 FrameType::Items => {
                     let items = read_items(&payload, Side::Source).map_err(malformed)?;
-                    self.events.send(Event::Items(items));
+                    self.life.events.send(Event::Items(items));
                 }
-                FrameType::Settled => self.source_settled()?,
-                _ if self.source_is_settled() => {
+                FrameType::Settled => self.settle_there()?,
+                _ if self.life.peer_has_settled() => {
                     return Err(malformed(Malformed("something is announced after the end")));
                 }
                 _ => {
@@ -93,7 +94,7 @@ impl Shared {
                 }
             }
         }
-        if self.is_settled() || self.stop.is_stopped() {
+        if self.life.is_over() {
             return Ok(());
         }
         Err(CoreError::network("The source closed the index connection."))

@@ -52,7 +52,7 @@ impl Shared {
         let mut payload = Vec::new();
         let mut frames = 0;
         while let Some(header) = channel.receive(&mut payload)? {
-            self.stop.check()?;
+            self.life.stop.check()?;
             self.counters.add(Counter::WireBytes, u64::from(header.length));
             self.lane_frame(header, &payload, state)?;
             frames += 1;

@@ -163,7 +163,7 @@ impl Shared {
         let state = large.lock();
         if state.over {
             drop(state);
-            lane.answer(Some(large.ending(&self.stop)?));
+            lane.answer(Some(large.ending(&self.life.stop)?));
             return Ok(None);
         }
         if of.attempt > state.attempt {
@@ -223,7 +223,7 @@ impl Shared {
         let mut state = large.quiet();
         if state.over {
             drop(state);
-            lane.answer(Some(large.ending(&self.stop)?));
+            lane.answer(Some(large.ending(&self.life.stop)?));
             return Ok(());
         }
         if again.of.attempt <= state.attempt {
@@ -258,7 +258,7 @@ impl Shared {
             let mut state = large.quiet();
             if state.over {
                 drop(state);
-                lane.answer(Some(large.ending(&self.stop)?));
+                lane.answer(Some(large.ending(&self.life.stop)?));
                 return Ok(());
             }
             if end.of.attempt != state.attempt || state.digest.finish() != Some(end.digest) {
@@ -320,7 +320,7 @@ impl Shared {
             }
             Found::Large(large) => {
                 if std::mem::replace(&mut large.quiet().over, true) {
-                    lane.answer(Some(large.ending(&self.stop)?));
+                    lane.answer(Some(large.ending(&self.life.stop)?));
                     return Ok(());
                 }
                 return self.remove_large(&large);

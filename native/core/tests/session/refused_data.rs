@@ -2,7 +2,7 @@
 
 use pvferry_core::digest::file::{Form, PIECE, pieces};
 use pvferry_core::error::{CoreError, ErrorKind};
-use pvferry_core::net::{connect_index, connect_lane};
+use pvferry_core::net::{Channel, connect_bound};
 use pvferry_core::wire::cursor::Put;
 use pvferry_core::wire::frame::FrameType;
 use pvferry_core::wire::index::Outcome;
@@ -211,10 +211,13 @@ fn connections_that_are_not_taken() {
         assert_eq!(error.kind, ErrorKind::Untrusted, "{error:?}");
     };
     let fd = || tcp(bench.port);
-    refused("an index already", connect_index(fd(), &pki::source(), None, &SECRET, LONG));
-    refused("there is no lane 2", connect_lane(fd(), 2, &pki::source(), None, &SECRET, LONG));
-    refused("there is no lane 65535", connect_lane(fd(), u16::MAX, &pki::source(), None, &SECRET, LONG));
-    refused("refused", connect_lane(fd(), 1, &pki::source(), None, &[0; 32], LONG));
-    refused("refused", connect_index(fd(), &pki::source(), None, &[0; 32], LONG));
+    refused("an index already", connect_bound(fd(), Channel::Index, &pki::source(), None, &SECRET, LONG));
+    refused("there is no lane 2", connect_bound(fd(), Channel::Lane(2), &pki::source(), None, &SECRET, LONG));
+    refused(
+        "there is no lane 65535",
+        connect_bound(fd(), Channel::Lane(u16::MAX), &pki::source(), None, &SECRET, LONG),
+    );
+    refused("refused", connect_bound(fd(), Channel::Lane(1), &pki::source(), None, &[0; 32], LONG));
+    refused("refused", connect_bound(fd(), Channel::Index, &pki::source(), None, &[0; 32], LONG));
     bench.place.expect_canary();
 }
