@@ -33,6 +33,8 @@ pub(super) struct Lane {
     pub(super) in_flight: InFlight<LaneRecord>,
     compressor: Mutex<Compressor>,
     dead: AtomicBool,
+    /// The target has acknowledged something on it.
+    worked: AtomicBool,
 }
 
 impl Lane {
@@ -43,6 +45,7 @@ impl Lane {
             in_flight: InFlight::new(),
             compressor: Mutex::new(compressor),
             dead: AtomicBool::new(false),
+            worked: AtomicBool::new(false),
         }
     }
 
@@ -140,7 +143,9 @@ impl Shared {
             return Err(CoreError::protocol("The peer broke the protocol: a lane brings something else than ACKs."));
         }
         let ack = Ack::read(payload).map_err(malformed)?;
-        for (record, exceptions) in lane.in_flight.acknowledge(&ack)? {
+        let acknowledged = lane.in_flight.acknowledge(&ack)?;
+        lane.worked.store(true, Ordering::Relaxed);
+        for (record, exceptions) in acknowledged {
             match record {
                 LaneRecord::Pack(packed) => self.settle_pack(packed, &exceptions)?,
                 LaneRecord::Part { large, part, digest } => self.settle_part(&large, &part, digest, &exceptions)?,
@@ -168,13 +173,13 @@ impl Shared {
         if error.kind != ErrorKind::Network {
             self.fail(error);
         } else if first {
-            self.lane_lost(lane.number, error.message);
+            self.lane_lost(lane.number, error.message, lane.worked.load(Ordering::Relaxed));
         }
     }
 
-    pub(super) fn lane_lost(&self, lane: u16, reason: String) {
+    pub(super) fn lane_lost(&self, lane: u16, reason: String, worked: bool) {
         self.counters.add(Counter::LanesLost, 1);
         self.counters.subtract(Counter::LanesAlive, 1);
-        self.life.events.send(Event::LaneLost { lane, reason });
+        self.life.events.send(Event::LaneLost { lane, reason, worked });
     }
 }

@@ -91,6 +91,7 @@ impl SourceSession {
     pub fn attach_index(&self, fd: OwnedFd) {
         self.spawn("index", move |shared| match shared.bind_index(fd) {
             Ok(()) => shared.serve_index(),
+            Err(error) if error.kind == ErrorKind::Network => shared.life.events.send(Event::IndexLost(error)),
             Err(error) => shared.fail(error),
         });
     }
@@ -103,7 +104,7 @@ impl SourceSession {
                 Ok(lane) => shared.serve_lane(&lane),
                 // A refused lane is as good as a dead one: why the target refuses, its control channel says.
                 Err(error) if matches!(error.kind, ErrorKind::Network | ErrorKind::Untrusted) => {
-                    shared.lane_lost(number, error.message);
+                    shared.lane_lost(number, error.message, false);
                 }
                 Err(error) => shared.fail(error),
             }

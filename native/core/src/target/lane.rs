@@ -39,13 +39,15 @@ impl LaneState {
 }
 
 impl Shared {
-    /// Serves a lane until it ends. What it finished lately is remembered: the source may not know.
-    pub(super) fn serve_lane(&self, channel: &Channel) -> Result<(), CoreError> {
+    /// Serves a lane until it ends. What it finished lately is remembered: the source may not know. True when it brought
+    /// any frame.
+    pub(super) fn serve_lane(&self, channel: &Channel) -> (bool, Result<(), CoreError>) {
         let mut state = LaneState::default();
         let served = self.take_frames(channel, &mut state);
         let LaneState { frames, finished, .. } = state;
+        let worked = !frames.is_empty();
         self.files.remember(frames.into_files().chain(finished));
-        served
+        (worked, served)
     }
 
     fn take_frames(&self, channel: &Channel, state: &mut LaneState) -> Result<(), CoreError> {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::directory::TargetDirectory;
 use super::files::Files;
 use super::index::OpenDirectories;
+use super::index_place::IndexPlace;
 use super::links::Links;
 use super::volume::TargetVolume;
 use crate::digest::leaf::{Leaf, volume_roots};
@@ -54,7 +55,7 @@ pub(super) struct Shared {
     pub(super) counters: Arc<Counters>,
     pub(super) life: Life,
     pub(super) root_attributes: OnceLock<Attributes>,
-    index: OnceLock<Arc<Channel>>,
+    pub(super) index: IndexPlace,
     lanes: Mutex<Vec<(u16, Arc<Channel>)>>,
 }
 
@@ -78,7 +79,7 @@ impl TargetSession {
             counters: Arc::new(Counters::default()),
             life,
             root_attributes: OnceLock::new(),
-            index: OnceLock::new(),
+            index: IndexPlace::default(),
             lanes: Mutex::new(Vec::new()),
         });
         keep_alive(&shared, shared.config.keep_alive)?;
@@ -130,9 +131,7 @@ impl SessionSink for Binder {
 }
 
 fn bind_index(shared: Arc<Shared>, channel: Arc<Channel>) -> Result<(), String> {
-    if shared.index.set(Arc::clone(&channel)).is_err() {
-        return Err("The session has an index already.".to_owned());
-    }
+    shared.index.offer(&channel)?;
     let served = move || {
         if let Err(error) = shared.serve_index(&channel) {
             shared.fail(error);
@@ -156,8 +155,8 @@ fn bind_lane(shared: Arc<Shared>, number: u16, channel: Arc<Channel>) -> Result<
     }
     shared.counters.add(Counter::LanesAlive, 1);
     let served = move || {
-        let result = shared.serve_lane(&channel);
-        shared.lane_ended(number, &channel, result);
+        let (worked, result) = shared.serve_lane(&channel);
+        shared.lane_ended(number, &channel, worked, result);
     };
     thread::Builder::new().name("lane".into()).spawn(served).map(drop).map_err(|error| error.to_string())
 }
@@ -185,13 +184,13 @@ impl Living for Shared {
     }
 
     fn conclude(&self, roots: Leaf) -> Outcome {
-        let wire = self.counters.get(Counter::WireBytes) + self.index.get().map_or(0, |i| i.transferred());
+        let wire = self.counters.get(Counter::WireBytes) + self.index.get().map_or(0, |index| index.transferred());
         self.ledger.outcome(roots, wire, self.counters.get(Counter::Resent))
     }
 }
 
 impl Shared {
-    fn lane_ended(&self, number: u16, channel: &Arc<Channel>, result: Result<(), CoreError>) {
+    fn lane_ended(&self, number: u16, channel: &Arc<Channel>, worked: bool, result: Result<(), CoreError>) {
         channel.abort();
         self.counters.subtract(Counter::LanesAlive, 1);
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner).retain(|(_, lane)| !Arc::ptr_eq(lane, channel));
@@ -204,7 +203,7 @@ impl Shared {
             Err(error) => return self.fail(error),
         };
         self.counters.add(Counter::LanesLost, 1);
-        self.life.events.send(Event::LaneLost { lane: number, reason });
+        self.life.events.send(Event::LaneLost { lane: number, reason, worked });
     }
 
     pub(super) fn settle(&self, directory: &Arc<TargetDirectory>, leaves: &[(u64, Leaf)]) -> Result<(), CoreError> {

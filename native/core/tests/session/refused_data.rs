@@ -11,7 +11,7 @@ use pvferry_core::wire::lane::{Again, End, FileAttempt, Hole, PackedFile, Piece,
 use super::alone::within_mebibytes;
 use super::pair::{LONG, SECRET};
 use super::pki;
-use super::rogue::{Bench, header, plain, tcp};
+use super::rogue::{Bench, Line, header, plain, tcp};
 use super::volumes::names;
 
 /// The target ends with a protocol error that says `words`.
@@ -202,9 +202,25 @@ fn wrong_bytes_are_asked_for_again_and_nothing_is_named() {
     assert_eq!(names(&bench.place.root().join(".pvferry/parts")), [""; 0]);
 }
 
+/// The answer to BIND may be lost on its way: the source dials again, and the target cannot know that it has to let go.
+#[test]
+fn an_index_that_has_brought_nothing_gives_way_to_another() {
+    let mut bench = Bench::open();
+    for _ in 0..3 {
+        let again = connect_bound(tcp(bench.port), Channel::Index, &pki::source(), None, &SECRET, LONG).unwrap();
+        bench.index = Line::new(again);
+    }
+    bench.root();
+    assert_eq!(bench.index.answer(), None);
+    bench.witness.look(std::time::Duration::from_millis(50));
+    assert!(bench.witness.end.is_none(), "{:?}", bench.witness.end);
+}
+
 #[test]
 fn connections_that_are_not_taken() {
     let bench = Bench::open();
+    bench.root();
+    assert_eq!(bench.index.answer(), None);
     let refused = |words: &str, result: Result<pvferry_core::net::TlsStream, CoreError>| {
         let error = result.err().unwrap();
         assert!(error.message.contains(words), "{error:?}");

@@ -95,7 +95,7 @@ impl Bench {
 }
 
 impl Line {
-    fn new(stream: TlsStream) -> Self {
+    pub(crate) fn new(stream: TlsStream) -> Self {
         let stream = Arc::new(stream);
         let duplex: Arc<dyn Duplex> = Arc::<TlsStream>::clone(&stream);
         let channel = Arc::new(Channel::new(duplex, LONG));
