@@ -205,6 +205,7 @@ export interface SessionResult {
   readonly movedBytes: number;
   /** What the lanes and the index sent or received, bytes, inside TLS. */
   readonly wireBytes: number;
+  /** Moved bytes that were sent more than once (source), or that arrived wrong (target). */
   readonly resent: number;
   readonly roots: Roots;
   readonly itemCounts: { readonly [itemClass in ItemClass]: number };

@@ -58,10 +58,7 @@ describe("a session", () => {
       await expect.poll(indexes, { timeout: 5_000 }).toBe(attempt);
       session.emit([{ type: "index-lost", error }]);
     }
-    await expect(source.ended).rejects.toMatchObject({
-      code: 20,
-      message: expect.stringMatching(/Reset/) as unknown,
-    });
+    expect(await source.ended).toEqual(failure(20, /Reset/));
     expect(indexes()).toBe(8);
   });
 

@@ -1,9 +1,7 @@
-//! The life of a session, which is the same on both sides: it is kept alive, and it ends once, well or badly.
+//! The life of a session, which is the same on both sides: what it tells, and that it ends once, well or badly.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
 
 use super::events::{Event, Events, Sink};
 use super::ledger::Outcome;
@@ -52,9 +50,6 @@ impl Life {
 /// A side of a session: what its life needs of it, and what it gets in return.
 pub trait Living: Send + Sync + 'static {
     fn life(&self) -> &Life;
-
-    /// Sends something on each connection on which nothing was sent for the interval.
-    fn keep_alive(&self, interval: Duration);
 
     /// Closes all connections, and wakes whoever waits for them.
     fn shut(&self);
@@ -107,20 +102,4 @@ fn end(session: &(impl Living + ?Sized), ending: &Ending) {
     }
     let outcome = session.conclude(roots);
     life.events.send(Event::Settled(Box::new(outcome)));
-}
-
-/// Starts the thread that keeps connections alive. It holds no claim on the session, so that dropping that ends it.
-pub fn keep_alive(session: &Arc<impl Living>, interval: Duration) -> Result<(), CoreError> {
-    let weak = Arc::downgrade(session);
-    thread::Builder::new().name("keep-alive".into()).spawn(move || {
-        loop {
-            thread::sleep(interval / 4);
-            let Some(session) = weak.upgrade() else { return };
-            if session.life().stop.is_stopped() {
-                return;
-            }
-            session.keep_alive(interval);
-        }
-    })?;
-    Ok(())
 }

@@ -27,10 +27,16 @@ pub(super) enum LaneRecord {
     Gone(FileTask),
 }
 
+/// A record and the file data that its frame carries, bytes.
+pub(super) struct Sent {
+    record: LaneRecord,
+    data: u64,
+}
+
 pub(super) struct Lane {
     pub(super) number: u16,
-    pub(super) channel: Channel,
-    pub(super) in_flight: InFlight<LaneRecord>,
+    pub(super) channel: Arc<Channel>,
+    pub(super) in_flight: InFlight<Sent>,
     compressor: Mutex<Compressor>,
     dead: AtomicBool,
     /// The target has acknowledged something on it.
@@ -38,7 +44,7 @@ pub(super) struct Lane {
 }
 
 impl Lane {
-    pub(super) fn new(number: u16, channel: Channel, compressor: Compressor) -> Self {
+    pub(super) fn new(number: u16, channel: Arc<Channel>, compressor: Compressor) -> Self {
         Self {
             number,
             channel,
@@ -62,10 +68,6 @@ impl Lane {
         buffers: &mut Buffers,
         segments: Option<&[(u32, u32)]>,
     ) -> Result<(), CoreError> {
-        if let Err(record) = self.in_flight.push(record) {
-            shared.take_back(record);
-            return Err(CoreError::network("The lane is closed."));
-        }
         let Buffers { table, data, compressed } = buffers;
         let mut parts: Vec<&[u8]> = vec![table];
         match segments {
@@ -76,6 +78,11 @@ impl Lane {
             })),
         }
         let moved: usize = parts[1..].iter().map(|part| part.len()).sum();
+        if let Err(Sent { record, .. }) = self.in_flight.push(Sent { record, data: moved as u64 }) {
+            shared.take_back(record);
+            return Err(CoreError::network("The lane is closed."));
+        }
+        shared.ledger.count_moved(moved as u64);
         let mut compressor = self.compressor.lock().unwrap_or_else(PoisonError::into_inner);
         let zstd = moved > 0 && compressor.compress(&parts[1..], moved, compressed);
         if zstd {
@@ -87,7 +94,6 @@ impl Lane {
         self.channel.send(frame, zstd, &parts)?;
         compressor.sent(wire, started.elapsed());
         shared.counters.add(Counter::WireBytes, wire as u64);
-        shared.ledger.count_moved(moved as u64);
         Ok(())
     }
 
@@ -97,7 +103,8 @@ impl Lane {
             return false;
         }
         self.channel.abort();
-        for record in self.in_flight.close() {
+        for Sent { record, data } in self.in_flight.close() {
+            shared.counters.add(Counter::Resent, data);
             shared.take_back(record);
         }
         shared.queue.wake();
@@ -145,7 +152,7 @@ impl Shared {
         let ack = Ack::read(payload).map_err(malformed)?;
         let acknowledged = lane.in_flight.acknowledge(&ack)?;
         lane.worked.store(true, Ordering::Relaxed);
-        for (record, exceptions) in acknowledged {
+        for (Sent { record, .. }, exceptions) in acknowledged {
             match record {
                 LaneRecord::Pack(packed) => self.settle_pack(packed, &exceptions)?,
                 LaneRecord::Part { large, part, digest } => self.settle_part(&large, &part, digest, &exceptions)?,

@@ -25,7 +25,7 @@ use crate::session::counters::{Counter, Counters};
 use crate::session::events::{Event, Sink};
 use crate::session::item::{Item, Side};
 use crate::session::ledger::{Ledger, Outcome};
-use crate::session::life::{Life, Living, keep_alive};
+use crate::session::life::{Life, Living};
 use crate::wire::channel::{Channel, malformed};
 use crate::wire::frame::FrameType;
 use crate::wire::index::Ack;
@@ -79,7 +79,6 @@ impl SourceSession {
             index: OnceLock::new(),
             lanes: Mutex::new(Vec::new()),
         });
-        keep_alive(&shared, shared.config.keep_alive)?;
         Ok(Self(shared))
     }
 
@@ -136,14 +135,6 @@ impl Living for Shared {
         &self.life
     }
 
-    fn keep_alive(&self, interval: Duration) {
-        if let Some(index) = self.index.get() {
-            index.keep_alive(interval);
-        }
-        let lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        lanes.iter().for_each(|lane| lane.channel.keep_alive(interval));
-    }
-
     fn shut(&self) {
         self.queue.close();
         if let Some(index) = self.index.get() {
@@ -169,11 +160,13 @@ impl Shared {
     }
 
     /// A connected socket becomes the channel that the target takes it for.
-    fn bind(&self, fd: OwnedFd, bound: Bound) -> Result<Channel, CoreError> {
+    fn bind(&self, fd: OwnedFd, bound: Bound) -> Result<Arc<Channel>, CoreError> {
         let config = &self.config;
         let name = config.server_name.as_deref();
         let stream = connect_bound(fd, bound, &config.credentials, name, &config.secret, config.handshake_timeout)?;
-        Ok(Channel::new(Arc::new(stream), config.idle_timeout))
+        let channel = Arc::new(Channel::new(Arc::new(stream), config.idle_timeout));
+        channel.stay_alive(config.keep_alive)?;
+        Ok(channel)
     }
 
     fn bind_index(&self, fd: OwnedFd) -> Result<(), CoreError> {

@@ -23,7 +23,7 @@ use crate::session::counters::{Counter, Counters};
 use crate::session::events::{Event, Sink};
 use crate::session::item::{Item, ItemClass, Side};
 use crate::session::ledger::{Ledger, Outcome};
-use crate::session::life::{Life, Living, keep_alive};
+use crate::session::life::{Life, Living};
 use crate::wire::channel::Channel;
 use crate::wire::cursor::Put;
 use crate::wire::frame::FrameType;
@@ -82,7 +82,6 @@ impl TargetSession {
             index: IndexPlace::default(),
             lanes: Mutex::new(Vec::new()),
         });
-        keep_alive(&shared, shared.config.keep_alive)?;
         let registration = listener.register(secret, Arc::new(Binder(Arc::downgrade(&shared))));
         Ok(Self { shared, registration: Mutex::new(Some(registration)) })
     }
@@ -123,6 +122,7 @@ impl SessionSink for Binder {
             return Err(over());
         }
         let frames = Arc::new(Channel::new(stream, shared.config.idle_timeout));
+        frames.stay_alive(shared.config.keep_alive).map_err(|error| error.to_string())?;
         match channel {
             Bound::Index => bind_index(shared, frames),
             Bound::Lane(number) => bind_lane(shared, number, frames),
@@ -173,14 +173,6 @@ impl Living for Shared {
         for (_, lane) in self.lanes.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
             lane.abort();
         }
-    }
-
-    fn keep_alive(&self, interval: Duration) {
-        if let Some(index) = self.index.get() {
-            index.keep_alive(interval);
-        }
-        let lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        lanes.iter().for_each(|(_, lane)| lane.keep_alive(interval));
     }
 
     fn conclude(&self, roots: Leaf) -> Outcome {

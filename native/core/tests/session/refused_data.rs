@@ -202,6 +202,28 @@ fn wrong_bytes_are_asked_for_again_and_nothing_is_named() {
     assert_eq!(names(&bench.place.root().join(".pvferry/parts")), [""; 0]);
 }
 
+/// Two lanes die, each with files of the other in what it has received already: each waited for the other's end.
+#[test]
+fn a_dead_lane_does_not_wait_for_another_dead_lane() {
+    let mut bench = Bench::open();
+    bench.files(&[1, 1]);
+    let bind = |lane: u16| {
+        Line::new(connect_bound(tcp(bench.port), Channel::Lane(lane), &pki::source(), None, &SECRET, LONG).unwrap())
+    };
+    let other = bind(1);
+    bench.lane.send(FrameType::Pack, &packed(0, 1, b"x"));
+    assert_eq!(bench.lane.answer(), None);
+    other.send(FrameType::Pack, &packed(1, 1, b"y"));
+    assert_eq!(other.answer(), None);
+    bench.lane.send(FrameType::Pack, &packed(1, 1, b"y"));
+    other.send(FrameType::Pack, &packed(0, 1, b"x"));
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    let _again = bind(0);
+    assert!(matches!(other.answer(), Some(Outcome::Duplicate(..))));
+    bench.witness.look(std::time::Duration::from_millis(50));
+    assert!(bench.witness.end.is_none(), "{:?}", bench.witness.end);
+}
+
 /// The answer to BIND may be lost on its way: the source dials again, and the target cannot know that it has to let go.
 #[test]
 fn an_index_that_has_brought_nothing_gives_way_to_another() {
