@@ -31,6 +31,16 @@ export interface Relay extends AsyncDisposable {
   };
   /** Breaks everything of a kind now. */
   readonly breakAll: (kind: ConnectionKind) => void;
+  /** The connections of a kind that are there now, by the ports that the two sides' own sockets have. */
+  readonly ports: (kind: ConnectionKind) => readonly PortPair[];
+}
+
+/** Where a connection through the relay begins, and where it arrives. */
+export interface PortPair {
+  /** The source's own port; its peer is the relay's. */
+  readonly source: number;
+  /** The relay's port; its peer is the target's. */
+  readonly relay: number;
 }
 
 interface Pair {
@@ -135,6 +145,10 @@ export async function breakingRelay(options: RelayOptions): Promise<Relay> {
   return {
     port,
     counts: () => ({ ...seen, broken }),
+    ports: (kind) =>
+      [...pairs]
+        .filter((pair) => pair.kind === kind)
+        .map(({ near, far }) => ({ source: near.remotePort ?? 0, relay: far.localPort ?? 0 })),
     breakAll: (kind) => breakSome([...pairs].filter((pair) => pair.kind === kind)),
     [Symbol.asyncDispose]: async () => {
       clearInterval(timer);
