@@ -49,7 +49,7 @@ export interface Receipt extends Verdict {
   readonly lanes: number;
   /** Lanes that were lost and dialled again. */
   readonly reconnects: number;
-  /** Frames that arrived damaged, or whose lane died, and were sent again. */
+  /** Of the moved bytes, those that were sent more than once: lane lost, arrived wrong, file changed meanwhile. */
   readonly resent: number;
   /** docs/protocol.md, "Root digests". */
   readonly roots: BothSides<Roots>;

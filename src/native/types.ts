@@ -205,6 +205,7 @@ export interface SessionResult {
   readonly movedBytes: number;
   /** What the lanes and the index sent or received, bytes, inside TLS. */
   readonly wireBytes: number;
+  /** Moved bytes that were sent more than once (source), or that arrived wrong (target). */
   readonly resent: number;
   readonly roots: Roots;
   readonly itemCounts: { readonly [itemClass in ItemClass]: number };
@@ -213,8 +214,15 @@ export interface SessionResult {
 
 export type SessionEvent =
   | { readonly type: "items"; readonly items: readonly Item[] }
-  /** A connection died: attach another (source) or wait for one (target). */
-  | { readonly type: "lane-lost"; readonly lane: number; readonly reason: string }
+  /** A connection died: attach another (source) or wait for one (target). `worked`: frames were acknowledged on it. */
+  | {
+      readonly type: "lane-lost";
+      readonly lane: number;
+      readonly reason: string;
+      readonly worked: boolean;
+    }
+  /** The network failed before the target had bound the index (source only): attach another, or give up. */
+  | { readonly type: "index-lost"; readonly error: NativeErrorText }
   /** Every entry is written (source: acknowledged); the result is final but not yet durable. */
   | { readonly type: "settled"; readonly result: SessionResult }
   /** The session is over; nothing follows. */

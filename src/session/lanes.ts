@@ -10,6 +10,7 @@ import type { SourceSession } from "../native/types.ts";
 import type { DialedStream } from "../net/dialer.ts";
 import { backOffMs } from "./back-off.ts";
 import type { Counters } from "./counters.ts";
+import type { LaneLoss } from "./native-events.ts";
 import { sleep } from "./waiting.ts";
 
 export interface LaneCalls {
@@ -21,19 +22,13 @@ export interface LaneCalls {
 
 const BACK_OFF = { firstMs: LIMITS.laneRetryFirstMs, longestMs: LIMITS.laneRetryLongestMs };
 
-/** Longer than a refusal takes: the lane did some work, and its next first attempt is quick again. */
-const GOOD_LIFE_MS = 250;
-
-interface LaneHistory {
-  failures: number;
-  attachedAt: number;
-}
-
 export class Lanes {
   readonly #session: SourceSession;
   readonly #calls: LaneCalls;
   readonly #closed = new AbortController();
-  readonly #history = new Map<number, LaneHistory>();
+  /** How often in a row each lane was lost, or not reached, without having done any work. */
+  readonly #failures = new Map<number, number>();
+  #indexFailures = 0;
   #count = 0;
   #done = 0;
   #progressAt = performance.now();
@@ -60,15 +55,19 @@ export class Lanes {
     for (let lane = 0; lane < count; lane += 1) void this.#attachLane(lane);
   }
 
-  onLost(lane: number, reason: string): void {
+  onLost({ lane, reason, worked }: Pick<LaneLoss, "lane" | "reason" | "worked">): void {
     if (this.#closed.signal.aborted) return;
     this.#lost += 1;
     this.#lostInVain += 1;
     this.#notice(lane, reason);
-    const history = this.#historyOf(lane);
-    if (performance.now() - history.attachedAt > GOOD_LIFE_MS) history.failures = 0;
-    history.failures += 1;
+    if (worked) this.#failures.delete(lane);
+    this.#countFailure(lane);
     void this.#attachLane(lane);
+  }
+
+  /** The network failed before the index was bound. What the target refuses in words ends the session elsewhere. */
+  onIndexLost(error: PvferryError): void {
+    void this.#attachIndexAgain(error);
   }
 
   /** Called with every reading of the counters. Lanes that are lost as fast as they are dialled move nothing. */
@@ -90,30 +89,32 @@ export class Lanes {
   }
 
   async #attachIndex(): Promise<void> {
-    for (let failures = 1; ; failures += 1) {
-      try {
-        return await this.#attach((fd) => this.#session.attachIndex(fd));
-      } catch (error) {
-        if (this.#closed.signal.aborted) return;
-        if (failures === LIMITS.indexAttempts) return this.#calls.fail(toPvferryError(error));
-        await sleep(backOffMs(BACK_OFF, failures), this.#closed.signal).catch(() => undefined);
-      }
+    try {
+      await this.#attach((fd) => this.#session.attachIndex(fd));
+    } catch (error) {
+      await this.#attachIndexAgain(toPvferryError(error));
     }
   }
 
+  async #attachIndexAgain(error: PvferryError): Promise<void> {
+    if (this.#closed.signal.aborted) return;
+    this.#indexFailures += 1;
+    if (this.#indexFailures === LIMITS.indexAttempts) return this.#calls.fail(error);
+    const pauseMs = backOffMs(BACK_OFF, this.#indexFailures);
+    await sleep(pauseMs, this.#closed.signal).catch(() => undefined);
+    if (!this.#closed.signal.aborted) await this.#attachIndex();
+  }
+
   async #attachLane(lane: number): Promise<void> {
-    const history = this.#historyOf(lane);
     for (;;) {
       try {
-        if (history.failures > 0) {
-          await sleep(backOffMs(BACK_OFF, history.failures), this.#closed.signal);
-        }
-        history.attachedAt = performance.now();
+        const failures = this.#failures.get(lane) ?? 0;
+        if (failures > 0) await sleep(backOffMs(BACK_OFF, failures), this.#closed.signal);
         return await this.#attach((fd) => this.#session.attachLane(fd, lane));
       } catch {
         // Silent on purpose: watch() speaks up when no lane is left.
         if (this.#closed.signal.aborted) return;
-        history.failures += 1;
+        this.#countFailure(lane);
         this.#lostInVain += 1;
       }
     }
@@ -128,12 +129,8 @@ export class Lanes {
     }
   }
 
-  #historyOf(lane: number): LaneHistory {
-    const known = this.#history.get(lane);
-    if (known !== undefined) return known;
-    const fresh = { failures: 0, attachedAt: 0 };
-    this.#history.set(lane, fresh);
-    return fresh;
+  #countFailure(lane: number): void {
+    this.#failures.set(lane, (this.#failures.get(lane) ?? 0) + 1);
   }
 
   #notice(lane: number, reason: string): void {

@@ -6,8 +6,11 @@ import type { Item, SessionEvent, SessionResult } from "../native/types.ts";
 
 export interface NativeEventCalls {
   readonly onItems: (items: readonly Item[]) => void;
-  readonly onLaneLost: (lane: number, reason: string) => void;
+  readonly onLaneLost: (loss: LaneLoss) => void;
+  readonly onIndexLost: (error: PvferryError) => void;
 }
+
+export type LaneLoss = Extract<SessionEvent, { type: "lane-lost" }>;
 
 /** The promise of a native session's end, and the function that takes its events. */
 export class NativeEvents {
@@ -39,7 +42,9 @@ export class NativeEvents {
       case "items":
         return this.#calls.onItems(event.items);
       case "lane-lost":
-        return this.#calls.onLaneLost(event.lane, event.reason);
+        return this.#calls.onLaneLost(event);
+      case "index-lost":
+        return this.#calls.onIndexLost(fromNativeError(event.error));
       case "settled":
         return this.#settled.resolve(event.result);
       case "failed":

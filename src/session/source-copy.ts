@@ -42,7 +42,8 @@ export class SourceCopy {
     this.ledger = new ItemLedger(context.observe);
     this.#events = new NativeEvents({
       onItems: (items) => this.ledger.add(items),
-      onLaneLost: (lane, reason) => this.#lanes.onLost(lane, reason),
+      onLaneLost: (loss) => this.#lanes.onLost(loss),
+      onIndexLost: (error) => this.#lanes.onIndexLost(error),
     });
     this.#session = openNative(context, start, this.#events);
     this.#memory = this.#session.counters();

@@ -40,6 +40,7 @@ export class TargetCopy {
       onItems: (items) => this.ledger.add(items),
       // The source dials it again; its notice and the receipt's count are enough.
       onLaneLost: () => undefined,
+      onIndexLost: () => undefined,
     });
     this.#session = openNative(context, start, this.#events);
     this.#memory = this.#session.counters();

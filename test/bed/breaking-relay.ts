@@ -18,6 +18,8 @@ export interface RelayOptions {
   readonly breaks: readonly ConnectionKind[];
   /** Bytes a second, all connections together, towards the target; unlimited when left out. */
   readonly bytesPerSecond?: number;
+  /** How many of the first connections of a kind are broken in the middle of their handshake. */
+  readonly breaksFirst?: { readonly kind: ConnectionKind; readonly connections: number };
   readonly seed?: string;
 }
 
@@ -29,6 +31,16 @@ export interface Relay extends AsyncDisposable {
   };
   /** Breaks everything of a kind now. */
   readonly breakAll: (kind: ConnectionKind) => void;
+  /** The connections of a kind that are there now, by the ports that the two sides' own sockets have. */
+  readonly ports: (kind: ConnectionKind) => readonly PortPair[];
+}
+
+/** Where a connection through the relay begins, and where it arrives. */
+export interface PortPair {
+  /** The source's own port; its peer is the relay's. */
+  readonly source: number;
+  /** The relay's port; its peer is the target's. */
+  readonly relay: number;
 }
 
 interface Pair {
@@ -76,6 +88,7 @@ function join(pair: Pair, pace: Pace, onKind: (kind: ConnectionKind) => void): v
       hello = Buffer.concat([hello, chunk]);
       pair.kind = kindOf(hello);
       if (pair.kind !== "other") onKind(pair.kind);
+      if (pair.near.destroyed || pair.far.writableEnded || pair.far.destroyed) return;
     }
     const wait = pace.after(chunk.length);
     const flows = pair.far.write(chunk);
@@ -102,14 +115,17 @@ export async function breakingRelay(options: RelayOptions): Promise<Relay> {
   const pairs = new Set<Pair>();
   const seen = { control: 0, index: 0, lane: 0, other: 0 };
   let broken = 0;
+  const first = options.breaksFirst;
   const server = createServer((near) => {
     const far = connect(options.targetPort, "127.0.0.1");
     const pair: Pair = { near, far, kind: "other" };
     pairs.add(pair);
     near.on("close", () => pairs.delete(pair));
-    join(pair, pace, (kind) => (seen[kind] += 1));
+    join(pair, pace, (kind) => {
+      seen[kind] += 1;
+      if (kind === first?.kind && seen[kind] <= first.connections) breakSome([pair]);
+    });
   });
-  const port = await listenAnywhere(server);
   const breakSome = (chosen: readonly Pair[]): void => {
     for (const pair of chosen) {
       breakPair(pair, random);
@@ -117,6 +133,7 @@ export async function breakingRelay(options: RelayOptions): Promise<Relay> {
       broken++;
     }
   };
+  const port = await listenAnywhere(server);
   const timer = setInterval(
     () => {
       const breakable = [...pairs].filter((pair) => options.breaks.includes(pair.kind));
@@ -128,6 +145,10 @@ export async function breakingRelay(options: RelayOptions): Promise<Relay> {
   return {
     port,
     counts: () => ({ ...seen, broken }),
+    ports: (kind) =>
+      [...pairs]
+        .filter((pair) => pair.kind === kind)
+        .map(({ near, far }) => ({ source: near.remotePort ?? 0, relay: far.localPort ?? 0 })),
     breakAll: (kind) => breakSome([...pairs].filter((pair) => pair.kind === kind)),
     [Symbol.asyncDispose]: async () => {
       clearInterval(timer);

@@ -50,6 +50,25 @@ describeWith({ programs: ["rsync", "getfattr", "getfacl"] }, "a copy", () => {
     await expectFaithful(source, target);
   });
 
+  it("begins although the first connections of its index break", async () => {
+    using place = scratch();
+    const target = place.directory("target");
+    const listening = await startTarget({ volume: target, pki });
+    await using relay = await breakingRelay({
+      targetPort: listening.port,
+      everyMs: 0,
+      breaks: [],
+      breaksFirst: { kind: "index", connections: 5 },
+    });
+    await using agent = startSource({ volume: source, pki, port: relay.port });
+    const ended = await agent.ended;
+    expect(ended.code, ended.stderr).toBe(0);
+    expect((await listening.agent.ended).code).toBe(0);
+    expect(relay.counts()).toMatchObject({ index: 6, broken: 5 });
+    expect(receiptOf(ended).items).toEqual([]);
+    await expectFaithful(source, target);
+  });
+
   it.each(["control", "index"] as const)(
     "ends with 20 on both sides when %s dies, and running again finishes it",
     async (kind) => {

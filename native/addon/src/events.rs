@@ -55,7 +55,10 @@ fn flush(items: &mut Vec<Value>, values: &mut Vec<Value>) {
 fn single(event: Event) -> Value {
     match event {
         Event::Items(items) => json!({ "type": "items", "items": items.iter().map(item).collect::<Vec<_>>() }),
-        Event::LaneLost { lane, reason } => json!({ "type": "lane-lost", "lane": lane, "reason": reason }),
+        Event::LaneLost { lane, reason, worked } => {
+            json!({ "type": "lane-lost", "lane": lane, "reason": reason, "worked": worked })
+        }
+        Event::IndexLost(error) => json!({ "type": "index-lost", "error": error_text(&error) }),
         Event::Settled(outcome) => json!({ "type": "settled", "result": result(&outcome) }),
         Event::Failed(error) => json!({ "type": "failed", "error": error_text(&error) }),
     }

@@ -41,12 +41,25 @@ describe("a session", () => {
     const { native, source, target } = startPair();
     const session = await native.source.promise;
     await expect.poll(() => session.attached.toSorted()).toEqual(["index", "lane 0", "lane 1"]);
-    session.emit([{ type: "lane-lost", lane: 1, reason: "Reset." }]);
+    session.emit([{ type: "lane-lost", lane: 1, reason: "Reset.", worked: true }]);
     await expect.poll(() => session.attached.at(-1)).toBe("lane 1");
     expect(noticesOf(source)).toEqual(["Lane 2 was lost, and is dialled again: Reset."]);
     await settleBoth(native);
     expect(await source.ended).toMatchObject({ reconnects: 1 });
     expect(await target.ended).toMatchObject({ reconnects: 1 });
+  });
+
+  it("dials the index again when the network fails before it is bound, and at last gives up", async () => {
+    const { native, source } = startPair();
+    const session = await native.source.promise;
+    const error = { kind: "network", message: "Reset.", errno: null } as const;
+    const indexes = () => session.attached.filter((name) => name === "index").length;
+    for (let attempt = 1; attempt <= 8; attempt += 1) {
+      await expect.poll(indexes, { timeout: 5_000 }).toBe(attempt);
+      session.emit([{ type: "index-lost", error }]);
+    }
+    expect(await source.ended).toEqual(failure(20, /Reset/));
+    expect(indexes()).toBe(8);
   });
 
   it("lists both sides' items in both receipts", async () => {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use rustix::io::Errno;
 
 use super::open::Opener;
-use super::stat::stat_fd;
+use super::stat::{InodeKey, stat_fd};
 
 /// A directory of a volume: its name and its parent. The root has neither.
 #[derive(Debug)]
@@ -16,8 +16,8 @@ pub struct DirectoryNode {
     pub name: Box<[u8]>,
     /// Levels below the root.
     pub depth: u32,
-    /// (device, inode) when first opened; another directory under the same name later is not this one.
-    identity: OnceLock<(u64, u64)>,
+    /// What it was when first opened; another directory under the same name later is not this one.
+    identity: OnceLock<InodeKey>,
 }
 
 impl DirectoryNode {
@@ -36,11 +36,11 @@ impl DirectoryNode {
 
     /// Records which directory is meant before it is opened, such as the one that a listing described. The first one
     /// recorded stays.
-    pub fn expect_identity(&self, device: u64, inode: u64) {
-        let _ = self.identity.set((device, inode));
+    pub fn expect_identity(&self, key: InodeKey) {
+        let _ = self.identity.set(key);
     }
 
-    pub fn identity(&self) -> Option<(u64, u64)> {
+    pub fn identity(&self) -> Option<InodeKey> {
         self.identity.get().copied()
     }
 }
@@ -166,7 +166,7 @@ impl Directories {
 
 fn verify(node: &DirectoryNode, fd: &OwnedFd) -> Result<(), Errno> {
     let stat = stat_fd(fd.as_fd())?;
-    let found = (stat.device, stat.inode);
+    let found = stat.key();
     if *node.identity.get_or_init(|| found) == found { Ok(()) } else { Err(Errno::STALE) }
 }
 

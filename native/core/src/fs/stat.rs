@@ -42,6 +42,13 @@ pub struct Timestamp {
     pub nanoseconds: u32,
 }
 
+/// Identity of an inode. btrfs numbers the inodes of every subvolume anew, under a device of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct InodeKey {
+    pub device: u64,
+    pub inode: u64,
+}
+
 /// An entry as statx(2) describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stat {
@@ -54,7 +61,6 @@ pub struct Stat {
     pub mtime: Timestamp,
     pub ctime: Timestamp,
     pub inode: u64,
-    /// With `inode` the identity: btrfs numbers the inodes of every subvolume anew, under a device of its own.
     pub device: u64,
     pub rdev_major: u32,
     pub rdev_minor: u32,
@@ -66,6 +72,17 @@ pub struct Stat {
     /// `STATX_ATTR_*` bits that the file system supports and that are set.
     pub attributes: u64,
     pub has_birth_time: bool,
+}
+
+impl Stat {
+    pub fn key(&self) -> InodeKey {
+        InodeKey { device: self.device, inode: self.inode }
+    }
+
+    /// The key of an inode that has several names.
+    pub fn shared_key(&self) -> Option<InodeKey> {
+        (self.links > 1).then(|| self.key())
+    }
 }
 
 const WANTED: StatxFlags = StatxFlags::BASIC_STATS.union(StatxFlags::BTIME).union(StatxFlags::MNT_ID);

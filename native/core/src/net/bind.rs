@@ -9,6 +9,9 @@ use std::io;
 pub const BIND_BYTES: usize = 44;
 pub const SECRET_BYTES: usize = 32;
 
+/// What binds the index and the lanes to a session, as the control channel gave it; nothing prints it.
+pub type Secret = [u8; SECRET_BYTES];
+
 const MAGIC: &[u8; 4] = b"PVFB";
 const VERSION: u16 = 1;
 const BOUND: u8 = 0;
@@ -17,7 +20,7 @@ const MAX_SENTENCE: usize = 2048;
 
 pub struct Bind {
     pub lane: u16,
-    pub secret: [u8; SECRET_BYTES],
+    pub secret: Secret,
 }
 
 impl Bind {

@@ -1,9 +1,10 @@
 //! The dialling side: a connected descriptor becomes a trusted stream.
 
-use super::bind::{self, Bind, SECRET_BYTES};
+use super::bind::{self, Bind, Secret};
 use super::duplex::Duplex;
 use super::handshake::{self, Limit};
 use super::identity::{Credentials, Protocol};
+use super::listener::Channel;
 use super::socket::Socket;
 use super::stream::TlsStream;
 use crate::error::CoreError;
@@ -24,29 +25,28 @@ pub fn connect_control(
     connect(fd, tls, Protocol::Control, server_name, limit)
 }
 
-pub fn connect_index(
+/// The index or a lane: connected, and bound to the session that has the secret.
+pub fn connect_bound(
     fd: OwnedFd,
+    channel: Channel,
     tls: &Credentials,
     server_name: Option<&str>,
-    secret: &[u8; SECRET_BYTES],
+    secret: &Secret,
     timeout: Duration,
 ) -> Result<TlsStream, CoreError> {
     let limit = Limit::from_now(timeout);
-    let stream = connect(fd, tls, Protocol::Index, server_name, limit)?;
-    bound(stream, 0, secret, limit)
-}
-
-pub fn connect_lane(
-    fd: OwnedFd,
-    lane: u16,
-    tls: &Credentials,
-    server_name: Option<&str>,
-    secret: &[u8; SECRET_BYTES],
-    timeout: Duration,
-) -> Result<TlsStream, CoreError> {
-    let limit = Limit::from_now(timeout);
-    let stream = connect(fd, tls, Protocol::Lane, server_name, limit)?;
-    bound(stream, lane, secret, limit)
+    let (protocol, lane) = match channel {
+        Channel::Index => (Protocol::Index, 0),
+        Channel::Lane(number) => (Protocol::Lane, number),
+    };
+    let stream = connect(fd, tls, protocol, server_name, limit)?;
+    match bind::request(&stream, &Bind { lane, secret: *secret }, stream.peer(), limit) {
+        Ok(()) => Ok(stream),
+        Err(error) => {
+            stream.abort();
+            Err(error)
+        }
+    }
 }
 
 fn connect(
@@ -84,14 +84,3 @@ fn connect(
 /// The "next" sentence of a refusal.
 pub(super) const WRONG_CERTIFICATE: &str =
     "Give each side the folder that was made for it, both from one `pvferry pki init`.";
-
-fn bound(stream: TlsStream, lane: u16, secret: &[u8; SECRET_BYTES], limit: Limit) -> Result<TlsStream, CoreError> {
-    let bind = Bind { lane, secret: *secret };
-    match bind::request(&stream, &bind, stream.peer(), limit) {
-        Ok(()) => Ok(stream),
-        Err(error) => {
-            stream.abort();
-            Err(error)
-        }
-    }
-}

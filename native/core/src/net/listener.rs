@@ -8,7 +8,7 @@ mod welcome;
 
 pub use registry::{Channel, Registration, SessionSink};
 
-use super::bind::SECRET_BYTES;
+use super::bind::Secret;
 use super::identity::Credentials;
 use super::socket::Socket;
 use super::stream::TlsStream;
@@ -118,7 +118,7 @@ impl Listener {
     }
 
     /// From now on index and lanes that present `secret` go to `sink`, until the registration is dropped.
-    pub fn register(&self, secret: [u8; SECRET_BYTES], sink: Arc<dyn SessionSink>) -> Registration {
+    pub fn register(&self, secret: Secret, sink: Arc<dyn SessionSink>) -> Registration {
         Registry::register(&self.shared.registry, secret, sink)
     }
 

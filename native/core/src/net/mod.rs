@@ -14,7 +14,7 @@ pub mod socket;
 pub mod stream;
 pub mod trust;
 
-pub use dial::{connect_control, connect_index, connect_lane};
+pub use dial::{connect_bound, connect_control};
 pub use duplex::Duplex;
 pub use identity::{Credentials, IdentityTexts, Protocol};
 pub use listener::{Channel, Listener, ListenerCounts, ListenerOptions, Registration, SessionSink};

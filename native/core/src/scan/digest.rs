@@ -21,7 +21,7 @@ use crate::fs::Errno;
 use crate::fs::apply::Attributes;
 use crate::fs::directory_path::DirectoryNode;
 use crate::fs::extents::DataRanges;
-use crate::fs::stat::{Kind, Stat};
+use crate::fs::stat::{InodeKey, Kind, Stat};
 use crate::session::events::{Event, Events};
 use crate::session::item::{Item, ItemClass, Side};
 use crate::session::stop::Stop;
@@ -65,9 +65,6 @@ type Read = Result<(Attributes, Form, Digest), Unreadable>;
 
 /// The reading of an inode with several names, done by whoever comes first.
 type OnceRead = Arc<OnceLock<Read>>;
-
-/// Device and number of an inode.
-type InodeKey = (u64, u64);
 
 struct Hashing<'a> {
     volume: &'a Volume,
@@ -227,9 +224,8 @@ impl Hashing<'_> {
                 _ => (stat, attributes, Payload::Empty),
             },
         };
-        if stat.links > 1 {
+        if let Some(key) = stat.shared_key() {
             let hash = path_hash(&directory.data.path_hash, scanned.name);
-            let key = (stat.device, stat.inode);
             self.names.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default().push(hash);
         }
         Some(leaf(scanned.name, stat.kind, attributes, &payload))
@@ -266,7 +262,7 @@ impl Visitor for Hashing<'_> {
         let mut leaves = Vec::new();
         for (index, scanned) in (first..).zip(batch) {
             if let Body::File(stat) = &scanned.body {
-                let key = (stat.links > 1).then_some((stat.device, stat.inode));
+                let key = stat.shared_key();
                 let task = Task { directory: Arc::clone(directory), leaf: index, name: scanned.name.into(), key };
                 self.queue.send(task).map_err(|_| CoreError::bug("The hashing threads are gone."))?;
             }

@@ -11,6 +11,7 @@ use super::walk::{Body, Scanned, Visitor, walk};
 use crate::error::CoreError;
 use crate::fs::apply::Attributes;
 use crate::fs::directory_path::DirectoryNode;
+use crate::fs::stat::InodeKey;
 use crate::session::item::{Item, Side};
 use crate::session::stop::Stop;
 
@@ -32,7 +33,7 @@ struct Count {
     directories: AtomicU64,
     bytes: AtomicU64,
     allocated: AtomicU64,
-    linked: Mutex<HashSet<(u64, u64)>>,
+    linked: Mutex<HashSet<InodeKey>>,
 }
 
 /// Walks the volume. What cannot be read is not counted; the copy will say so.
@@ -52,7 +53,7 @@ pub fn measure(path: &Path, policy: ScanPolicy, threads: usize, stop: &Stop) -> 
 
 impl Count {
     /// Whether an inode with several names was met before.
-    fn met(&self, key: (u64, u64)) -> bool {
+    fn met(&self, key: InodeKey) -> bool {
         !self.linked.lock().unwrap_or_else(PoisonError::into_inner).insert(key)
     }
 }
@@ -79,7 +80,7 @@ impl Visitor for Count {
                 continue;
             };
             self.entries.fetch_add(1, Ordering::Relaxed);
-            if stat.links > 1 && self.met((stat.device, stat.inode)) {
+            if stat.shared_key().is_some_and(|key| self.met(key)) {
                 continue;
             }
             self.files.fetch_add(1, Ordering::Relaxed);

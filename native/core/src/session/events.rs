@@ -12,7 +12,14 @@ use crate::error::CoreError;
 #[derive(Clone, Debug)]
 pub enum Event {
     Items(Vec<Item>),
-    LaneLost { lane: u16, reason: String },
+    /// `worked` says that frames were acknowledged on it.
+    LaneLost {
+        lane: u16,
+        reason: String,
+        worked: bool,
+    },
+    /// The index was lost before the target had bound it: nothing is lost with it, another may be attached.
+    IndexLost(CoreError),
     Settled(Box<Outcome>),
     Failed(CoreError),
 }
@@ -76,7 +83,7 @@ fn weight(event: &Event) -> usize {
         Event::Items(items) => {
             items.iter().map(|i| size_of::<Item>() + i.path.len() + i.what.len() + i.detail.len()).sum()
         }
-        Event::LaneLost { .. } | Event::Settled(_) | Event::Failed(_) => 0,
+        Event::LaneLost { .. } | Event::IndexLost(_) | Event::Settled(_) | Event::Failed(_) => 0,
     }
 }
 

@@ -5,5 +5,5 @@ pub mod counters;
 pub mod events;
 pub mod item;
 pub mod ledger;
-pub mod secret;
+pub mod life;
 pub mod stop;

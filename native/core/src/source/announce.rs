@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::directory::{DirectoryData, SourceDirectory};
 use super::index::{Announced, AnnouncedKind, IndexRecord};
-use super::links::{InodeKey, Links, Name, WaitingName};
+use super::links::{Name, WaitingName};
 use super::queue::FileTask;
 use super::session::Shared;
 use crate::digest::Digest;
@@ -15,7 +15,7 @@ use crate::digest::tree::TreeDirectory;
 use crate::error::CoreError;
 use crate::fs::apply::Attributes;
 use crate::fs::directory_path::DirectoryNode;
-use crate::fs::stat::Stat;
+use crate::fs::stat::{InodeKey, Stat};
 use crate::scan::walk::{Body as Found, Scanned, Visitor};
 use crate::session::counters::Counter;
 use crate::wire::frame::FrameType;
@@ -118,7 +118,7 @@ impl Batch<'_> {
     }
 
     fn file(&mut self, position: usize, name: &[u8], stat: &Stat) {
-        let key = Links::key(stat);
+        let key = stat.shared_key();
         let link = match key.map(|key| (key, self.shared.links.meet(key, stat.links))) {
             None => 0,
             Some((_, Name::First(id))) => id,
@@ -154,7 +154,7 @@ impl Batch<'_> {
         wire: impl FnOnce(u64) -> Body<'w>,
     ) {
         let leaf = leaf(name, stat.kind, attributes, payload);
-        let met = Links::key(stat).map(|key| (key, self.shared.links.meet(key, stat.links)));
+        let met = stat.shared_key().map(|key| (key, self.shared.links.meet(key, stat.links)));
         let link: Option<(InodeKey, Digest)> =
             met.as_ref().map(|(key, _)| (*key, path_hash(&self.directory.data.path_hash, name)));
         let first = !matches!(met, Some((_, Name::Other(_))));
@@ -197,6 +197,6 @@ impl Batch<'_> {
         }
         shared.counters.add(Counter::EntriesScanned, count as u64);
         shared.queue.add(tasks);
-        shared.stop.check()
+        shared.life.stop.check()
     }
 }

@@ -177,7 +177,7 @@ impl Shared {
         }
         match part {
             Part::Piece { .. } | Part::Hole { .. } if outcome == Some(Outcome::Again) => {
-                self.counters.add(Counter::Resent, 1);
+                self.counters.add(Counter::Resent, part.data_bytes());
                 check_refusals(large.refuse())?;
                 large.give_back(part);
                 self.queue.add_large(Arc::clone(large));
@@ -185,7 +185,7 @@ impl Shared {
             }
             Part::Piece { index, length, .. } => {
                 self.counters.add(Counter::BytesDone, u64::from(*length));
-                let complete = large.piece_done(*index, digest);
+                let complete = large.piece_done(*index, digest, part.data_bytes());
                 self.look_again(large, complete);
                 Ok(())
             }
@@ -216,7 +216,7 @@ impl Shared {
         match large.look_again(self.config.rereads) {
             Ok(part) => {
                 if matches!(part, Part::Again) {
-                    self.counters.subtract(Counter::BytesDone, large.forget_progress());
+                    self.forget_progress(large);
                 }
                 self.queue.urgent(Unit::Part(Arc::clone(large), part));
             }
@@ -224,11 +224,17 @@ impl Shared {
         }
     }
 
+    /// A file is sent from its start again.
+    fn forget_progress(&self, large: &Large) {
+        let forgotten = large.forget_progress();
+        self.counters.subtract(Counter::BytesDone, forgotten.bytes);
+        self.counters.add(Counter::Resent, forgotten.data);
+    }
+
     fn mismatched(&self, large: &Arc<Large>) -> Result<(), CoreError> {
-        self.counters.add(Counter::Resent, 1);
         match large.mismatched() {
             Ok(Some(part)) => {
-                self.counters.subtract(Counter::BytesDone, large.forget_progress());
+                self.forget_progress(large);
                 self.queue.urgent(Unit::Part(Arc::clone(large), part));
             }
             Ok(None) => {

@@ -1,15 +1,14 @@
 //! The source's end of the index: announcements in order, numbered under one lock, settled by acknowledgements.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use super::directory::SourceDirectory;
 use super::in_flight::InFlight;
-use super::links::{InodeKey, WaitingName};
+use super::links::WaitingName;
 use crate::digest::Digest;
 use crate::digest::leaf::Leaf;
 use crate::error::CoreError;
-use crate::fs::stat::Kind;
+use crate::fs::stat::{InodeKey, Kind};
 use crate::session::item::Item;
 use crate::wire::channel::Channel;
 use crate::wire::cursor::Put;
@@ -53,13 +52,13 @@ struct Numbers {
 }
 
 pub(super) struct Index {
-    pub(super) channel: Channel,
+    pub(super) channel: Arc<Channel>,
     pub(super) in_flight: InFlight<IndexRecord>,
     numbers: Mutex<Numbers>,
 }
 
 impl Index {
-    pub(super) fn new(channel: Channel) -> Self {
+    pub(super) fn new(channel: Arc<Channel>) -> Self {
         Self { channel, in_flight: InFlight::new(), numbers: Mutex::new(Numbers::default()) }
     }
 
@@ -116,9 +115,5 @@ impl Index {
         let closed = || CoreError::network("The index connection is closed.");
         self.in_flight.push(record).map_err(|_| closed())?;
         self.channel.send(frame, false, parts)
-    }
-
-    pub(super) fn keep_alive(&self, interval: Duration) {
-        self.channel.keep_alive(interval);
     }
 }

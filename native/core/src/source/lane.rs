@@ -15,6 +15,7 @@ use crate::error::{CoreError, ErrorKind};
 use crate::session::compress::Compressor;
 use crate::session::counters::Counter;
 use crate::session::events::Event;
+use crate::session::life::Living;
 use crate::wire::channel::{Channel, malformed};
 use crate::wire::frame::FrameType;
 use crate::wire::index::Ack;
@@ -26,22 +27,31 @@ pub(super) enum LaneRecord {
     Gone(FileTask),
 }
 
+/// A record and the file data that its frame carries, bytes.
+pub(super) struct Sent {
+    record: LaneRecord,
+    data: u64,
+}
+
 pub(super) struct Lane {
     pub(super) number: u16,
-    pub(super) channel: Channel,
-    pub(super) in_flight: InFlight<LaneRecord>,
+    pub(super) channel: Arc<Channel>,
+    pub(super) in_flight: InFlight<Sent>,
     compressor: Mutex<Compressor>,
     dead: AtomicBool,
+    /// The target has acknowledged something on it.
+    worked: AtomicBool,
 }
 
 impl Lane {
-    pub(super) fn new(number: u16, channel: Channel, compressor: Compressor) -> Self {
+    pub(super) fn new(number: u16, channel: Arc<Channel>, compressor: Compressor) -> Self {
         Self {
             number,
             channel,
             in_flight: InFlight::new(),
             compressor: Mutex::new(compressor),
             dead: AtomicBool::new(false),
+            worked: AtomicBool::new(false),
         }
     }
 
@@ -58,10 +68,6 @@ impl Lane {
         buffers: &mut Buffers,
         segments: Option<&[(u32, u32)]>,
     ) -> Result<(), CoreError> {
-        if let Err(record) = self.in_flight.push(record) {
-            shared.take_back(record);
-            return Err(CoreError::network("The lane is closed."));
-        }
         let Buffers { table, data, compressed } = buffers;
         let mut parts: Vec<&[u8]> = vec![table];
         match segments {
@@ -72,6 +78,11 @@ impl Lane {
             })),
         }
         let moved: usize = parts[1..].iter().map(|part| part.len()).sum();
+        if let Err(Sent { record, .. }) = self.in_flight.push(Sent { record, data: moved as u64 }) {
+            shared.take_back(record);
+            return Err(CoreError::network("The lane is closed."));
+        }
+        shared.ledger.count_moved(moved as u64);
         let mut compressor = self.compressor.lock().unwrap_or_else(PoisonError::into_inner);
         let zstd = moved > 0 && compressor.compress(&parts[1..], moved, compressed);
         if zstd {
@@ -83,7 +94,6 @@ impl Lane {
         self.channel.send(frame, zstd, &parts)?;
         compressor.sent(wire, started.elapsed());
         shared.counters.add(Counter::WireBytes, wire as u64);
-        shared.ledger.count_moved(moved as u64);
         Ok(())
     }
 
@@ -93,7 +103,8 @@ impl Lane {
             return false;
         }
         self.channel.abort();
-        for record in self.in_flight.close() {
+        for Sent { record, data } in self.in_flight.close() {
+            shared.counters.add(Counter::Resent, data);
             shared.take_back(record);
         }
         shared.queue.wake();
@@ -139,7 +150,9 @@ impl Shared {
             return Err(CoreError::protocol("The peer broke the protocol: a lane brings something else than ACKs."));
         }
         let ack = Ack::read(payload).map_err(malformed)?;
-        for (record, exceptions) in lane.in_flight.acknowledge(&ack)? {
+        let acknowledged = lane.in_flight.acknowledge(&ack)?;
+        lane.worked.store(true, Ordering::Relaxed);
+        for (Sent { record, .. }, exceptions) in acknowledged {
             match record {
                 LaneRecord::Pack(packed) => self.settle_pack(packed, &exceptions)?,
                 LaneRecord::Part { large, part, digest } => self.settle_part(&large, &part, digest, &exceptions)?,
@@ -161,19 +174,19 @@ impl Shared {
     /// A broken connection costs the lane; a broken protocol, and whatever else is wrong, the session.
     fn lane_failed(&self, lane: &Lane, error: CoreError) {
         let first = lane.kill(self);
-        if self.stop.is_stopped() || self.is_settled() {
+        if self.life.is_over() {
             return;
         }
         if error.kind != ErrorKind::Network {
             self.fail(error);
         } else if first {
-            self.lane_lost(lane.number, error.message);
+            self.lane_lost(lane.number, error.message, lane.worked.load(Ordering::Relaxed));
         }
     }
 
-    pub(super) fn lane_lost(&self, lane: u16, reason: String) {
+    pub(super) fn lane_lost(&self, lane: u16, reason: String, worked: bool) {
         self.counters.add(Counter::LanesLost, 1);
         self.counters.subtract(Counter::LanesAlive, 1);
-        self.events.send(Event::LaneLost { lane, reason });
+        self.life.events.send(Event::LaneLost { lane, reason, worked });
     }
 }

@@ -37,6 +37,22 @@ pub(super) enum Part {
     Unreadable(Errno),
 }
 
+impl Part {
+    /// File data that it carries, bytes.
+    pub(super) fn data_bytes(&self) -> u64 {
+        let Part::Piece { segments, .. } = self else { return 0 };
+        segments.iter().map(|(_, length)| u64::from(*length)).sum()
+    }
+}
+
+#[derive(Clone, Copy, Default)]
+pub(super) struct Progress {
+    /// Holes included.
+    pub(super) bytes: u64,
+    /// Without them.
+    pub(super) data: u64,
+}
+
 struct State {
     attempt: u16,
     stat: Stat,
@@ -53,10 +69,10 @@ struct State {
     /// Pieces that the target found wrong since it took one.
     refused: u32,
     changed: bool,
-    /// Bytes of this attempt that are acknowledged.
-    progress: u64,
-    /// Bytes of attempts that were given up, not yet taken from the counters.
-    forgotten: u64,
+    /// What is acknowledged of this attempt.
+    progress: Progress,
+    /// Of attempts that were given up, not yet taken from the counters.
+    forgotten: Progress,
     /// A lane died with a part of it.
     retried: bool,
     /// It was settled, or will be by a GONE: nothing more is handed out.
@@ -101,8 +117,8 @@ impl Large {
             mismatches: 0,
             refused: 0,
             changed: false,
-            progress: 0,
-            forgotten: 0,
+            progress: Progress::default(),
+            forgotten: Progress::default(),
             retried: false,
             given_up: false,
             known: None,
@@ -194,8 +210,8 @@ impl Large {
         (first.saturating_add(count).saturating_mul(PIECE)).min(size).saturating_sub(first * PIECE)
     }
 
-    /// Bytes that had been acknowledged when the attempt was given up.
-    pub(super) fn forget_progress(&self) -> u64 {
+    /// What had been acknowledged when the attempt was given up.
+    pub(super) fn forget_progress(&self) -> Progress {
         std::mem::take(&mut self.lock().forgotten)
     }
 
@@ -224,11 +240,11 @@ impl Large {
     }
 
     /// A piece is on the target.
-    pub(super) fn piece_done(&self, index: u64, digest: Digest) -> bool {
+    pub(super) fn piece_done(&self, index: u64, digest: Digest, data: u64) -> bool {
         let mut state = self.lock();
         let length = piece_length(state.stat.size, index).unwrap_or(0);
         state.digest.add_piece(index, digest);
-        state.settle_part(length as u64);
+        state.settle_part(Progress { bytes: length as u64, data });
         state.is_complete()
     }
 
@@ -237,7 +253,7 @@ impl Large {
         let bytes = self.hole_bytes(first, count);
         let mut state = self.lock();
         state.digest.add_holes(first, count);
-        state.settle_part(bytes);
+        state.settle_part(Progress { bytes, data: 0 });
         state.is_complete()
     }
 
@@ -279,7 +295,8 @@ impl Large {
             return Err(Errno::AGAIN);
         }
         state.attempt += 1;
-        state.forgotten += std::mem::take(&mut state.progress);
+        let given_up = std::mem::take(&mut state.progress);
+        state.forgotten.add(given_up);
         state.form = form_of(self.fd.as_fd(), stat.size)?;
         state.digest = FileDigest::new(state.form, stat.size);
         state.ranges = DataRanges::new(stat.size);
@@ -297,11 +314,18 @@ impl Large {
     }
 }
 
+impl Progress {
+    fn add(&mut self, other: Progress) {
+        self.bytes += other.bytes;
+        self.data += other.data;
+    }
+}
+
 impl State {
-    fn settle_part(&mut self, bytes: u64) {
+    fn settle_part(&mut self, part: Progress) {
         self.outstanding -= 1;
         self.refused = 0;
-        self.progress += bytes;
+        self.progress.add(part);
     }
 
     fn is_complete(&self) -> bool {

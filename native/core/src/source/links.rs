@@ -9,10 +9,7 @@ use crate::digest::file::Form;
 use crate::digest::leaf::{FAILED_LEAF, Leaf, Payload, leaf};
 use crate::digest::links::{group_digest, links_digest, path_hash};
 use crate::fs::apply::Attributes;
-use crate::fs::stat::{Kind, Stat};
-
-/// Identity of an inode: device and number.
-pub(crate) type InodeKey = (u64, u64);
+use crate::fs::stat::{InodeKey, Kind};
 
 /// A name that waits for the file's digest.
 pub(super) struct WaitingName {
@@ -89,10 +86,6 @@ pub(super) enum Name {
 impl Links {
     fn lock(&self) -> MutexGuard<'_, Groups> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn key(stat: &Stat) -> Option<InodeKey> {
-        (stat.links > 1).then_some((stat.device, stat.inode))
     }
 
     /// Takes note of a name.

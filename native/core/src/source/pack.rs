@@ -164,7 +164,7 @@ impl Shared {
             None => self.settle_file(&task, Some(known), size),
             Some(Outcome::Failed) => self.settle_file(&task, None, size),
             Some(Outcome::Again) => {
-                self.counters.add(Counter::Resent, 1);
+                self.counters.add(Counter::Resent, size);
                 self.counters.subtract(Counter::BytesDone, size);
                 let refused = task.refused + 1;
                 check_refusals(refused)?;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::directory::SourceDirectory;
 use super::large::{Large, Part};
-use super::links::InodeKey;
+use crate::fs::stat::InodeKey;
 use crate::scan::walk::entry_path;
 use crate::wire::limits::{AHEAD_FILES, PACK_BYTES, PACK_FILE, PACK_FILES};
 

@@ -2,7 +2,7 @@
 
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -13,18 +13,19 @@ use super::links::Links;
 use super::queue::Queue;
 use crate::digest::leaf::{Leaf, volume_roots};
 use crate::error::{CoreError, ErrorKind};
-use crate::net::dial::{connect_index, connect_lane};
+use crate::net::bind::Secret;
+use crate::net::dial::connect_bound;
 use crate::net::identity::Credentials;
+use crate::net::listener::Channel as Bound;
 use crate::scan::attributes::Report;
 use crate::scan::volume::{ScanPolicy, Volume};
 use crate::scan::walk::walk;
 use crate::session::compress::{Compressor, Mode};
 use crate::session::counters::{Counter, Counters};
-use crate::session::events::{Event, Events, Sink};
+use crate::session::events::{Event, Sink};
 use crate::session::item::{Item, Side};
-use crate::session::ledger::Ledger;
-use crate::session::secret::Secret;
-use crate::session::stop::Stop;
+use crate::session::ledger::{Ledger, Outcome};
+use crate::session::life::{Life, Living};
 use crate::wire::channel::{Channel, malformed};
 use crate::wire::frame::FrameType;
 use crate::wire::index::Ack;
@@ -54,14 +55,10 @@ pub(super) struct Shared {
     pub(super) links: Links,
     pub(super) ledger: Ledger,
     pub(super) counters: Arc<Counters>,
-    pub(super) events: Events,
-    pub(super) stop: Stop,
+    pub(super) life: Life,
     pub(super) directories: AtomicU64,
     index: OnceLock<Index>,
     lanes: Mutex<Vec<Arc<Lane>>>,
-    settled: AtomicBool,
-    /// The roots, once all is acknowledged, and whether the target has said that it is settled too.
-    ending: Mutex<(Option<Leaf>, bool)>,
 }
 
 impl SourceSession {
@@ -69,7 +66,7 @@ impl SourceSession {
     pub fn open(config: SourceConfig, sink: Sink) -> Result<Self, CoreError> {
         crate::fs::limits::raise_open_files();
         let volume = Volume::open(&config.volume, config.policy)?;
-        let events = Events::new(sink)?;
+        let life = Life::new(sink)?;
         let shared = Arc::new(Shared {
             config,
             volume,
@@ -77,17 +74,12 @@ impl SourceSession {
             links: Links::default(),
             ledger: Ledger::default(),
             counters: Arc::new(Counters::default()),
-            events,
-            stop: Stop::default(),
+            life,
             directories: AtomicU64::new(0),
             index: OnceLock::new(),
             lanes: Mutex::new(Vec::new()),
-            settled: AtomicBool::new(false),
-            ending: Mutex::new((None, false)),
         });
-        let session = Self(shared);
-        session.keep_alive()?;
-        Ok(session)
+        Ok(Self(shared))
     }
 
     pub fn counters(&self) -> Arc<Counters> {
@@ -98,6 +90,7 @@ impl SourceSession {
     pub fn attach_index(&self, fd: OwnedFd) {
         self.spawn("index", move |shared| match shared.bind_index(fd) {
             Ok(()) => shared.serve_index(),
+            Err(error) if error.kind == ErrorKind::Network => shared.life.events.send(Event::IndexLost(error)),
             Err(error) => shared.fail(error),
         });
     }
@@ -110,7 +103,7 @@ impl SourceSession {
                 Ok(lane) => shared.serve_lane(&lane),
                 // A refused lane is as good as a dead one: why the target refuses, its control channel says.
                 Err(error) if matches!(error.kind, ErrorKind::Network | ErrorKind::Untrusted) => {
-                    shared.lane_lost(number, error.message);
+                    shared.lane_lost(number, error.message, false);
                 }
                 Err(error) => shared.fail(error),
             }
@@ -119,8 +112,7 @@ impl SourceSession {
 
     /// Stops all work and closes all connections. No event follows.
     pub fn close(&self) {
-        self.0.stop.stop(None);
-        self.0.shut();
+        self.0.close();
     }
 
     fn spawn(&self, name: &str, work: impl FnOnce(&Arc<Shared>) + Send + 'static) {
@@ -130,23 +122,6 @@ impl SourceSession {
             self.0.fail(error.into());
         }
     }
-
-    /// The thread that keeps connections alive holds no claim on the session, so that dropping it ends it.
-    fn keep_alive(&self) -> Result<(), CoreError> {
-        let weak = Arc::downgrade(&self.0);
-        let interval = self.0.config.keep_alive;
-        thread::Builder::new().name("keep-alive".into()).spawn(move || {
-            loop {
-                thread::sleep(interval / 4);
-                let Some(shared) = weak.upgrade() else { return };
-                if shared.stop.is_stopped() {
-                    return;
-                }
-                shared.keep_alive();
-            }
-        })?;
-        Ok(())
-    }
 }
 
 impl Drop for SourceSession {
@@ -155,24 +130,9 @@ impl Drop for SourceSession {
     }
 }
 
-impl Shared {
-    pub(super) fn index(&self) -> Result<&Index, CoreError> {
-        self.index.get().ok_or_else(|| CoreError::bug("The index is not attached."))
-    }
-
-    pub(super) fn is_settled(&self) -> bool {
-        self.settled.load(Ordering::Acquire)
-    }
-
-    /// Ends the session with an error: the first one is reported.
-    pub(super) fn fail(&self, error: CoreError) {
-        if self.is_settled() {
-            return;
-        }
-        if self.stop.stop(Some(error.clone())) {
-            self.events.send(Event::Failed(error));
-        }
-        self.shut();
+impl Living for Shared {
+    fn life(&self) -> &Life {
+        &self.life
     }
 
     fn shut(&self) {
@@ -187,24 +147,34 @@ impl Shared {
         }
     }
 
-    fn keep_alive(&self) {
-        let interval = self.config.keep_alive;
-        if let Some(index) = self.index.get() {
-            index.keep_alive(interval);
-        }
-        let lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        lanes.iter().for_each(|lane| lane.channel.keep_alive(interval));
+    fn conclude(&self, roots: Leaf) -> Outcome {
+        self.queue.close();
+        let wire = self.counters.get(Counter::WireBytes) + self.index.get().map_or(0, |i| i.channel.transferred());
+        self.ledger.outcome(roots, wire, self.counters.get(Counter::Resent))
+    }
+}
+
+impl Shared {
+    pub(super) fn index(&self) -> Result<&Index, CoreError> {
+        self.index.get().ok_or_else(|| CoreError::bug("The index is not attached."))
+    }
+
+    /// A connected socket becomes the channel that the target takes it for.
+    fn bind(&self, fd: OwnedFd, bound: Bound) -> Result<Arc<Channel>, CoreError> {
+        let config = &self.config;
+        let name = config.server_name.as_deref();
+        let stream = connect_bound(fd, bound, &config.credentials, name, &config.secret, config.handshake_timeout)?;
+        let channel = Arc::new(Channel::new(Arc::new(stream), config.idle_timeout));
+        channel.stay_alive(config.keep_alive)?;
+        Ok(channel)
     }
 
     fn bind_index(&self, fd: OwnedFd) -> Result<(), CoreError> {
-        let config = &self.config;
-        let name = config.server_name.as_deref();
-        let stream = connect_index(fd, &config.credentials, name, &config.secret, config.handshake_timeout)?;
-        let channel = Channel::new(Arc::new(stream), config.idle_timeout);
+        let channel = self.bind(fd, Bound::Index)?;
         if self.index.set(Index::new(channel)).is_err() {
             return Err(CoreError::bug("The index was attached twice."));
         }
-        self.stop.check()
+        self.life.stop.check()
     }
 
     /// Scans on threads of its own while this one takes acknowledgements.
@@ -218,7 +188,7 @@ impl Shared {
     }
 
     fn scan(&self) {
-        match walk(&self.volume, self, self.config.scan_threads, &self.stop) {
+        match walk(&self.volume, self, self.config.scan_threads, &self.life.stop) {
             Ok(()) => self.counters.add(Counter::ScanDone, 1),
             Err(error) => self.fail(error),
         }
@@ -237,29 +207,26 @@ impl Shared {
                 }
                 FrameType::Items => {
                     let items = read_items(&payload, Side::Target).map_err(malformed)?;
-                    self.events.send(Event::Items(items));
+                    self.life.events.send(Event::Items(items));
                 }
-                FrameType::Settled => self.target_settled()?,
+                FrameType::Settled => self.settle_there()?,
                 _ => return Err(CoreError::protocol("The peer broke the protocol: the index brings data.")),
             }
         }
-        if self.is_settled() || self.stop.is_stopped() {
+        if self.life.is_over() {
             return Ok(());
         }
         Err(CoreError::network("The target closed the index connection."))
     }
 
     fn bind_lane(&self, fd: OwnedFd, number: u16) -> Result<Arc<Lane>, CoreError> {
-        let config = &self.config;
-        let name = config.server_name.as_deref();
-        let stream = connect_lane(fd, number, &config.credentials, name, &config.secret, config.handshake_timeout)?;
-        let channel = Channel::new(Arc::new(stream), config.idle_timeout);
-        let lane = Arc::new(Lane::new(number, channel, Compressor::new(config.compress)));
+        let channel = self.bind(fd, Bound::Lane(number))?;
+        let lane = Arc::new(Lane::new(number, channel, Compressor::new(self.config.compress)));
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&lane));
-        if self.stop.is_stopped() {
+        if self.life.stop.is_stopped() {
             lane.channel.abort();
         }
-        self.stop.check()?;
+        self.life.stop.check()?;
         Ok(lane)
     }
 
@@ -278,30 +245,8 @@ impl Shared {
         let Some(root) = root else { return Ok(()) };
         let roots = volume_roots(&root, &self.links.digest());
         self.index()?.send_settled()?;
-        let mut ending = self.ending.lock().unwrap_or_else(PoisonError::into_inner);
-        ending.0 = Some(roots);
-        self.end(*ending);
+        self.settle_here(roots);
         Ok(())
-    }
-
-    fn target_settled(&self) -> Result<(), CoreError> {
-        let mut ending = self.ending.lock().unwrap_or_else(PoisonError::into_inner);
-        if std::mem::replace(&mut ending.1, true) {
-            return Err(CoreError::protocol("The peer broke the protocol: it is settled twice."));
-        }
-        self.end(*ending);
-        Ok(())
-    }
-
-    fn end(&self, ending: (Option<Leaf>, bool)) {
-        let (Some(roots), true) = ending else { return };
-        if self.settled.swap(true, Ordering::AcqRel) {
-            return;
-        }
-        let wire = self.counters.get(Counter::WireBytes) + self.index.get().map_or(0, |i| i.channel.transferred());
-        let outcome = self.ledger.outcome(roots, wire, self.counters.get(Counter::Resent));
-        self.events.send(Event::Settled(Box::new(outcome)));
-        self.queue.close();
     }
 
     /// An item goes to this side's account and to the peer.
@@ -311,7 +256,7 @@ impl Shared {
             // A broken index ends the session where it is read.
             let _ = index.send_item(&item);
         }
-        self.events.send(Event::Items(vec![item]));
+        self.life.events.send(Event::Items(vec![item]));
     }
 }
 

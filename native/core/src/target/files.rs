@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::directory::TargetDirectory;
 use super::finished::Finished;
+use super::lane::LaneState;
 use super::large::Large;
 use super::session::Shared;
 use crate::digest::leaf::Leaf;
@@ -82,8 +83,9 @@ impl Files {
         Ok(())
     }
 
-    /// Takes a file out, for a lane that brings it whole or opens it; waits until the index has announced it.
-    pub(super) fn take(&self, id: u64, shared: &Shared) -> Result<Found, CoreError> {
+    /// Takes a file out, for a lane that brings it whole or opens it; waits until the index has announced it, or until
+    /// a dying lane that has it ends. A lane that is dead itself does not wait: two of them would wait for each other.
+    pub(super) fn take(&self, id: u64, shared: &Shared, lane: &LaneState) -> Result<Found, CoreError> {
         let patience = shared.config.idle_timeout * PATIENCE;
         let mut deadline = Instant::now() + patience;
         let mut state = self.lock();
@@ -98,7 +100,10 @@ impl Files {
             if let Some(leaf) = state.finished.get(id) {
                 return Ok(Found::Finished(leaf));
             }
-            shared.stop.check()?;
+            shared.life.stop.check()?;
+            if lane.channel.is_broken() {
+                return Err(CoreError::network("The lane broke while it waited for a file."));
+            }
             // As long as the index goes on, what is waited for may still be in it.
             if std::mem::replace(&mut next, state.next) != state.next && id >= state.next {
                 deadline = Instant::now() + patience;

@@ -43,6 +43,10 @@ impl RecentFrames {
         self.0.push_back(finished);
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     pub(super) fn into_files(self) -> impl Iterator<Item = (u64, Leaf)> {
         self.0.into_iter().flatten()
     }

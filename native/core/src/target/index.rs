@@ -10,12 +10,13 @@ use super::order::Order;
 use super::session::Shared;
 use crate::digest::leaf::{FAILED_LEAF, Leaf};
 use crate::digest::tree::{TreeDirectory, expect};
-use crate::error::CoreError;
+use crate::error::{CoreError, ErrorKind};
 use crate::fs::fresh::Fresh;
 use crate::fs::stat::stat_fd;
 use crate::scan::volume::RESERVED;
 use crate::session::events::Event;
 use crate::session::item::Side;
+use crate::session::life::Living;
 use crate::wire::channel::{Channel, malformed};
 use crate::wire::cursor::Malformed;
 use crate::wire::frame::{FrameType, Header};
@@ -69,18 +70,25 @@ impl OpenDirectories {
 type Exceptions = Vec<(u32, Outcome)>;
 
 impl Shared {
-    /// Serves the index until it ends; the session ends with it unless it has settled.
+    /// Serves the index until it ends; the session ends with it unless it has settled. One that ends before it has
+    /// begun means nothing: the source dials another, or says on control that it gives up.
     pub(super) fn serve_index(&self, channel: &Channel) -> Result<(), CoreError> {
         let mut payload = Vec::new();
+        let first = match channel.receive(&mut payload) {
+            Err(error) if error.kind != ErrorKind::Network => return Err(error),
+            Ok(Some(header)) if self.index.begin(channel) => header,
+            _ => return Ok(()),
+        };
+        let mut next = Some(first);
         let mut frames = 0;
-        while let Some(header) = channel.receive(&mut payload)? {
+        while let Some(header) = next {
             match header.frame_type {
                 FrameType::Items => {
                     let items = read_items(&payload, Side::Source).map_err(malformed)?;
-                    self.events.send(Event::Items(items));
+                    self.life.events.send(Event::Items(items));
                 }
-                FrameType::Settled => self.source_settled()?,
-                _ if self.source_is_settled() => {
+                FrameType::Settled => self.settle_there()?,
+                _ if self.life.peer_has_settled() => {
                     return Err(malformed(Malformed("something is announced after the end")));
                 }
                 _ => {
@@ -92,8 +100,9 @@ impl Shared {
                     channel.send(FrameType::Ack, false, &[&out])?;
                 }
             }
+            next = channel.receive(&mut payload)?;
         }
-        if self.is_settled() || self.stop.is_stopped() {
+        if self.life.is_over() {
             return Ok(());
         }
         Err(CoreError::network("The source closed the index connection."))

@@ -15,8 +15,8 @@ use crate::wire::index::{Ack, Outcome};
 use crate::wire::lane::read_gone;
 
 /// What a lane's thread keeps from frame to frame.
-#[derive(Default)]
 pub(super) struct LaneState {
+    pub(super) channel: Arc<Channel>,
     pub(super) scratch: Vec<u8>,
     pub(super) whole: Vec<u8>,
     pub(super) recent: Option<(Arc<TargetDirectory>, Arc<OwnedFd>)>,
@@ -27,6 +27,18 @@ pub(super) struct LaneState {
 }
 
 impl LaneState {
+    fn new(channel: &Arc<Channel>) -> Self {
+        Self {
+            channel: Arc::clone(channel),
+            scratch: Vec::new(),
+            whole: Vec::new(),
+            recent: None,
+            finished: Vec::new(),
+            exceptions: Vec::new(),
+            frames: RecentFrames::default(),
+        }
+    }
+
     /// The file at a position of the frame did not simply go well.
     pub(super) fn except(&mut self, position: usize, outcome: Outcome) {
         self.exceptions.push((u32::try_from(position).unwrap_or(u32::MAX), outcome));
@@ -39,20 +51,22 @@ impl LaneState {
 }
 
 impl Shared {
-    /// Serves a lane until it ends. What it finished lately is remembered: the source may not know.
-    pub(super) fn serve_lane(&self, channel: &Channel) -> Result<(), CoreError> {
-        let mut state = LaneState::default();
+    /// Serves a lane until it ends. What it finished lately is remembered: the source may not know. True when it brought
+    /// any frame.
+    pub(super) fn serve_lane(&self, channel: &Arc<Channel>) -> (bool, Result<(), CoreError>) {
+        let mut state = LaneState::new(channel);
         let served = self.take_frames(channel, &mut state);
         let LaneState { frames, finished, .. } = state;
+        let worked = !frames.is_empty();
         self.files.remember(frames.into_files().chain(finished));
-        served
+        (worked, served)
     }
 
     fn take_frames(&self, channel: &Channel, state: &mut LaneState) -> Result<(), CoreError> {
         let mut payload = Vec::new();
         let mut frames = 0;
         while let Some(header) = channel.receive(&mut payload)? {
-            self.stop.check()?;
+            self.life.stop.check()?;
             self.counters.add(Counter::WireBytes, u64::from(header.length));
             self.lane_frame(header, &payload, state)?;
             frames += 1;

@@ -37,6 +37,7 @@ pub(super) struct State {
     over: bool,
     /// How it ended: the leaf of the finished file, or FAILED_LEAF.
     leaf: Option<Leaf>,
+    /// Data of this attempt that was written, bytes.
     pub(super) moved: u64,
 }
 
@@ -103,8 +104,8 @@ pub(super) enum Target {
 
 impl Shared {
     /// The large file that a frame is about; made when this is its first frame.
-    pub(super) fn large(&self, of: FileAttempt) -> Result<Target, CoreError> {
-        match self.files.take(of.file, self)? {
+    pub(super) fn large(&self, of: FileAttempt, lane: &LaneState) -> Result<Target, CoreError> {
+        match self.files.take(of.file, self, lane)? {
             Found::Large(large) => Ok(Target::Live(large)),
             Found::Finished(leaf) => Ok(Target::Answered(Some(Outcome::Duplicate(leaf.content, leaf.metadata)))),
             Found::Announced(announced) => self.begin(of.file, announced),
@@ -172,7 +173,7 @@ impl Shared {
         let state = large.lock();
         if state.over {
             drop(state);
-            lane.answer(Some(large.ending(&self.stop)?));
+            lane.answer(Some(large.ending(&self.life.stop)?));
             return Ok(None);
         }
         if of.attempt > state.attempt {
@@ -185,7 +186,7 @@ impl Shared {
 
     pub(super) fn make_hole(&self, payload: &[u8], lane: &mut LaneState) -> Result<(), CoreError> {
         let hole = Hole::read(payload).map_err(malformed)?;
-        let large = match self.large(hole.of)? {
+        let large = match self.large(hole.of, lane)? {
             Target::Live(large) => large,
             Target::Answered(outcome) => {
                 lane.answer(outcome);
@@ -222,7 +223,7 @@ impl Shared {
     /// The file changed on the source while it was read: what has arrived is void.
     pub(super) fn begin_again(&self, payload: &[u8], lane: &mut LaneState) -> Result<(), CoreError> {
         let again = Again::read(payload).map_err(malformed)?;
-        let large = match self.large(again.of)? {
+        let large = match self.large(again.of, lane)? {
             Target::Live(large) => large,
             Target::Answered(outcome) => {
                 lane.answer(outcome);
@@ -232,13 +233,14 @@ impl Shared {
         let mut state = large.quiet();
         if state.over {
             drop(state);
-            lane.answer(Some(large.ending(&self.stop)?));
+            lane.answer(Some(large.ending(&self.life.stop)?));
             return Ok(());
         }
         if again.of.attempt <= state.attempt {
             return Ok(());
         }
         self.counters.subtract(Counter::BytesDone, state.counted);
+        self.ledger.count_moved(std::mem::take(&mut state.moved));
         let truncated =
             rustix::fs::ftruncate(&large.part, 0).and_then(|()| rustix::fs::ftruncate(&large.part, again.size));
         state.attempt = again.of.attempt;
@@ -256,7 +258,7 @@ impl Shared {
 
     pub(super) fn end_large(&self, payload: &[u8], lane: &mut LaneState) -> Result<(), CoreError> {
         let end = End::read(payload).map_err(malformed)?;
-        let large = match self.large(end.of)? {
+        let large = match self.large(end.of, lane)? {
             Target::Live(large) => large,
             Target::Answered(outcome) => {
                 lane.answer(outcome);
@@ -267,11 +269,11 @@ impl Shared {
             let mut state = large.quiet();
             if state.over {
                 drop(state);
-                lane.answer(Some(large.ending(&self.stop)?));
+                lane.answer(Some(large.ending(&self.life.stop)?));
                 return Ok(());
             }
             if end.of.attempt != state.attempt || state.digest.finish() != Some(end.digest) {
-                self.counters.add(Counter::Resent, 1);
+                self.counters.add(Counter::Resent, state.moved);
                 lane.answer(Some(Outcome::Again));
                 return Ok(());
             }
@@ -322,14 +324,14 @@ impl Shared {
     }
 
     pub(super) fn forget_file(&self, id: u64, lane: &mut LaneState) -> Result<(), CoreError> {
-        let announced = match self.files.take(id, self)? {
+        let announced = match self.files.take(id, self, lane)? {
             Found::Finished(leaf) => {
                 lane.answer(Some(Outcome::Duplicate(leaf.content, leaf.metadata)));
                 return Ok(());
             }
             Found::Large(large) => {
                 if std::mem::replace(&mut large.quiet().over, true) {
-                    lane.answer(Some(large.ending(&self.stop)?));
+                    lane.answer(Some(large.ending(&self.life.stop)?));
                     return Ok(());
                 }
                 return self.remove_large(&large);

@@ -12,7 +12,7 @@ use crate::error::CoreError;
 use crate::fs::apply::Attributes;
 use crate::fs::stat::Kind;
 use crate::scan::walk::entry_path;
-use crate::wire::limits::MAX_WAITING_LINKS;
+use crate::wire::limits::{MAX_LINK_BYTES, MAX_LINK_NAMES, MAX_WAITING_LINKS};
 
 /// A place in a directory.
 #[derive(Clone, Debug)]
@@ -50,6 +50,11 @@ pub(super) struct First {
 }
 
 impl First {
+    fn bytes(&self) -> usize {
+        let target = if let Contents::Symlink { target } = &self.contents { target.len() } else { 0 };
+        self.attributes.xattrs.bytes() + target
+    }
+
     /// The leaf of another name of it.
     pub(super) fn leaf(&self, name: &[u8]) -> Leaf {
         let payload = match &self.contents {
@@ -74,6 +79,24 @@ enum Group {
 struct Groups {
     map: HashMap<u64, Group>,
     waiting: usize,
+    /// Names announced so far, of all groups.
+    names: usize,
+    /// What first names hold beside what every entry does, bytes.
+    bytes: usize,
+}
+
+impl Groups {
+    /// One more name. Groups are kept until the end, so that what a hostile source announces has to be bounded.
+    fn count(&mut self, bytes: usize) -> Result<(), CoreError> {
+        self.names += 1;
+        self.bytes += bytes;
+        if self.names > MAX_LINK_NAMES || self.bytes > MAX_LINK_BYTES {
+            return Err(CoreError::protocol(
+                "The peer broke the protocol: too many names, or attributes, of hard links.",
+            ));
+        }
+        Ok(())
+    }
 }
 
 #[derive(Default)]
@@ -94,6 +117,7 @@ impl Links {
     /// The first name is made (or, None, will never be): the names that waited for it.
     pub(super) fn first(&self, link: u64, first: Option<&Arc<First>>) -> Result<Vec<NamePlace>, CoreError> {
         let mut groups = self.lock();
+        groups.count(first.map_or(0, |first| first.bytes()))?;
         let group = first.map_or(Group::Failed, |first| Group::Made(Arc::clone(first), vec![first.place.path_hash()]));
         match groups.map.insert(link, group) {
             None => Ok(Vec::new()),
@@ -110,6 +134,7 @@ impl Links {
     /// Another name of a link.
     pub(super) fn other(&self, link: u64, place: NamePlace) -> Result<Other, CoreError> {
         let mut groups = self.lock();
+        groups.count(0)?;
         match groups.map.entry(link).or_insert_with(|| Group::Waiting(Vec::new())) {
             Group::Made(first, _) => return Ok(Other::Link(Arc::clone(first), place)),
             Group::Failed => return Ok(Other::Fail(place)),
@@ -136,5 +161,20 @@ impl Links {
             Group::Waiting(_) | Group::Failed => None,
         });
         links_digest(digests.collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_links_are_bounded() -> Result<(), CoreError> {
+        let links = Links::default();
+        links.lock().names = MAX_LINK_NAMES - 1;
+        links.first(1, None)?;
+        let refusal = links.first(2, None).err().map(|error| error.message).unwrap_or_default();
+        assert!(refusal.contains("names, or attributes, of hard links"), "{refusal}");
+        Ok(())
     }
 }

@@ -8,6 +8,7 @@ mod entries;
 mod files;
 mod finished;
 mod index;
+mod index_place;
 mod lane;
 mod large;
 mod links;

@@ -42,7 +42,12 @@ impl Shared {
         let mut start = 0;
         for (position, file) in files.into_iter().enumerate() {
             let end = start + file.size as usize;
-            self.write_packed(position, file, &data[start..end], lane, &mut batch)?;
+            let written = self.write_packed(position, file, &data[start..end], lane, &mut batch);
+            if written.is_err() {
+                // The lane may have given up: what it has finished counts, whoever sends the rest.
+                self.settle_batch(&mut batch)?;
+            }
+            written?;
             start = end;
         }
         self.settle_batch(&mut batch)?;
@@ -59,11 +64,11 @@ impl Shared {
         batch: &mut Batch,
     ) -> Result<(), CoreError> {
         if *blake3::hash(data).as_bytes() != file.digest {
-            self.counters.add(Counter::Resent, 1);
+            self.counters.add(Counter::Resent, data.len() as u64);
             lane.except(position, Outcome::Again);
             return Ok(());
         }
-        let announced = match self.files.take(file.file, self)? {
+        let announced = match self.files.take(file.file, self, lane)? {
             Found::Announced(announced) => announced,
             Found::Finished(known) => {
                 lane.except(position, Outcome::Duplicate(known.content, known.metadata));

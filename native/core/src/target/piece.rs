@@ -21,7 +21,7 @@ impl Shared {
         let (piece, sent) = Piece::read(payload).map_err(malformed)?;
         let mut scratch = std::mem::take(&mut lane.scratch);
         let data = unpack(sent, zstd, piece.data_length(), &mut scratch)?;
-        match self.large(piece.of)? {
+        match self.large(piece.of, lane)? {
             Target::Live(large) => self.place_piece(&large, &piece, data, lane)?,
             Target::Answered(outcome) => lane.answer(outcome),
         }
@@ -41,7 +41,7 @@ impl Shared {
             return Err(CoreError::protocol("The peer broke the protocol: data beyond the announced size of a file."));
         }
         if whole_digest(form, size, piece, data, &mut lane.whole) != piece.digest {
-            self.counters.add(Counter::Resent, 1);
+            self.counters.add(Counter::Resent, data.len() as u64);
             lane.answer(Some(Outcome::Again));
             return Ok(());
         }

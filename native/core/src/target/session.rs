@@ -1,7 +1,6 @@
 //! The target's session: connections that the listener binds to it, the threads that serve them, and the end.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::thread;
 use std::time::Duration;
@@ -9,6 +8,7 @@ use std::time::Duration;
 use super::directory::TargetDirectory;
 use super::files::Files;
 use super::index::OpenDirectories;
+use super::index_place::IndexPlace;
 use super::links::Links;
 use super::volume::TargetVolume;
 use crate::digest::leaf::{Leaf, volume_roots};
@@ -16,14 +16,14 @@ use crate::digest::tree::settle;
 use crate::error::{CoreError, ErrorKind};
 use crate::fs::Errno;
 use crate::fs::apply::Attributes;
+use crate::net::bind::Secret;
 use crate::net::duplex::Duplex;
 use crate::net::listener::{Channel as Bound, Listener, Registration, SessionSink};
 use crate::session::counters::{Counter, Counters};
-use crate::session::events::{Event, Events, Sink};
+use crate::session::events::{Event, Sink};
 use crate::session::item::{Item, ItemClass, Side};
-use crate::session::ledger::Ledger;
-use crate::session::secret::Secret;
-use crate::session::stop::Stop;
+use crate::session::ledger::{Ledger, Outcome};
+use crate::session::life::{Life, Living};
 use crate::wire::channel::Channel;
 use crate::wire::cursor::Put;
 use crate::wire::frame::FrameType;
@@ -53,14 +53,10 @@ pub(super) struct Shared {
     pub(super) links: Links,
     pub(super) ledger: Ledger,
     pub(super) counters: Arc<Counters>,
-    pub(super) events: Events,
-    pub(super) stop: Stop,
+    pub(super) life: Life,
     pub(super) root_attributes: OnceLock<Attributes>,
-    index: OnceLock<Arc<Channel>>,
+    pub(super) index: IndexPlace,
     lanes: Mutex<Vec<(u16, Arc<Channel>)>>,
-    settled: AtomicBool,
-    /// The roots, once all is written, and whether the source has said that it is settled too.
-    ending: Mutex<(Option<Leaf>, bool)>,
 }
 
 /// What the listener holds: no claim on the session, so that dropping the session ends it.
@@ -71,7 +67,7 @@ impl TargetSession {
     pub fn open(config: TargetConfig, listener: &Listener, sink: Sink) -> Result<Self, CoreError> {
         crate::fs::limits::raise_open_files();
         let volume = TargetVolume::open(&config.volume, &config.transfer)?;
-        let events = Events::new(sink)?;
+        let life = Life::new(sink)?;
         let secret = config.secret;
         let shared = Arc::new(Shared {
             config,
@@ -81,15 +77,11 @@ impl TargetSession {
             links: Links::default(),
             ledger: Ledger::default(),
             counters: Arc::new(Counters::default()),
-            events,
-            stop: Stop::default(),
+            life,
             root_attributes: OnceLock::new(),
-            index: OnceLock::new(),
+            index: IndexPlace::default(),
             lanes: Mutex::new(Vec::new()),
-            settled: AtomicBool::new(false),
-            ending: Mutex::new((None, false)),
         });
-        keep_alive(Arc::downgrade(&shared), shared.config.keep_alive)?;
         let registration = listener.register(secret, Arc::new(Binder(Arc::downgrade(&shared))));
         Ok(Self { shared, registration: Mutex::new(Some(registration)) })
     }
@@ -112,8 +104,7 @@ impl TargetSession {
     /// Stops all work and closes all connections. No event follows.
     pub fn close(&self) {
         self.registration.lock().unwrap_or_else(PoisonError::into_inner).take();
-        self.shared.stop.stop(None);
-        self.shared.shut();
+        self.shared.close();
     }
 }
 
@@ -123,28 +114,15 @@ impl Drop for TargetSession {
     }
 }
 
-fn keep_alive(weak: Weak<Shared>, interval: Duration) -> Result<(), CoreError> {
-    thread::Builder::new().name("keep-alive".into()).spawn(move || {
-        loop {
-            thread::sleep(interval / 4);
-            let Some(shared) = weak.upgrade() else { return };
-            if shared.stop.is_stopped() {
-                return;
-            }
-            shared.keep_alive(interval);
-        }
-    })?;
-    Ok(())
-}
-
 impl SessionSink for Binder {
     fn bind(&self, channel: Bound, stream: Arc<dyn Duplex>) -> Result<(), String> {
         let over = || "The session is over.".to_owned();
         let shared = self.0.upgrade().ok_or_else(over)?;
-        if shared.stop.is_stopped() {
+        if shared.life.stop.is_stopped() {
             return Err(over());
         }
         let frames = Arc::new(Channel::new(stream, shared.config.idle_timeout));
+        frames.stay_alive(shared.config.keep_alive).map_err(|error| error.to_string())?;
         match channel {
             Bound::Index => bind_index(shared, frames),
             Bound::Lane(number) => bind_lane(shared, number, frames),
@@ -153,9 +131,7 @@ impl SessionSink for Binder {
 }
 
 fn bind_index(shared: Arc<Shared>, channel: Arc<Channel>) -> Result<(), String> {
-    if shared.index.set(Arc::clone(&channel)).is_err() {
-        return Err("The session has an index already.".to_owned());
-    }
+    shared.index.offer(&channel)?;
     let served = move || {
         if let Err(error) = shared.serve_index(&channel) {
             shared.fail(error);
@@ -179,25 +155,15 @@ fn bind_lane(shared: Arc<Shared>, number: u16, channel: Arc<Channel>) -> Result<
     }
     shared.counters.add(Counter::LanesAlive, 1);
     let served = move || {
-        let result = shared.serve_lane(&channel);
-        shared.lane_ended(number, &channel, result);
+        let (worked, result) = shared.serve_lane(&channel);
+        shared.lane_ended(number, &channel, worked, result);
     };
     thread::Builder::new().name("lane".into()).spawn(served).map(drop).map_err(|error| error.to_string())
 }
 
-impl Shared {
-    pub(super) fn is_settled(&self) -> bool {
-        self.settled.load(Ordering::Acquire)
-    }
-
-    pub(super) fn fail(&self, error: CoreError) {
-        if self.is_settled() {
-            return;
-        }
-        if self.stop.stop(Some(error.clone())) {
-            self.events.send(Event::Failed(error));
-        }
-        self.shut();
+impl Living for Shared {
+    fn life(&self) -> &Life {
+        &self.life
     }
 
     fn shut(&self) {
@@ -209,19 +175,18 @@ impl Shared {
         }
     }
 
-    fn keep_alive(&self, interval: Duration) {
-        if let Some(index) = self.index.get() {
-            index.keep_alive(interval);
-        }
-        let lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        lanes.iter().for_each(|(_, lane)| lane.keep_alive(interval));
+    fn conclude(&self, roots: Leaf) -> Outcome {
+        let wire = self.counters.get(Counter::WireBytes) + self.index.get().map_or(0, |index| index.transferred());
+        self.ledger.outcome(roots, wire, self.counters.get(Counter::Resent))
     }
+}
 
-    fn lane_ended(&self, number: u16, channel: &Arc<Channel>, result: Result<(), CoreError>) {
+impl Shared {
+    fn lane_ended(&self, number: u16, channel: &Arc<Channel>, worked: bool, result: Result<(), CoreError>) {
         channel.abort();
         self.counters.subtract(Counter::LanesAlive, 1);
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner).retain(|(_, lane)| !Arc::ptr_eq(lane, channel));
-        if self.stop.is_stopped() || self.is_settled() {
+        if self.life.is_over() {
             return;
         }
         let reason = match result {
@@ -230,7 +195,7 @@ impl Shared {
             Err(error) => return self.fail(error),
         };
         self.counters.add(Counter::LanesLost, 1);
-        self.events.send(Event::LaneLost { lane: number, reason });
+        self.life.events.send(Event::LaneLost { lane: number, reason, worked });
     }
 
     pub(super) fn settle(&self, directory: &Arc<TargetDirectory>, leaves: &[(u64, Leaf)]) -> Result<(), CoreError> {
@@ -245,33 +210,8 @@ impl Shared {
         if let Some(index) = self.index.get() {
             index.send(FrameType::Settled, false, &[])?;
         }
-        let mut ending = self.ending.lock().unwrap_or_else(PoisonError::into_inner);
-        ending.0 = Some(roots);
-        self.end(*ending);
+        self.settle_here(roots);
         Ok(())
-    }
-
-    pub(super) fn source_settled(&self) -> Result<(), CoreError> {
-        let mut ending = self.ending.lock().unwrap_or_else(PoisonError::into_inner);
-        if std::mem::replace(&mut ending.1, true) {
-            return Err(CoreError::protocol("The peer broke the protocol: it is settled twice."));
-        }
-        self.end(*ending);
-        Ok(())
-    }
-
-    pub(super) fn source_is_settled(&self) -> bool {
-        self.ending.lock().unwrap_or_else(PoisonError::into_inner).1
-    }
-
-    fn end(&self, ending: (Option<Leaf>, bool)) {
-        let (Some(roots), true) = ending else { return };
-        if self.settled.swap(true, Ordering::AcqRel) {
-            return;
-        }
-        let wire = self.counters.get(Counter::WireBytes) + self.index.get().map_or(0, |i| i.transferred());
-        let outcome = self.ledger.outcome(roots, wire, self.counters.get(Counter::Resent));
-        self.events.send(Event::Settled(Box::new(outcome)));
     }
 
     /// An item goes to this side's account and to the peer.
@@ -284,7 +224,7 @@ impl Shared {
             // A broken index ends the session where it is read.
             let _ = index.send(FrameType::Items, false, &[&payload]);
         }
-        self.events.send(Event::Items(vec![item]));
+        self.life.events.send(Event::Items(vec![item]));
     }
 
     /// An attribute that an entry should have and has not.

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use super::cursor::Malformed;
@@ -57,6 +58,20 @@ impl Channel {
         Ok(())
     }
 
+    /// Starts the thread that sends PINGs until the channel breaks or is dropped. Each channel has its own: a PING that
+    /// finds the send buffer full waits, and no other connection may fall silent meanwhile.
+    pub fn stay_alive(self: &Arc<Self>, interval: Duration) -> std::io::Result<()> {
+        let weak = Arc::downgrade(self);
+        thread::Builder::new().name("keep-alive".into()).spawn(move || {
+            loop {
+                thread::sleep(interval / 4);
+                let Some(channel) = weak.upgrade().filter(|channel| !channel.is_broken()) else { return };
+                channel.keep_alive(interval);
+            }
+        })?;
+        Ok(())
+    }
+
     /// Sends a PING when nothing was sent for `interval`. Never waits behind a write that is under way, which is itself
     /// a sign of life.
     pub fn keep_alive(&self, interval: Duration) {
@@ -66,7 +81,7 @@ impl Channel {
         }
         let Ok(_turn) = self.sending.try_lock() else { return };
         let header = Header { frame_type: FrameType::Ping, zstd: false, length: 0 }.encode();
-        if let Err(error) = self.stream.write_all(&[&header], self.idle_timeout) {
+        if let Err(error) = self.stream.write_all(&[&header], WRITE_PATIENCE) {
             self.failed(error);
             return;
         }
@@ -116,7 +131,8 @@ impl Channel {
         u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    fn is_broken(&self) -> bool {
+    /// The connection has failed, or was aborted.
+    pub fn is_broken(&self) -> bool {
         self.broken.load(Ordering::Relaxed)
     }
 
@@ -140,4 +156,29 @@ impl Channel {
 /// The error that a malformed frame ends the session with.
 pub fn malformed(error: Malformed) -> CoreError {
     CoreError::protocol(format!("The peer broke the protocol: {}.", error.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::PlainStream;
+
+    /// Seen as 20 s of silence on an index whose lanes were stuck: one thread kept all connections alive.
+    #[test]
+    fn a_connection_whose_peer_does_not_read_silences_no_other() -> std::io::Result<()> {
+        let (interval, patience) = (Duration::from_millis(20), Duration::from_millis(100));
+        let channel = || -> std::io::Result<_> {
+            let (near, far) = PlainStream::pair()?;
+            Ok((Arc::new(Channel::new(Arc::new(near), Duration::from_secs(20))), far))
+        };
+        let ((stuck, _unread), (other, heard)) = (channel()?, channel()?);
+        while stuck.stream.write_all(&[&[0; 4_096]], patience).is_ok() {}
+        [&stuck, &other].into_iter().try_for_each(|channel| channel.stay_alive(interval))?;
+        let mut ping = [0; HEADER];
+        for _ in 0..10 {
+            assert_eq!(heard.read(&mut ping, Duration::from_secs(5))?, HEADER);
+        }
+        [&stuck, &other].into_iter().for_each(|channel| channel.abort());
+        Ok(())
+    }
 }

@@ -58,6 +58,13 @@ pub const MAX_REFUSALS: u32 = 16;
 /// Hard links that wait for a file that is on its way.
 pub const MAX_WAITING_LINKS: usize = 4 << 20;
 
+/// Names of all inodes with several names: a target keeps them until the end, since no announcement says that a name is
+/// an inode's last.
+pub const MAX_LINK_NAMES: usize = 32 << 20;
+
+/// Extended attributes and symlink targets of those inodes, bytes: a further name has the same.
+pub const MAX_LINK_BYTES: usize = 256 << 20;
+
 /// Deepest directory: names of one byte up to 64 KiB of path.
 pub const MAX_DEPTH: u32 = 32_768;
 

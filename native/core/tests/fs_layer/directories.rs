@@ -7,7 +7,7 @@ use pvferry_core::fs::clear::clear;
 use pvferry_core::fs::directory_path::{Directories, DirectoryNode, entry_path, path_bytes};
 use pvferry_core::fs::make;
 use pvferry_core::fs::open::Opener;
-use pvferry_core::fs::stat::{Kind, stat_at, stat_fd};
+use pvferry_core::fs::stat::{InodeKey, Kind, stat_at, stat_fd};
 
 use crate::bed::{self, Bed, fd};
 
@@ -42,7 +42,7 @@ fn five_thousand_levels_work_with_sixteen_descriptors() {
     for node in nodes.iter().step_by(499).chain(nodes.iter().rev().step_by(499)) {
         let fd_of_node = directories.descriptor(node).unwrap();
         let stat = stat_fd(fd(&*fd_of_node)).unwrap();
-        assert!(node.identity().is_none_or(|identity| identity == (stat.device, stat.inode)));
+        assert!(node.identity().is_none_or(|identity| identity == stat.key()));
     }
     stat_at(fd(&*directories.descriptor(deepest).unwrap()), b"here").unwrap();
     drop((nodes, held, directories));
@@ -74,7 +74,7 @@ fn a_directory_swapped_for_a_link_or_another_is_noticed() {
     directories.descriptor(&b).unwrap();
 
     let expected = DirectoryNode::child(&DirectoryNode::root(), b"a");
-    expected.expect_identity(1, 2);
+    expected.expect_identity(InodeKey { device: 1, inode: 2 });
     assert_eq!(directories.descriptor(&expected).err(), Some(Errno::STALE));
 }
 

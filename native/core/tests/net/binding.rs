@@ -2,7 +2,7 @@
 
 use crate::support::{Desk, LONG, Outcome, Pki, SECRET, assert_says, failure, tcp};
 use pvferry_core::error::ErrorKind;
-use pvferry_core::net::{Channel, Credentials, Duplex, ListenerCounts, SessionSink, connect_index, connect_lane};
+use pvferry_core::net::{Channel, Credentials, Duplex, ListenerCounts, SessionSink, connect_bound};
 use std::sync::Arc;
 
 #[test]
@@ -10,10 +10,10 @@ fn the_secret_decides_and_refusals_are_sentences() -> Outcome {
     let desk = Desk::open(LONG, 8)?;
     let tls = Pki::get()?.source()?;
     let registration = desk.listener.register(SECRET, Arc::clone(&desk.session) as _);
-    let index = connect_index(tcp(desk.port())?, &tls, None, &SECRET, LONG)?;
+    let index = connect_bound(tcp(desk.port())?, Channel::Index, &tls, None, &SECRET, LONG)?;
     let (channel, far_index) = desk.session.next()?;
     assert_eq!(channel, Channel::Index);
-    let lane = connect_lane(tcp(desk.port())?, 7, &tls, Some("localhost"), &SECRET, LONG)?;
+    let lane = connect_bound(tcp(desk.port())?, Channel::Lane(7), &tls, Some("localhost"), &SECRET, LONG)?;
     let (channel, far_lane) = desk.session.next()?;
     assert_eq!(channel, Channel::Lane(7));
     for (near, far) in [(&index, &far_index), (&lane, &far_lane)] {
@@ -24,7 +24,7 @@ fn the_secret_decides_and_refusals_are_sentences() -> Outcome {
         assert_eq!(near.read(&mut buf, LONG)?, 10);
     }
     let lane_to = |lane: u16, secret: &[u8; 32]| -> Result<String, Box<dyn std::error::Error>> {
-        let error = failure(connect_lane(tcp(desk.port())?, lane, &tls, None, secret, LONG))?;
+        let error = failure(connect_bound(tcp(desk.port())?, Channel::Lane(lane), &tls, None, secret, LONG))?;
         assert_eq!(error.kind, ErrorKind::Untrusted);
         Ok(error.message)
     };
@@ -43,7 +43,7 @@ fn a_wrong_role_is_refused_on_lanes_in_words() -> Outcome {
     let _registration = desk.listener.register(SECRET, Arc::clone(&desk.session) as _);
     for (leaf, words) in [("target", "role target, but source was expected"), ("foreign-source", "transfer t2")] {
         let tls = Credentials::new(&Pki::get()?.texts(leaf, "ca", "pvferry://t1/target")?)?;
-        let error = failure(connect_lane(tcp(desk.port())?, 1, &tls, None, &SECRET, LONG))?;
+        let error = failure(connect_bound(tcp(desk.port())?, Channel::Lane(1), &tls, None, &SECRET, LONG))?;
         assert_eq!(error.kind, ErrorKind::Untrusted);
         assert_says(&error.message, words);
     }
@@ -64,7 +64,7 @@ fn the_answer_precedes_whatever_the_session_writes() -> Outcome {
     let desk = Desk::open(LONG, 8)?;
     let _registration = desk.listener.register(SECRET, Arc::new(Hasty));
     let tls = Pki::get()?.source()?;
-    let index = connect_index(tcp(desk.port())?, &tls, None, &SECRET, LONG)?;
+    let index = connect_bound(tcp(desk.port())?, Channel::Index, &tls, None, &SECRET, LONG)?;
     let mut buf = [0_u8; 32];
     let count = index.read(&mut buf, LONG)?;
     assert_eq!(&buf[..count], b"already here");
@@ -77,7 +77,8 @@ fn the_deadline_covers_the_answer() -> Outcome {
     let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
     let fd = tcp(listener.local_addr()?.port())?;
     let tls = Pki::get()?.source()?;
-    let error = failure(connect_lane(fd, 1, &tls, None, &SECRET, std::time::Duration::from_millis(300)))?;
+    let error =
+        failure(connect_bound(fd, Channel::Lane(1), &tls, None, &SECRET, std::time::Duration::from_millis(300)))?;
     assert_eq!(error.kind, ErrorKind::Network);
     drop(desk);
     Ok(())

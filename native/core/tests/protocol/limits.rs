@@ -26,6 +26,8 @@ fn constants() -> BTreeMap<&'static str, u64> {
         ("MAX_SEGMENTS", u64::from(wire::MAX_SEGMENTS)),
         ("MAX_ATTEMPTS", u64::from(wire::MAX_ATTEMPTS)),
         ("MAX_WAITING_LINKS", wire::MAX_WAITING_LINKS as u64),
+        ("MAX_LINK_NAMES", wire::MAX_LINK_NAMES as u64),
+        ("MAX_LINK_BYTES", wire::MAX_LINK_BYTES as u64),
         ("MAX_DEPTH", u64::from(wire::MAX_DEPTH)),
         ("MAX_OPEN_DIRECTORIES", wire::MAX_OPEN_DIRECTORIES as u64),
         ("MAX_OPEN_XATTR_BYTES", wire::MAX_OPEN_XATTR_BYTES as u64),

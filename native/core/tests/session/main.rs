@@ -7,6 +7,7 @@ mod changes;
 mod copies;
 mod flipped_bits;
 mod lost_lanes;
+mod nesting;
 mod pair;
 mod pki;
 mod refused_announcements;

@@ -53,7 +53,7 @@ impl Witness {
                 Ok(Event::Items(items)) => self.items.extend(items),
                 Ok(Event::LaneLost { lane, .. }) => self.lost.push(lane),
                 Ok(Event::Settled(outcome)) => self.end = Some(Ok(*outcome)),
-                Ok(Event::Failed(error)) => self.end = Some(Err(error)),
+                Ok(Event::IndexLost(error) | Event::Failed(error)) => self.end = Some(Err(error)),
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return,
             }
             patience = Duration::ZERO;

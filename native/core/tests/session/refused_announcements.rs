@@ -5,6 +5,7 @@ use pvferry_core::fs::stat::Kind;
 use pvferry_core::wire::cursor::Put;
 use pvferry_core::wire::frame::FrameType;
 use pvferry_core::wire::index::{Body, EntriesHead};
+use pvferry_core::wire::limits::{MAX_LINK_BYTES, MAX_SYMLINK};
 
 use super::alone::within_mebibytes;
 use super::rogue::{Bench, entries_frame, header, plain, symlink};
@@ -287,4 +288,21 @@ fn refusals_leave_a_volume_that_says_unfinished() {
     bench.root().entries((0, 0, 0), &[(b"kept", symlink(b"x")), (b"not", FILE)]).entries((0, 9, 9), &[(b"z", FILE)]);
     bench.witness.failure();
     assert_eq!(names(&bench.place.root()), [".pvferry", "kept"]);
+}
+
+/// Every symlink claims to have other names: its target is kept for them.
+#[test]
+fn what_is_kept_for_further_names_is_bounded() {
+    expect_refusal("names, or attributes, of hard links", |bench| {
+        bench.root();
+        let target = [b't'; MAX_SYMLINK];
+        let links = (MAX_LINK_BYTES / MAX_SYMLINK + 1) as u64;
+        for first in (0..=links).step_by(512) {
+            let names: Vec<Vec<u8>> = (first..first + 512).map(|number| format!("{number:08}").into()).collect();
+            let symlink = |link| Body::Symlink { target: &target, attributes: plain(), link };
+            let entries: Vec<(&[u8], Body<'_>)> =
+                names.iter().map(|n| &n[..]).zip((first + 1..).map(symlink)).collect();
+            bench.entries((0, first, 0), &entries);
+        }
+    });
 }

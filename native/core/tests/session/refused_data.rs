@@ -2,7 +2,7 @@
 
 use pvferry_core::digest::file::{Form, PIECE, pieces};
 use pvferry_core::error::{CoreError, ErrorKind};
-use pvferry_core::net::{connect_index, connect_lane};
+use pvferry_core::net::{Channel, connect_bound};
 use pvferry_core::wire::cursor::Put;
 use pvferry_core::wire::frame::FrameType;
 use pvferry_core::wire::index::Outcome;
@@ -11,7 +11,7 @@ use pvferry_core::wire::lane::{Again, End, FileAttempt, Hole, PackedFile, Piece,
 use super::alone::within_mebibytes;
 use super::pair::{LONG, SECRET};
 use super::pki;
-use super::rogue::{Bench, header, plain, tcp};
+use super::rogue::{Bench, Line, header, plain, tcp};
 use super::volumes::names;
 
 /// The target ends with a protocol error that says `words`.
@@ -202,19 +202,60 @@ fn wrong_bytes_are_asked_for_again_and_nothing_is_named() {
     assert_eq!(names(&bench.place.root().join(".pvferry/parts")), [""; 0]);
 }
 
+/// Two lanes die, each with files of the other in what it has received already: each waited for the other's end.
+#[test]
+fn a_dead_lane_does_not_wait_for_another_dead_lane() {
+    let mut bench = Bench::open();
+    bench.files(&[1, 1]);
+    let bind = |lane: u16| {
+        Line::new(connect_bound(tcp(bench.port), Channel::Lane(lane), &pki::source(), None, &SECRET, LONG).unwrap())
+    };
+    let other = bind(1);
+    bench.lane.send(FrameType::Pack, &packed(0, 1, b"x"));
+    assert_eq!(bench.lane.answer(), None);
+    other.send(FrameType::Pack, &packed(1, 1, b"y"));
+    assert_eq!(other.answer(), None);
+    bench.lane.send(FrameType::Pack, &packed(1, 1, b"y"));
+    other.send(FrameType::Pack, &packed(0, 1, b"x"));
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    let _again = bind(0);
+    assert!(matches!(other.answer(), Some(Outcome::Duplicate(..))));
+    bench.witness.look(std::time::Duration::from_millis(50));
+    assert!(bench.witness.end.is_none(), "{:?}", bench.witness.end);
+}
+
+/// The answer to BIND may be lost on its way: the source dials again, and the target cannot know that it has to let go.
+#[test]
+fn an_index_that_has_brought_nothing_gives_way_to_another() {
+    let mut bench = Bench::open();
+    for _ in 0..3 {
+        let again = connect_bound(tcp(bench.port), Channel::Index, &pki::source(), None, &SECRET, LONG).unwrap();
+        bench.index = Line::new(again);
+    }
+    bench.root();
+    assert_eq!(bench.index.answer(), None);
+    bench.witness.look(std::time::Duration::from_millis(50));
+    assert!(bench.witness.end.is_none(), "{:?}", bench.witness.end);
+}
+
 #[test]
 fn connections_that_are_not_taken() {
     let bench = Bench::open();
+    bench.root();
+    assert_eq!(bench.index.answer(), None);
     let refused = |words: &str, result: Result<pvferry_core::net::TlsStream, CoreError>| {
         let error = result.err().unwrap();
         assert!(error.message.contains(words), "{error:?}");
         assert_eq!(error.kind, ErrorKind::Untrusted, "{error:?}");
     };
     let fd = || tcp(bench.port);
-    refused("an index already", connect_index(fd(), &pki::source(), None, &SECRET, LONG));
-    refused("there is no lane 2", connect_lane(fd(), 2, &pki::source(), None, &SECRET, LONG));
-    refused("there is no lane 65535", connect_lane(fd(), u16::MAX, &pki::source(), None, &SECRET, LONG));
-    refused("refused", connect_lane(fd(), 1, &pki::source(), None, &[0; 32], LONG));
-    refused("refused", connect_index(fd(), &pki::source(), None, &[0; 32], LONG));
+    refused("an index already", connect_bound(fd(), Channel::Index, &pki::source(), None, &SECRET, LONG));
+    refused("there is no lane 2", connect_bound(fd(), Channel::Lane(2), &pki::source(), None, &SECRET, LONG));
+    refused(
+        "there is no lane 65535",
+        connect_bound(fd(), Channel::Lane(u16::MAX), &pki::source(), None, &SECRET, LONG),
+    );
+    refused("refused", connect_bound(fd(), Channel::Lane(1), &pki::source(), None, &[0; 32], LONG));
+    refused("refused", connect_bound(fd(), Channel::Index, &pki::source(), None, &[0; 32], LONG));
     bench.place.expect_canary();
 }

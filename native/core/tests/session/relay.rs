@@ -8,8 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use pvferry_core::error::CoreError;
-use pvferry_core::net::{Channel as Bound, Duplex, Listener, Registration, SessionSink, TlsStream};
-use pvferry_core::net::{connect_index, connect_lane};
+use pvferry_core::net::{Channel as Bound, Duplex, Listener, Registration, SessionSink, TlsStream, connect_bound};
 use pvferry_core::wire::channel::Channel;
 use pvferry_core::wire::frame::FrameType;
 
@@ -69,10 +68,7 @@ impl SessionSink for Sink {
 
 fn dial(port: u16, channel: Bound) -> Result<TlsStream, CoreError> {
     let fd = TcpStream::connect(("127.0.0.1", port))?.into();
-    match channel {
-        Bound::Index => connect_index(fd, &pki::source(), None, &SECRET, LONG),
-        Bound::Lane(lane) => connect_lane(fd, lane, &pki::source(), None, &SECRET, LONG),
-    }
+    connect_bound(fd, channel, &pki::source(), None, &SECRET, LONG)
 }
 
 fn join(bound: Bound, near: Arc<dyn Duplex>, far: Arc<dyn Duplex>, hook: &Hook) {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use pvferry_core::fs::apply::Attributes;
 use pvferry_core::fs::stat::Timestamp;
-use pvferry_core::net::{Duplex, Listener, TlsStream, connect_index, connect_lane};
+use pvferry_core::net::{Channel as Bound, Duplex, Listener, TlsStream, connect_bound};
 use pvferry_core::target::{TargetConfig, TargetSession};
 use pvferry_core::wire::channel::Channel;
 use pvferry_core::wire::cursor::Put;
@@ -56,8 +56,8 @@ impl Bench {
         };
         let session = TargetSession::open(config, &listener, sink).unwrap();
         let port = listener.port();
-        let index = Line::new(connect_index(tcp(port), &pki::source(), None, &SECRET, LONG).unwrap());
-        let lane = Line::new(connect_lane(tcp(port), 0, &pki::source(), None, &SECRET, LONG).unwrap());
+        let index = Line::new(connect_bound(tcp(port), Bound::Index, &pki::source(), None, &SECRET, LONG).unwrap());
+        let lane = Line::new(connect_bound(tcp(port), Bound::Lane(0), &pki::source(), None, &SECRET, LONG).unwrap());
         Self { place, witness, index, lane, port, _session: session, _listener: listener }
     }
 
@@ -95,7 +95,7 @@ impl Bench {
 }
 
 impl Line {
-    fn new(stream: TlsStream) -> Self {
+    pub(crate) fn new(stream: TlsStream) -> Self {
         let stream = Arc::new(stream);
         let duplex: Arc<dyn Duplex> = Arc::<TlsStream>::clone(&stream);
         let channel = Arc::new(Channel::new(duplex, LONG));

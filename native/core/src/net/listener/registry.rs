@@ -1,6 +1,6 @@
 //! Which session an index or lane connection belongs to.
 
-use crate::net::bind::SECRET_BYTES;
+use crate::net::bind::Secret;
 use crate::net::duplex::Duplex;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -31,7 +31,7 @@ struct Sessions {
 
 struct Session {
     id: u64,
-    secret: [u8; SECRET_BYTES],
+    secret: Secret,
     sink: Arc<dyn SessionSink>,
 }
 
@@ -42,11 +42,7 @@ pub struct Registration {
 }
 
 impl Registry {
-    pub(super) fn register(
-        registry: &Arc<Self>,
-        secret: [u8; SECRET_BYTES],
-        sink: Arc<dyn SessionSink>,
-    ) -> Registration {
+    pub(super) fn register(registry: &Arc<Self>, secret: Secret, sink: Arc<dyn SessionSink>) -> Registration {
         let mut sessions = registry.lock();
         let id = sessions.next;
         sessions.next += 1;
@@ -56,7 +52,7 @@ impl Registry {
     }
 
     /// Looks at every session, so that the time taken says nothing about any secret.
-    pub(super) fn find(&self, secret: &[u8; SECRET_BYTES]) -> Option<Arc<dyn SessionSink>> {
+    pub(super) fn find(&self, secret: &Secret) -> Option<Arc<dyn SessionSink>> {
         let mut found = None;
         for session in &self.lock().list {
             if verify_slices_are_equal(&session.secret, secret).is_ok() {
