@@ -3,6 +3,7 @@
 import { PvferryError } from "./errors.ts";
 import type { ExitCode } from "./exit-codes.ts";
 import { escapeText } from "./names.ts";
+import { clause } from "./sentences.ts";
 
 interface Explanation {
   readonly code: ExitCode;
@@ -46,7 +47,7 @@ export function fileError(action: string, file: string, cause: unknown): Pvferry
   if (cause instanceof PvferryError) return cause;
   const errno = errnoOf(cause);
   const known = EXPLANATIONS.get(errno ?? "");
-  const words = known?.words ?? (cause instanceof Error ? cause.message : String(cause));
+  const words = known?.words ?? clause(cause instanceof Error ? cause.message : String(cause));
   return new PvferryError({
     code: known?.code ?? 2,
     message: `Cannot ${action} ${escapeText(file)}: ${words}${errno === null ? "" : ` (${errno})`}.`,

@@ -1,4 +1,5 @@
 import type { TransferEvent } from "../core/events.ts";
+import { sentence } from "../core/sentences.ts";
 import { itemText } from "./item-text.ts";
 import type { Printer } from "./printers.ts";
 import { FIRST_SNAPSHOT, reduce, type Snapshot } from "./snapshot.ts";
@@ -35,7 +36,6 @@ export class TransferWatch {
     if (event.type === "item" && this.#tellItems) return itemText(event.item);
     // Said once, not with every attempt.
     if (event.type !== "waiting" || event.for === before.waitingFor) return null;
-    // What is waited for may be a whole sentence.
-    return `Waiting for ${event.for.replace(/\.$/, "")}.`;
+    return sentence(`Waiting for ${event.for}`);
   }
 }
