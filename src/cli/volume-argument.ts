@@ -1,6 +1,7 @@
 import path from "node:path";
 
 import { PvferryError } from "../core/errors.ts";
+import { escapeText } from "../core/names.ts";
 
 /** A volume as typed, made absolute; a trailing slash means nothing. */
 export function volumeArgument(typed: string | undefined, placeholder: string): string {
@@ -11,5 +12,18 @@ export function volumeArgument(typed: string | undefined, placeholder: string): 
       next: `Name the folder where the volume is mounted as ${placeholder}.`,
     });
   }
+  if (path.resolve(typed).includes(NOT_UTF8)) throw notUtf8(placeholder, typed);
   return path.resolve(typed);
+}
+
+/** What Node puts in the place of bytes that are not UTF-8, in arguments as well as in the working directory. */
+const NOT_UTF8 = "\uFFFD";
+
+/** Refused rather than guessed: with the bytes gone, the name might even be that of another folder. */
+function notUtf8(placeholder: string, typed: string): PvferryError {
+  return new PvferryError({
+    code: 2,
+    message: `${placeholder}: the path ${escapeText(typed)} is not UTF-8 (or holds U+FFFD, which stands for such bytes).`,
+    next: "Names inside of a volume may be any bytes, its own path may not: bind-mount it at another path (mount --bind) and name that.",
+  });
 }
