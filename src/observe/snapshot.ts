@@ -70,13 +70,18 @@ function countersApplied(before: Snapshot, event: CountersEvent, nowMs: number):
   return {
     ...before,
     bytesDone,
-    bytesTotal: event.bytesTotal ?? before.bytesTotal,
+    // The whole is what stat(2) promised; a file system that compresses promises less than there is.
+    bytesTotal: atLeast(bytesDone, event.bytesTotal ?? before.bytesTotal),
     filesDone: Math.max(before.filesDone, event.filesDone),
     entriesScanned: Math.max(before.entriesScanned, event.entriesScanned),
     lanesAlive: event.lanesAlive,
     resent: Math.max(before.resent, event.resent),
     samples: [...kept, { atMs: nowMs, bytes: bytesDone }],
   };
+}
+
+function atLeast(done: number, total: number | null): number | null {
+  return total === null ? null : Math.max(done, total);
 }
 
 function withPercent(snapshot: Snapshot): Snapshot {

@@ -183,14 +183,14 @@ impl Shared {
                 self.queue.add_large(Arc::clone(large));
                 Ok(())
             }
-            Part::Piece { index, length, .. } => {
-                self.counters.add(Counter::BytesDone, u64::from(*length));
-                let complete = large.piece_done(*index, digest);
+            Part::Piece { index, segments, .. } => {
+                let data = segments.iter().map(|(_, length)| u64::from(*length)).sum();
+                self.counters.add(Counter::BytesDone, data);
+                let complete = large.piece_done(*index, digest, data);
                 self.look_again(large, complete);
                 Ok(())
             }
             Part::Hole { first, count, .. } => {
-                self.counters.add(Counter::BytesDone, large.hole_bytes(*first, *count));
                 let complete = large.hole_done(*first, *count);
                 self.look_again(large, complete);
                 Ok(())

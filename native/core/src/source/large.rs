@@ -189,11 +189,6 @@ impl Large {
     }
 
     /// Bytes that a hole of so many pieces spans.
-    pub(super) fn hole_bytes(&self, first: u64, count: u64) -> u64 {
-        let size = self.lock().stat.size;
-        (first.saturating_add(count).saturating_mul(PIECE)).min(size).saturating_sub(first * PIECE)
-    }
-
     /// Bytes that had been acknowledged when the attempt was given up.
     pub(super) fn forget_progress(&self) -> u64 {
         std::mem::take(&mut self.lock().forgotten)
@@ -223,21 +218,19 @@ impl Large {
         self.lock().known.clone()
     }
 
-    /// A piece is on the target.
-    pub(super) fn piece_done(&self, index: u64, digest: Digest) -> bool {
+    /// A piece is on the target, with `data` bytes outside of holes.
+    pub(super) fn piece_done(&self, index: u64, digest: Digest, data: u64) -> bool {
         let mut state = self.lock();
-        let length = piece_length(state.stat.size, index).unwrap_or(0);
         state.digest.add_piece(index, digest);
-        state.settle_part(length as u64);
+        state.settle_part(data);
         state.is_complete()
     }
 
     /// A hole is on the target. The zeros of the plain form are hashed here.
     pub(super) fn hole_done(&self, first: u64, count: u64) -> bool {
-        let bytes = self.hole_bytes(first, count);
         let mut state = self.lock();
         state.digest.add_holes(first, count);
-        state.settle_part(bytes);
+        state.settle_part(0);
         state.is_complete()
     }
 
