@@ -5,10 +5,10 @@ import process from "node:process";
 import type { ExitCode } from "../core/exit-codes.ts";
 import { defaultParallelism } from "../host/parallelism.ts";
 import { loadAddon } from "../native/addon.ts";
+import { stoppable } from "../native/stoppable.ts";
 import type { FileDigest, Item, ItemClass, Roots, SessionEvent } from "../native/types.ts";
 import { itemText } from "../observe/item-text.ts";
 import { checkLine, uncheckableText } from "./digest-lines.ts";
-import { orInterrupted } from "./interrupts.ts";
 import type { Outcome } from "./output.ts";
 import type { CommandContext } from "./run-command.ts";
 import { volumeArgument } from "./volume-argument.ts";
@@ -35,7 +35,10 @@ export async function digestCommand(context: CommandContext<"digest">): Promise<
   const onFiles = flags.files ? printer.files : null;
   // `| head` has seen enough: that is no failure, and no reason to read the rest of the volume.
   process.stdout.once("error", () => process.exit(0));
-  const roots = await orInterrupted(loadAddon().digestVolume(options, onEvents, onFiles), signal);
+  const addon = loadAddon();
+  const roots = await stoppable(addon, signal, (stop) =>
+    addon.digestVolume(options, onEvents, onFiles, stop),
+  );
   return outcome(roots, counts, printer.documentEnd, flags);
 }
 
