@@ -1,12 +1,13 @@
 /** The two folders of a copy: checked against each other, and the target's made when it is missing. */
 
-import { existsSync, mkdirSync, realpathSync, rmdirSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, rmdirSync, statSync } from "node:fs";
 import path from "node:path";
 
 import { PvferryError } from "../core/errors.ts";
 import { escapeText } from "../core/names.ts";
 import { errnoOf } from "../core/system-errors.ts";
 import { relationOf, type Relation } from "../host/same-folder.ts";
+import { realFolder } from "./volume-argument.ts";
 
 export interface CopyFolders {
   /** Resolved, so that a copy started again through another link is the same copy. */
@@ -18,12 +19,16 @@ export interface CopyFolders {
 
 export function prepareCopyFolders(source: string, target: string): CopyFolders {
   requireFolder(source, "SRC");
-  refuseRelated(source, target, nearestExisting(target));
+  const existing = nearestExisting(target);
+  // Before anything is made, and before the two are compared by name.
+  realFolder(source, "SRC");
+  realFolder(existing, "DST");
+  refuseRelated(source, target, existing);
   const made = makeMissing(target);
   requireFolder(target, "DST");
   return {
-    source: realpathSync(source),
-    target: realpathSync(target),
+    source: realFolder(source, "SRC"),
+    target: realFolder(target, "DST"),
     removeMadeIfEmpty: () => removeMade(made),
   };
 }
