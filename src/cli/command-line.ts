@@ -6,11 +6,14 @@ import { CommanderError } from "commander";
 
 import { PvferryError, toPvferryError } from "../core/errors.ts";
 import { packageVersion } from "../native/addon.ts";
+import { tolerateClosedStreams } from "./output.ts";
 import { buildProgram } from "./program.ts";
 import { endWithError, outputStyle } from "./run-command.ts";
 
 /** Does what the arguments say; leaves the exit code in process.exitCode. */
 export async function runCommandLine(argv: readonly string[]): Promise<void> {
+  // First of all: help goes through a pipe as well.
+  tolerateClosedStreams();
   try {
     await buildProgram(packageVersion()).parseAsync(argv);
   } catch (thrown) {

@@ -22,7 +22,7 @@ export function buildProgram(version: string): Command {
       "Moves the contents of a volume: verified, over mutual TLS 1.3, nothing lost silently.",
     )
     .version(version, "--version", "print the version")
-    .addHelpText("after", `\n${exitCodesHelp()}`);
+    .addHelpText("after", `${examplesHelp(FIRST_EXAMPLES)}\n\n${exitCodesHelp()}`);
   const groups = new Map<string, Command>();
   for (const row of COMMAND_ROWS) {
     const [first = "", second] = row.name.split(" ");
@@ -31,6 +31,9 @@ export function buildProgram(version: string): Command {
   }
   return program;
 }
+
+/** One of each step; every command's own help has more. */
+const FIRST_EXAMPLES = COMMAND_ROWS.flatMap(({ examples }) => examples.slice(0, 1));
 
 function pkiGroup(program: Command, groups: Map<string, Command>, name: string): Command {
   const known = groups.get(name);

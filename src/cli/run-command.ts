@@ -7,13 +7,7 @@ import { resolveFlags, type Environment, type RawFlags } from "../config/resolve
 import { SWITCH } from "../config/value-kinds.ts";
 import { toPvferryError, type PvferryError } from "../core/errors.ts";
 import { watchInterrupts } from "./interrupts.ts";
-import {
-  printError,
-  printOutcome,
-  tolerateClosedStreams,
-  type Outcome,
-  type OutputStyle,
-} from "./output.ts";
+import { printError, printOutcome, type Outcome, type OutputStyle } from "./output.ts";
 
 export interface CommandContext<C extends CommandName> {
   readonly flags: FlagValues<C>;
@@ -43,7 +37,6 @@ export async function runCommand<C extends CommandName>(
     fail(error);
     process.exit();
   };
-  tolerateClosedStreams();
   process.on("uncaughtException", (thrown: unknown) => now(toPvferryError(thrown)));
   const { signal, ended } = watchInterrupts(now);
   try {

@@ -183,6 +183,18 @@ describe("a wrong port or host", () => {
   });
 });
 
+describe("a reader that goes away", () => {
+  it.each(["--help", "copy --help", "--version"])(
+    "before `pvferry %s` has spoken is no defect",
+    async (args) => {
+      // stdout is a pipe that nobody reads by the time it is written to; stderr is looked at.
+      const script = '"$@" | true';
+      const ended = await pvferry(args.split(" "), { wrapper: ["sh", "-c", script, "sh"] });
+      expect(ended.stdout + ended.stderr).not.toMatch(/^\s+at .*:\d+|Unhandled/m);
+    },
+  );
+});
+
 describe("wrong usage", () => {
   const cases: readonly (readonly [string, readonly string[], RegExp])[] = [
     ["an unknown flag", ["copy", "a", "b", "--no-such-flag"], /--no-such-flag/],
