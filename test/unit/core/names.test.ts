@@ -76,10 +76,10 @@ describe("names on a terminal", () => {
 describe("a very long path", () => {
   const path = `top/${"deep/".repeat(1_600)}end`;
 
-  test("is shown by its two ends, with the number of bytes between them", () => {
-    const shown = shortName({ path, pathBytes: null });
-    expect(shown).toMatch(/^top\/deep\/.*\.\.\.\(7,767 bytes left out\)\.\.\..*deep\/end$/);
-    expect(shown.length).toBeLessThan(300);
+  test("is seen by its two ends, with the number of bytes between them", () => {
+    const seen = shortName({ path, pathBytes: null });
+    expect(seen).toMatch(/^top\/deep\/.*\.\.\.\(7,767 bytes left out\)\.\.\..*deep\/end$/);
+    expect(seen.length).toBeLessThan(300);
   });
 
   test("is whole when the ends would say no less", () => {
@@ -90,12 +90,12 @@ describe("a very long path", () => {
   test("is never cut within a character, and what is left out is counted in bytes", () => {
     fc.assert(
       fc.property(fc.string({ unit: "binary", minLength: 400, maxLength: 600 }), (text) => {
-        const shown = shortName({ path: text, pathBytes: null });
+        const seen = shortName({ path: text, pathBytes: null });
         const [head = "", count = "", tail = ""] =
-          /^(.*)\.\.\.\(([\d,]+) bytes left out\)\.\.\.(.*)$/su.exec(shown)?.slice(1) ?? [];
+          /^(.*)\.\.\.\(([\d,]+) bytes left out\)\.\.\.(.*)$/su.exec(seen)?.slice(1) ?? [];
         const escaped = escapeText(text);
         expect(escaped.startsWith(head) && escaped.endsWith(tail)).toBe(true);
-        expect(shown).not.toMatch(/\\x[89a-f]/);
+        expect(seen).not.toMatch(/\\x[89a-f]/);
         const middle = escaped.slice(head.length, escaped.length - tail.length);
         expect(escapeText(text)).toBe(`${head}${middle}${tail}`);
         expect(Number(count.replaceAll(",", ""))).toBeGreaterThan(100);
@@ -105,8 +105,8 @@ describe("a very long path", () => {
 
   test("may be bytes that are not UTF-8", () => {
     const bytes = Buffer.alloc(1_000, 0xff);
-    const shown = shortName(nameFromBytes(bytes));
-    expect(shown).toMatch(/^(?:\\xff)+\.\.\.\(7\d\d bytes left out\)\.\.\.(?:\\xff)+$/);
+    const seen = shortName(nameFromBytes(bytes));
+    expect(seen).toMatch(/^(?:\\xff)+\.\.\.\(7\d\d bytes left out\)\.\.\.(?:\\xff)+$/);
   });
 });
 

@@ -127,11 +127,11 @@ describe("the receipt", () => {
           .map(({ item }) => item);
         const target = [fakeItem("target", "b"), fakeItem("target", "a")];
         const one = makeReceipt({ ...outcome, items: { source, target } }).items;
-        const other = makeReceipt({
+        const again = makeReceipt({
           ...outcome,
           items: { source: shuffled, target: target.toReversed() },
         }).items;
-        expect(one).toEqual(other);
+        expect(one).toEqual(again);
       }),
     );
   });
