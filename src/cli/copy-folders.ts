@@ -5,7 +5,7 @@ import path from "node:path";
 
 import { PvferryError } from "../core/errors.ts";
 import { escapeText } from "../core/names.ts";
-import { errnoOf } from "../core/system-errors.ts";
+import { causeWords, errnoOf } from "../core/system-errors.ts";
 import { relationOf, type Relation } from "../host/same-folder.ts";
 import { realFolder } from "./volume-argument.ts";
 
@@ -39,7 +39,7 @@ function requireFolder(folder: string, placeholder: "SRC" | "DST"): void {
   } catch (cause) {
     const missing = errnoOf(cause) === "ENOENT";
     throw volumeError(
-      `${placeholder}: ${escapeText(folder)} ${missing ? "does not exist" : `cannot be reached (${errnoOf(cause) ?? "unknown"})`}.`,
+      `${placeholder}: ${escapeText(folder)} ${missing ? "does not exist" : `cannot be reached: ${causeWords(cause)}`}.`,
       cause,
     );
   }
@@ -92,10 +92,7 @@ function makeMissing(target: string): readonly string[] {
     return made;
   } catch (cause) {
     removeMade(made);
-    throw volumeError(
-      `DST: ${escapeText(target)} cannot be made (${errnoOf(cause) ?? "unknown"}).`,
-      cause,
-    );
+    throw volumeError(`DST: ${escapeText(target)} cannot be made: ${causeWords(cause)}.`, cause);
   }
 }
 

@@ -32,3 +32,10 @@ test("a system's own sentence is not given a second full stop", () => {
   const error = fileError("read", "tls.key", new Error("It is larger than any key."));
   expect(error.message).toBe("Cannot read tls.key: It is larger than any key.");
 });
+
+test("a system call's symbol is said once", () => {
+  const cause = Object.assign(new Error("EMFILE: too many open files, open 'x'"), {
+    code: "EMFILE",
+  });
+  expect(fileError("read", "x", cause).message.match(/EMFILE/g)).toHaveLength(1);
+});
