@@ -17,6 +17,7 @@ export async function runCommandLine(argv: readonly string[]): Promise<void> {
   try {
     await buildProgram(packageVersion()).parseAsync(argv);
   } catch (thrown) {
+    // The flags are not parsed: --json is looked for as it was typed, since a mistake beside it has to be JSON too.
     const style = outputStyle({ json: argv.includes("--json") || undefined }, process.env);
     const error = thrown instanceof CommanderError ? usageError(thrown) : toPvferryError(thrown);
     if (error !== null) endWithError(error, style);

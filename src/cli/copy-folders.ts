@@ -17,6 +17,10 @@ export interface CopyFolders {
   readonly removeMadeIfEmpty: () => void;
 }
 
+/**
+ * Throws 31 for folders that cannot be used and 2 for two that lie in each other; by then nothing is made. Which file
+ * system either one is on does not matter here.
+ */
 export function prepareCopyFolders(source: string, target: string): CopyFolders {
   requireFolder(source, "SRC");
   const existing = nearestExisting(target);

@@ -15,6 +15,10 @@ import { volumeArgument } from "./volume-argument.ts";
 
 type Counts = { [itemClass in ItemClass]: number };
 
+/**
+ * Exit code 0 only when the digests cover everything. Items go to stderr one by one as they come, since nothing else would
+ * keep them; `-q` leaves their count.
+ */
 export async function digestCommand(context: CommandContext<"digest">): Promise<Outcome> {
   const { flags, args, signal } = context;
   const counts: Counts = { unreadable: 0, "not-written": 0, "not-kept": 0, changed: 0, skipped: 0 };
@@ -42,6 +46,7 @@ export async function digestCommand(context: CommandContext<"digest">): Promise<
   return outcome(roots, counts, printer.documentEnd, flags);
 }
 
+/** A digest has no lanes and does not settle: of a session's events only the items can come. */
 function itemsOf(events: readonly SessionEvent[]): readonly Item[] {
   return events.flatMap((event) => (event.type === "items" ? event.items : []));
 }
@@ -52,6 +57,7 @@ interface FilePrinter {
   readonly documentEnd: (result: object) => void;
 }
 
+/** Batches are written as they come, in whatever order the threads read the files: b3sum does not care. */
 function checkFiles(say: (line: string) => void): FilePrinter {
   return {
     files: (files) => {

@@ -16,6 +16,7 @@ import { EXIT_CODES } from "../core/exit-codes.ts";
 import { COMMAND_ROWS, type CommandRow } from "./commands.ts";
 import { runCommand } from "./run-command.ts";
 
+/** A new one for each call: commander keeps what it has parsed. Throws CommanderError instead of ending the process. */
 export function buildProgram(version: string): Command {
   const program = styled(new Command("pvferry"))
     .description(
@@ -25,6 +26,7 @@ export function buildProgram(version: string): Command {
     .addHelpText("after", `${examplesHelp(FIRST_EXAMPLES)}\n\n${exitCodesHelp()}`);
   const groups = new Map<string, Command>();
   for (const row of COMMAND_ROWS) {
+    // "pki init" is a command within a group; all others have one word.
     const [first = "", second] = row.name.split(" ");
     const parent = second === undefined ? program : pkiGroup(program, groups, first);
     addCommand(parent, second ?? first, row as unknown as CommandRow<CommandName>);
@@ -98,6 +100,7 @@ function examplesHelp(examples: readonly string[]): string {
   return ["", "Examples:", ...examples.map((example) => `  ${example}`)].join("\n");
 }
 
+/** Without the advice on trying again, which docs/exit-codes.md has: help is for looking up a number. */
 function exitCodesHelp(): string {
   const rows = EXIT_CODES.map(({ code, meaning }) => `  ${`${code}`.padStart(3)}  ${meaning}`);
   return ["Exit codes:", ...rows].join("\n");

@@ -24,6 +24,10 @@ export type Command<C extends CommandName> = (context: CommandContext<C>) => Pro
  */
 const LINGER_MS = 1_100;
 
+/**
+ * Never rejects: whatever is thrown has been printed, and its code is in process.exitCode. The flags are resolved before
+ * the command is loaded, so that a typing mistake is answered at once.
+ */
 export async function runCommand<C extends CommandName>(
   name: C,
   load: () => Promise<Command<C>>,
@@ -52,6 +56,7 @@ export async function runCommand<C extends CommandName>(
   setTimeout(() => process.exit(), LINGER_MS).unref();
 }
 
+/** Does not end the process by itself: what is still being written to a pipe gets there. */
 export function endWithError(error: PvferryError, style: OutputStyle): void {
   printError(error, style);
   process.exitCode = error.code;

@@ -3,6 +3,7 @@
 import { TRANSFER_PHASES, type TransferEvent, type TransferPhase } from "../core/events.ts";
 import type { ItemClass } from "../native/types.ts";
 
+/** `atMs` by a clock that only goes forward. */
 interface Sample {
   readonly atMs: number;
   readonly bytes: number;
@@ -90,6 +91,7 @@ function withPercent(snapshot: Snapshot): Snapshot {
   return { ...snapshot, percent: now };
 }
 
+/** 99 at most before the volume is durable, since what is only in a cache may still be lost. */
 function percentOf({ phase, bytesDone, bytesTotal }: Snapshot): number | null {
   if (isDurable(phase)) return 100;
   if (bytesTotal === null || bytesTotal === 0) return null;

@@ -10,15 +10,18 @@ export class TransferWatch {
   readonly #tellItems: boolean;
   #snapshot: Snapshot = FIRST_SNAPSHOT;
 
+  /** `tellItems` says each item on a line of its own (-v); all of them are counted in any case. */
   constructor(printer: Printer, tellItems: boolean) {
     this.#printer = printer;
     this.#tellItems = tellItems;
   }
 
+  /** For who wants to know how far it was, at any moment. */
   get snapshot(): Snapshot {
     return this.#snapshot;
   }
 
+  /** An arrow, to be handed on by itself. Cheap enough to be called for every single item. */
   readonly observe = (event: TransferEvent): void => {
     const before = this.#snapshot;
     this.#snapshot = reduce(before, event, performance.now());
