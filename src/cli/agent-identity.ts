@@ -22,6 +22,10 @@ export function agentIdentity(
   return identity;
 }
 
+/**
+ * Code 2, not 22: nobody distrusts anybody yet, the folder has to be put right. What others could read they may have
+ * copied, so that a chmod alone is not all of the advice.
+ */
 function refuseExposedKey(file: string): void {
   const privacy = privacyAt(file);
   if (privacy.type !== "exposed") return;
@@ -32,6 +36,7 @@ function refuseExposedKey(file: string): void {
   });
 }
 
+/** A key that is not there is told by its path, like any other file. */
 function privacyAt(file: string): ReturnType<typeof privacyOf> {
   try {
     return privacyOf(file);

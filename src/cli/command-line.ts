@@ -6,14 +6,18 @@ import { CommanderError } from "commander";
 
 import { PvferryError, toPvferryError } from "../core/errors.ts";
 import { packageVersion } from "../native/addon.ts";
+import { tolerateClosedStreams } from "./output.ts";
 import { buildProgram } from "./program.ts";
 import { endWithError, outputStyle } from "./run-command.ts";
 
 /** Does what the arguments say; leaves the exit code in process.exitCode. */
 export async function runCommandLine(argv: readonly string[]): Promise<void> {
+  // First of all: help goes through a pipe as well.
+  tolerateClosedStreams();
   try {
     await buildProgram(packageVersion()).parseAsync(argv);
   } catch (thrown) {
+    // The flags are not parsed: --json is looked for as it was typed, since a mistake beside it has to be JSON too.
     const style = outputStyle({ json: argv.includes("--json") || undefined }, process.env);
     const error = thrown instanceof CommanderError ? usageError(thrown) : toPvferryError(thrown);
     if (error !== null) endWithError(error, style);

@@ -3,11 +3,13 @@
 import type { CommandName } from "../config/flags.ts";
 import type { Command } from "./run-command.ts";
 
+/** What stands between the command and its flags; all of them have to be given. */
 export interface CommandArgument {
   readonly name: string;
   readonly help: string;
 }
 
+/** One row of help. `examples` are whole command lines, as they are typed. */
 export interface CommandRow<C extends CommandName> {
   readonly name: C;
   readonly summary: string;
@@ -17,6 +19,7 @@ export interface CommandRow<C extends CommandName> {
   readonly load: () => Promise<Command<C>>;
 }
 
+/** Keeps a row's own name as its type, so that `load` has to give the command of that very name. */
 function command<C extends CommandName>(row: CommandRow<C>): CommandRow<C> {
   return row;
 }

@@ -9,6 +9,7 @@ import { PvferryError } from "../core/errors.ts";
 import type { Receipt } from "../core/receipt.ts";
 import type { CopyReport, CopyStart } from "./copy-messages.ts";
 
+/** A child that was killed has `failed` too, with 24: there is always exactly one end. */
 export type ChildEnd =
   | { readonly type: "receipt"; readonly receipt: Receipt }
   | { readonly type: "failed"; readonly error: PvferryError };
@@ -19,6 +20,10 @@ export class CopyChild {
   readonly #ended = Promise.withResolvers<ChildEnd>();
   readonly #exited = Promise.withResolvers<void>();
 
+  /**
+   * Starts the process at once, so that it loads while this one makes certificates. It has no stdin and no stdout, which
+   * are this process's alone, and writes to the same stderr only what it cannot send.
+   */
   constructor(program: string, notice: (message: string) => void) {
     this.#process = fork(program, ["copy-target"], {
       stdio: ["ignore", "ignore", "inherit", "ipc"],
@@ -38,6 +43,7 @@ export class CopyChild {
 
   /** Resolves with the port; rejects with what kept the target from listening. */
   start(start: CopyStart): Promise<number> {
+    // A child that is gone already is told by "exit", not by this.
     this.#process.send(start, () => undefined);
     return this.#listening.promise;
   }
@@ -81,6 +87,7 @@ export class CopyChild {
     }
   }
 
+  /** The first end counts: settled promises take no second value. */
   #end(error: PvferryError): void {
     this.#listening.reject(error);
     this.#ended.resolve({ type: "failed", error });

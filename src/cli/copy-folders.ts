@@ -1,12 +1,13 @@
 /** The two folders of a copy: checked against each other, and the target's made when it is missing. */
 
-import { existsSync, mkdirSync, realpathSync, rmdirSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, rmdirSync, statSync } from "node:fs";
 import path from "node:path";
 
 import { PvferryError } from "../core/errors.ts";
 import { escapeText } from "../core/names.ts";
-import { errnoOf } from "../core/system-errors.ts";
+import { causeWords, errnoOf } from "../core/system-errors.ts";
 import { relationOf, type Relation } from "../host/same-folder.ts";
+import { realFolder } from "./volume-argument.ts";
 
 export interface CopyFolders {
   /** Resolved, so that a copy started again through another link is the same copy. */
@@ -16,14 +17,22 @@ export interface CopyFolders {
   readonly removeMadeIfEmpty: () => void;
 }
 
+/**
+ * Throws 31 for folders that cannot be used and 2 for two that lie in each other; by then nothing is made. Which file
+ * system either one is on does not matter here.
+ */
 export function prepareCopyFolders(source: string, target: string): CopyFolders {
   requireFolder(source, "SRC");
-  refuseRelated(source, target, nearestExisting(target));
+  const existing = nearestExisting(target);
+  // Before anything is made, and before the two are compared by name.
+  realFolder(source, "SRC");
+  realFolder(existing, "DST");
+  refuseRelated(source, target, existing);
   const made = makeMissing(target);
   requireFolder(target, "DST");
   return {
-    source: realpathSync(source),
-    target: realpathSync(target),
+    source: realFolder(source, "SRC"),
+    target: realFolder(target, "DST"),
     removeMadeIfEmpty: () => removeMade(made),
   };
 }
@@ -34,7 +43,7 @@ function requireFolder(folder: string, placeholder: "SRC" | "DST"): void {
   } catch (cause) {
     const missing = errnoOf(cause) === "ENOENT";
     throw volumeError(
-      `${placeholder}: ${escapeText(folder)} ${missing ? "does not exist" : `cannot be reached (${errnoOf(cause) ?? "unknown"})`}.`,
+      `${placeholder}: ${escapeText(folder)} ${missing ? "does not exist" : `cannot be reached: ${causeWords(cause)}`}.`,
       cause,
     );
   }
@@ -87,10 +96,7 @@ function makeMissing(target: string): readonly string[] {
     return made;
   } catch (cause) {
     removeMade(made);
-    throw volumeError(
-      `DST: ${escapeText(target)} cannot be made (${errnoOf(cause) ?? "unknown"}).`,
-      cause,
-    );
+    throw volumeError(`DST: ${escapeText(target)} cannot be made: ${causeWords(cause)}.`, cause);
   }
 }
 

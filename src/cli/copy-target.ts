@@ -8,6 +8,10 @@ import { runTarget } from "../session/target.ts";
 import type { CopyReport, CopyStart } from "./copy-messages.ts";
 import { watchInterrupts } from "./interrupts.ts";
 
+/**
+ * Ends by itself after its one session. Its exit code means nothing as long as a report went out before: the parent
+ * decides what the command ends with.
+ */
 export async function copyTarget(): Promise<void> {
   if (process.send === undefined) {
     process.stderr.write("pvferry: copy-target is started by pvferry copy, and by nobody else.\n");
@@ -18,6 +22,7 @@ export async function copyTarget(): Promise<void> {
     (error) => process.exit(error.code),
     "left to the parent",
   );
+  // The parent is gone, by whatever: nobody would read a verdict. The source side gets its last word all the same.
   process.once("disconnect", () => interrupt(143));
   process.on("uncaughtException", (thrown: unknown) => {
     void report(failure(thrown)).then(() => process.exit(1));
@@ -26,6 +31,7 @@ export async function copyTarget(): Promise<void> {
   if (process.connected) process.disconnect?.();
 }
 
+/** No deadline: a parent that never sends it has to end for this process to end, see "disconnect". */
 function firstMessage(): Promise<CopyStart> {
   const first = Promise.withResolvers<CopyStart>();
   process.once("message", (message: CopyStart) => first.resolve(message));
@@ -45,6 +51,7 @@ async function outcome(start: CopyStart, signal: AbortSignal): Promise<CopyRepor
           volumeName: start.volumeName,
           onListening: (port) => void report({ type: "listening", port }),
         },
+        // The source's items are in the parent's hands; this side writes its own, all of them.
         (event) => {
           if (event.type === "item" && event.item.side === "target") items?.add(event.item);
         },

@@ -17,6 +17,10 @@ import type { CommandContext } from "./run-command.ts";
 import { runTransfer, type Observe } from "./transfer.ts";
 import { volumeArgument } from "./volume-argument.ts";
 
+/**
+ * Both processes end with this command, whatever it ends with; a DST that was made here and stayed empty is taken away
+ * again, so that a wrong path leaves nothing behind.
+ */
 export async function copyCommand(context: CommandContext<"copy">): Promise<Outcome> {
   const { flags, args } = context;
   const source = volumeArgument(args[0], "SRC");
@@ -40,6 +44,7 @@ async function copyBetween(
 ): Promise<Receipt> {
   const child = new CopyChild(programPath(), (message) => observe({ type: "notice", message }));
   const kill = (): void => child.kill();
+  // For an end that passes by "finally": a second Ctrl-C, or the deadline after the first.
   process.once("exit", kill);
   try {
     const identities = await copyIdentities(context.environment);
@@ -66,6 +71,7 @@ function programPath(): string {
   return program;
 }
 
+/** As between clusters, but for one thing: the target is there already, so that waiting for it has a short end. */
 function sourceRun(
   folders: CopyFolders,
   flags: FlagValues<"copy">,

@@ -5,16 +5,20 @@ import process from "node:process";
 import type { ExitCode } from "../core/exit-codes.ts";
 import { defaultParallelism } from "../host/parallelism.ts";
 import { loadAddon } from "../native/addon.ts";
+import { stoppable } from "../native/stoppable.ts";
 import type { FileDigest, Item, ItemClass, Roots, SessionEvent } from "../native/types.ts";
 import { itemText } from "../observe/item-text.ts";
 import { checkLine, uncheckableText } from "./digest-lines.ts";
-import { orInterrupted } from "./interrupts.ts";
 import type { Outcome } from "./output.ts";
 import type { CommandContext } from "./run-command.ts";
 import { volumeArgument } from "./volume-argument.ts";
 
 type Counts = { [itemClass in ItemClass]: number };
 
+/**
+ * Exit code 0 only when the digests cover everything. Items go to stderr one by one as they come, since nothing else would
+ * keep them; `-q` leaves their count.
+ */
 export async function digestCommand(context: CommandContext<"digest">): Promise<Outcome> {
   const { flags, args, signal } = context;
   const counts: Counts = { unreadable: 0, "not-written": 0, "not-kept": 0, changed: 0, skipped: 0 };
@@ -35,10 +39,14 @@ export async function digestCommand(context: CommandContext<"digest">): Promise<
   const onFiles = flags.files ? printer.files : null;
   // `| head` has seen enough: that is no failure, and no reason to read the rest of the volume.
   process.stdout.once("error", () => process.exit(0));
-  const roots = await orInterrupted(loadAddon().digestVolume(options, onEvents, onFiles), signal);
+  const addon = loadAddon();
+  const roots = await stoppable(addon, signal, (stop) =>
+    addon.digestVolume(options, onEvents, onFiles, stop),
+  );
   return outcome(roots, counts, printer.documentEnd, flags);
 }
 
+/** A digest has no lanes and does not settle: of a session's events only the items can come. */
 function itemsOf(events: readonly SessionEvent[]): readonly Item[] {
   return events.flatMap((event) => (event.type === "items" ? event.items : []));
 }
@@ -49,6 +57,7 @@ interface FilePrinter {
   readonly documentEnd: (result: object) => void;
 }
 
+/** Batches are written as they come, in whatever order the threads read the files: b3sum does not care. */
 function checkFiles(say: (line: string) => void): FilePrinter {
   return {
     files: (files) => {

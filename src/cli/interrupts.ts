@@ -55,14 +55,3 @@ function interruption(code: InterruptCode): PvferryError {
     next: "Run the same command again; nothing that looks finished is unfinished.",
   });
 }
-
-/** For work that cannot be stopped: settles with it, or rejects as soon as the signal comes. */
-export function orInterrupted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  signal.throwIfAborted();
-  return Promise.race([
-    work,
-    new Promise<never>((_, reject) => {
-      signal.addEventListener("abort", () => reject(signal.reason as PvferryError), { once: true });
-    }),
-  ]);
-}

@@ -21,6 +21,7 @@ export interface Outcome {
   readonly brief: string | null;
 }
 
+/** `verbose`: 0, 1 (items, the host) or 2 (stack traces too). */
 export interface OutputStyle {
   readonly json: boolean;
   readonly quiet: boolean;

@@ -7,6 +7,7 @@ import { initPki } from "../pki/init.ts";
 import type { Outcome } from "./output.ts";
 import type { CommandContext } from "./run-command.ts";
 
+/** Throws 2 when the folder cannot be used; nothing is left there then. stdout stays empty without --json. */
 export async function pkiInitCommand(context: CommandContext<"pki init">): Promise<Outcome> {
   const { out: folder, days, keepCaKey } = context.flags;
   const transfer = await initPki({ folder, days, keepCaKey }, context.signal);

@@ -5,6 +5,7 @@ import { renewPki } from "../pki/renew.ts";
 import type { Outcome } from "./output.ts";
 import type { CommandContext } from "./run-command.ts";
 
+/** Throws 2 when there is no PKI in the folder, or it cannot be written. */
 export async function pkiRenewCommand(context: CommandContext<"pki renew">): Promise<Outcome> {
   const { out: folder, days, keepCaKey } = context.flags;
   const { transfer, sameCa } = await renewPki({ folder, days, keepCaKey }, context.signal);

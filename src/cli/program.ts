@@ -16,21 +16,26 @@ import { EXIT_CODES } from "../core/exit-codes.ts";
 import { COMMAND_ROWS, type CommandRow } from "./commands.ts";
 import { runCommand } from "./run-command.ts";
 
+/** A new one for each call: commander keeps what it has parsed. Throws CommanderError instead of ending the process. */
 export function buildProgram(version: string): Command {
   const program = styled(new Command("pvferry"))
     .description(
       "Moves the contents of a volume: verified, over mutual TLS 1.3, nothing lost silently.",
     )
     .version(version, "--version", "print the version")
-    .addHelpText("after", `\n${exitCodesHelp()}`);
+    .addHelpText("after", `${examplesHelp(FIRST_EXAMPLES)}\n\n${exitCodesHelp()}`);
   const groups = new Map<string, Command>();
   for (const row of COMMAND_ROWS) {
+    // "pki init" is a command within a group; all others have one word.
     const [first = "", second] = row.name.split(" ");
     const parent = second === undefined ? program : pkiGroup(program, groups, first);
     addCommand(parent, second ?? first, row as unknown as CommandRow<CommandName>);
   }
   return program;
 }
+
+/** One of each step; every command's own help has more. */
+const FIRST_EXAMPLES = COMMAND_ROWS.flatMap(({ examples }) => examples.slice(0, 1));
 
 function pkiGroup(program: Command, groups: Map<string, Command>, name: string): Command {
   const known = groups.get(name);
@@ -95,6 +100,7 @@ function examplesHelp(examples: readonly string[]): string {
   return ["", "Examples:", ...examples.map((example) => `  ${example}`)].join("\n");
 }
 
+/** Without the advice on trying again, which docs/exit-codes.md has: help is for looking up a number. */
 function exitCodesHelp(): string {
   const rows = EXIT_CODES.map(({ code, meaning }) => `  ${`${code}`.padStart(3)}  ${meaning}`);
   return ["Exit codes:", ...rows].join("\n");

@@ -20,6 +20,9 @@ export function prepareReceiptFile(file: string): void {
   }
 }
 
+/**
+ * Synced before it gets its name, so that a crash leaves a whole receipt or none. Throws what fileError makes of it.
+ */
 export function writeReceiptFile(file: string, receipt: Receipt): void {
   const text = `${JSON.stringify(receipt, null, 2)}\n`;
   const staged = `${file}.${randomBytes(4).toString("hex")}`;

@@ -7,13 +7,7 @@ import { resolveFlags, type Environment, type RawFlags } from "../config/resolve
 import { SWITCH } from "../config/value-kinds.ts";
 import { toPvferryError, type PvferryError } from "../core/errors.ts";
 import { watchInterrupts } from "./interrupts.ts";
-import {
-  printError,
-  printOutcome,
-  tolerateClosedStreams,
-  type Outcome,
-  type OutputStyle,
-} from "./output.ts";
+import { printError, printOutcome, type Outcome, type OutputStyle } from "./output.ts";
 
 export interface CommandContext<C extends CommandName> {
   readonly flags: FlagValues<C>;
@@ -30,6 +24,10 @@ export type Command<C extends CommandName> = (context: CommandContext<C>) => Pro
  */
 const LINGER_MS = 1_100;
 
+/**
+ * Never rejects: whatever is thrown has been printed, and its code is in process.exitCode. The flags are resolved before
+ * the command is loaded, so that a typing mistake is answered at once.
+ */
 export async function runCommand<C extends CommandName>(
   name: C,
   load: () => Promise<Command<C>>,
@@ -43,7 +41,6 @@ export async function runCommand<C extends CommandName>(
     fail(error);
     process.exit();
   };
-  tolerateClosedStreams();
   process.on("uncaughtException", (thrown: unknown) => now(toPvferryError(thrown)));
   const { signal, ended } = watchInterrupts(now);
   try {
@@ -59,6 +56,7 @@ export async function runCommand<C extends CommandName>(
   setTimeout(() => process.exit(), LINGER_MS).unref();
 }
 
+/** Does not end the process by itself: what is still being written to a pipe gets there. */
 export function endWithError(error: PvferryError, style: OutputStyle): void {
   printError(error, style);
   process.exitCode = error.code;

@@ -9,6 +9,7 @@ import type { CommandContext } from "./run-command.ts";
 import { runTransfer } from "./transfer.ts";
 import { volumeArgument } from "./volume-argument.ts";
 
+/** The certificates are read before the target is dialled: a wrong folder is told at once, not after the wait. */
 export async function sourceCommand(context: CommandContext<"source">): Promise<Outcome> {
   const { flags, args, signal } = context;
   const volume = volumeArgument(args[0], "SRC");

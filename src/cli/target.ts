@@ -10,6 +10,7 @@ import type { CommandContext } from "./run-command.ts";
 import { runTransfer } from "./transfer.ts";
 import { volumeArgument } from "./volume-argument.ts";
 
+/** One session, then the end: with the receipt, or with what kept it from one. */
 export async function targetCommand(context: CommandContext<"target">): Promise<Outcome> {
   const { flags, args, signal } = context;
   const volume = volumeArgument(args[0], "DST");

@@ -14,6 +14,7 @@ import { TransferWatch } from "../observe/transfer-watch.ts";
 import type { Outcome } from "./output.ts";
 import { prepareReceiptFile, writeReceiptFile } from "./receipt-file.ts";
 
+/** What the three commands' flags have in common; `verbose` from 0 to 2. */
 export interface TransferFlags {
   readonly receipt: string | null;
   readonly items: string | null;
@@ -41,6 +42,7 @@ export async function runTransfer(
   const watch = new TransferWatch(choosePrinter(flags), flags.verbose > 0);
   if (flags.verbose > 0) notice(hostText());
   const restoreTerminal = (): void => watch.stop();
+  // A bar hides the cursor: it has to come back also when the process ends in the middle.
   process.once("exit", restoreTerminal);
   try {
     const receipt = await transfer((event) => {
@@ -56,6 +58,7 @@ export async function runTransfer(
   }
 }
 
+/** The bar needs a terminal; a log gets lines, and -q nothing (what went wrong is said by the outcome). */
 function choosePrinter({ quiet }: TransferFlags): Printer {
   if (quiet) return SILENT_PRINTER;
   const { stderr } = process;
@@ -80,6 +83,7 @@ function concluded(
   };
 }
 
+/** Returned, not thrown: the copy itself is done, and its verdict must not be lost over a file beside it. */
 function keepReceipt(receipt: Receipt, file: string | null): PvferryError | null {
   if (file === null) return null;
   try {

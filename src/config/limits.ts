@@ -97,9 +97,8 @@ export const LIMITS = {
   /** Trusted peers send a few messages per second. */
   controlMessagesBurst: 200,
   controlMessagesPerSecond: 50,
-  /** Received and not yet looked at, messages and bytes. */
+  /** Received and not yet looked at; each of them is at most a frame. */
   controlInboxMessages: 64,
-  controlInboxBytes: 4 * MIB,
   /** Sent and not yet with the kernel. */
   controlOutboxMessages: 256,
   /** Each side tells the other how far it is this often. */

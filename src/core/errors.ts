@@ -1,8 +1,9 @@
 import { exitCodeRow, type ExitCode, type ExitCodeName } from "./exit-codes.ts";
+import { sentence } from "./sentences.ts";
 
 export interface PvferryErrorInit {
   readonly code: ExitCode;
-  /** One sentence: what happened, where. It ends with a full stop. */
+  /** One sentence: what happened, where. A full stop that is missing is added. */
   readonly message: string;
   /** One sentence: what the reader can do about it. */
   readonly next: string;
@@ -15,10 +16,10 @@ export class PvferryError extends Error {
   readonly next: string;
 
   constructor(init: PvferryErrorInit) {
-    super(init.message, init.cause === undefined ? undefined : { cause: init.cause });
+    super(sentence(init.message), init.cause === undefined ? undefined : { cause: init.cause });
     this.name = "PvferryError";
     this.code = init.code;
-    this.next = init.next;
+    this.next = sentence(init.next);
   }
 }
 

@@ -15,8 +15,9 @@ export const TRANSFER_PHASES = [
 export type TransferPhase = (typeof TRANSFER_PHASES)[number];
 
 export interface TransferCounters {
+  /** File data on the target. Holes count in neither number: they take no time. */
   readonly bytesDone: number;
-  /** null until the scan is done. */
+  /** null until the scan is done, or the volume was counted first. */
   readonly bytesTotal: number | null;
   readonly filesDone: number;
   readonly entriesScanned: number;

@@ -5,6 +5,8 @@
 
 import { Buffer, isUtf8 } from "node:buffer";
 
+import { countText } from "./units.ts";
+
 export interface ByteName {
   readonly path: string | null;
   readonly pathBytes: string | null;
@@ -29,6 +31,28 @@ export function printableName(name: ByteName): string {
   return escapeBytes(bytesOfName(name));
 }
 
+/** Bytes of a name's beginning and of its end that are always shown. */
+const END_BYTES = 120;
+
+/** The same for texts that people read: of a very long path the two ends, and how many bytes are not shown. */
+export function shortName(name: ByteName): string {
+  const bytes = bytesOfName(name);
+  const omitted = bytes.length - 2 * END_BYTES;
+  // Shorter by less than the note about it would be no gain.
+  if (omitted <= END_BYTES) return printableName(name);
+  const head = characterStart(bytes, END_BYTES);
+  const tail = characterStart(bytes, bytes.length - END_BYTES);
+  const note = `...(${countText(tail - head)} bytes left out)...`;
+  return `${escapeBytes(bytes.subarray(0, head))}${note}${escapeBytes(bytes.subarray(tail))}`;
+}
+
+/** Where the character that byte `at` belongs to begins; bytes that are no UTF-8 are cut anywhere. */
+function characterStart(bytes: Buffer, at: number): number {
+  let start = at;
+  while (at - start < 3 && ((bytes[start] ?? 0) & 0xc0) === 0x80) start -= 1;
+  return start;
+}
+
 const SHORT_ESCAPES: ReadonlyMap<number, string> = new Map([
   [0x5c, "\\\\"],
   [0x0a, "\\n"],
@@ -46,6 +70,13 @@ const HARMFUL = /^[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]$/u;
 export function escapeText(text: string): string {
   let out = "";
   for (const character of text) out += escapeCharacter(character);
+  return out;
+}
+
+/** A sentence of a peer's: names in it are escaped already, so that their backslashes stay as they are. */
+export function harmlessText(text: string): string {
+  let out = "";
+  for (const character of text) out += character === "\\" ? character : escapeCharacter(character);
   return out;
 }
 

@@ -55,7 +55,7 @@ export interface Receipt extends Verdict {
   readonly roots: BothSides<Roots>;
   readonly itemCounts: BothSides<ItemCounts>;
   readonly notPreserved: BothSides<readonly NotPreserved[]>;
-  /** The first ones of both sides, 10,000 at most. */
+  /** The first ones of both sides, 10,000 at most; by side, then by path in byte order. */
   readonly items: readonly Item[];
   /** Counted above, but not listed here. */
   readonly itemsOmitted: number;

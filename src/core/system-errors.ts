@@ -3,6 +3,7 @@
 import { PvferryError } from "./errors.ts";
 import type { ExitCode } from "./exit-codes.ts";
 import { escapeText } from "./names.ts";
+import { clause } from "./sentences.ts";
 
 interface Explanation {
   readonly code: ExitCode;
@@ -41,15 +42,22 @@ export function errnoOf(thrown: unknown): string | null {
   return typeof thrown.code === "string" ? thrown.code : null;
 }
 
-/** `action` completes "Cannot": "write the receipt". */
+/** Why a system call failed, to end a sentence with: "the file system is read-only (EROFS)". */
+export function causeWords(cause: unknown): string {
+  const errno = errnoOf(cause);
+  const raw = clause(cause instanceof Error ? cause.message : String(cause));
+  const words = EXPLANATIONS.get(errno ?? "")?.words ?? raw;
+  // Node's own words begin with it.
+  return errno === null || words.includes(errno) ? words : `${words} (${errno})`;
+}
+
+/** `action` completes "Cannot": "write the receipt". An error that is explained already is handed on. */
 export function fileError(action: string, file: string, cause: unknown): PvferryError {
   if (cause instanceof PvferryError) return cause;
-  const errno = errnoOf(cause);
-  const known = EXPLANATIONS.get(errno ?? "");
-  const words = known?.words ?? (cause instanceof Error ? cause.message : String(cause));
+  const known = EXPLANATIONS.get(errnoOf(cause) ?? "");
   return new PvferryError({
     code: known?.code ?? 2,
-    message: `Cannot ${action} ${escapeText(file)}: ${words}${errno === null ? "" : ` (${errno})`}.`,
+    message: `Cannot ${action} ${escapeText(file)}: ${causeWords(cause)}.`,
     next: known?.next ?? CHECK_PATH,
     cause,
   });

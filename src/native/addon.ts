@@ -81,17 +81,19 @@ export function wrapAddon(raw: Addon): Addon {
       ),
     connect: async (fd, options) =>
       wrapConnection(await guardAsync(() => raw.connect(fd, options))),
+    stopFlag: () => guard(() => raw.stopFlag()),
     volumeFacts: (path) => guard(() => raw.volumeFacts(path)),
-    measureVolume: (path, oneFileSystem) =>
-      guardAsync(() => raw.measureVolume(path, oneFileSystem)),
-    digestVolume: (options, onEvents, onFiles) =>
-      guardAsync(() => raw.digestVolume(options, onEvents, onFiles)),
+    measureVolume: (path, oneFileSystem, stop) =>
+      guardAsync(() => raw.measureVolume(path, oneFileSystem, stop)),
+    digestVolume: (options, onEvents, onFiles, stop) =>
+      guardAsync(() => raw.digestVolume(options, onEvents, onFiles, stop)),
     openSource: (options, onEvents) => wrapSource(guard(() => raw.openSource(options, onEvents))),
     openTarget: (options, listener, onEvents) => {
       const native = rawListeners.get(listener) ?? listener;
       return wrapTarget(guard(() => raw.openTarget(options, native, onEvents)));
     },
-    clearLeftovers: (volume, transfer) => guardAsync(() => raw.clearLeftovers(volume, transfer)),
+    clearLeftovers: (volume, transfer, stop) =>
+      guardAsync(() => raw.clearLeftovers(volume, transfer, stop)),
   };
 }
 

@@ -113,6 +113,12 @@ export interface VolumeTotals {
   readonly allocatedBytes: number;
 }
 
+/** Ends the work it was given to, and tells nobody else. */
+export interface StopFlag {
+  /** The work's promise rejects with "interrupted" soon after, unless it is done by then. May be called twice. */
+  close(): void;
+}
+
 export interface DigestOptions {
   readonly volume: string;
   readonly threads: number;
@@ -228,7 +234,10 @@ export type SessionEvent =
   /** The session is over; nothing follows. */
   | { readonly type: "failed"; readonly error: NativeErrorText };
 
-/** Order of the counters in the array that counters() returns: shared memory, written by Rust, read at will. */
+/**
+ * Order of the counters in the array that counters() returns: shared memory, written by Rust, read at will. bytesScanned
+ * and bytesDone count data, holes in neither; they come to be equal as far as stat(2) tells how much data a file has.
+ */
 export const COUNTERS = [
   "entriesScanned",
   "bytesScanned",
@@ -266,13 +275,15 @@ export interface Addon {
   listen(options: ListenOptions, onControl: (connection: Connection) => void): Listener;
   /** Takes a duplicate of fd. TLS, then trust; a refusal in words by the peer rejects with "untrusted". */
   connect(fd: number, options: ConnectOptions): Promise<Connection>;
+  stopFlag(): StopFlag;
   volumeFacts(path: string): VolumeFacts;
-  measureVolume(path: string, oneFileSystem: boolean): Promise<VolumeTotals>;
+  measureVolume(path: string, oneFileSystem: boolean, stop: StopFlag): Promise<VolumeTotals>;
   /** Roots of a directory; onFiles gets batches of file digests, null when nobody wants them. */
   digestVolume(
     options: DigestOptions,
     onEvents: (events: readonly SessionEvent[]) => void,
     onFiles: ((files: readonly FileDigest[]) => void) | null,
+    stop: StopFlag,
   ): Promise<Roots>;
   openSource(
     options: SourceOptions,
@@ -287,5 +298,5 @@ export interface Addon {
    * Removes what an unfinished copy of this transfer left in the volume. openTarget does so too, but on the caller's
    * thread; this comes before it, so that keep-alives and signals go on meanwhile.
    */
-  clearLeftovers(volume: string, transfer: string): Promise<void>;
+  clearLeftovers(volume: string, transfer: string, stop: StopFlag): Promise<void>;
 }

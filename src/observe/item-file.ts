@@ -31,6 +31,7 @@ export class ItemFile {
     this.#timer.unref();
   }
 
+  /** What kept the file from being whole; null as long as it is. */
   get failure(): PvferryError | null {
     return this.#failure;
   }

@@ -59,6 +59,7 @@ function clip(line: string, columns: number): string {
 function figures(snapshot: Snapshot): readonly string[] {
   const { phase, bytesDone, bytesTotal, filesDone, entriesScanned, resent } = snapshot;
   if (phase === "connect" || phase === "hello") return [];
+  // After the scan the total says more; during it, that entries are still being found tells that something happens.
   const scanning = bytesTotal === null && phase === "copy";
   const rate = phase === "copy" ? bytesPerSecond(snapshot) : null;
   const left = remainingMs(snapshot);

@@ -10,6 +10,7 @@ import { itemText } from "./item-text.ts";
 const ITEMS_SHOWN = 10;
 const LABEL_WIDTH = 13;
 
+/** Several lines without a newline at the end: verdict first, advice last and only where something is to be done. */
 export function receiptText(receipt: Receipt): string {
   return [
     receipt.message,
@@ -27,6 +28,7 @@ function row(label: string, text: string): string {
   return `  ${label.padEnd(LABEL_WIDTH)}${text}`;
 }
 
+/** In the order of the receipt; those that do not occur are not shown. */
 const KINDS: readonly (readonly [keyof EntryCounts, string, string])[] = [
   ["files", "file", "files"],
   ["directories", "directory", "directories"],
@@ -43,6 +45,7 @@ function entriesText(entries: EntryCounts): string {
   return parts.map(([kind, one, many]) => quantityText(entries[kind], one, many)).join(", ");
 }
 
+/** "moved of logical": less where files have holes. What the wire carried is after compression, frames included. */
 function movedText(receipt: Receipt): string {
   const { logicalBytes, movedBytes, wireBytes, lanes, reconnects, resent } = receipt;
   const parts = [
@@ -54,6 +57,7 @@ function movedText(receipt: Receipt): string {
   return parts.join(", ");
 }
 
+/** A start is worth its place: it is what the logs of both sides are searched for. */
 function timeText({ durationMs, bytesPerSecond, startedAt }: Receipt): string {
   const seconds =
     durationMs < 60_000 ? `${(durationMs / 1_000).toFixed(1)}s` : clockText(durationMs);
@@ -79,6 +83,7 @@ function notPreservedRows({ notPreserved }: Receipt): readonly string[] {
   );
 }
 
+/** The first of the receipt's own order, so that both sides show the same ones. */
 function itemRows({ items, itemsOmitted, itemCounts }: Receipt): readonly string[] {
   const { source, target } = itemCounts;
   const total = [...Object.values(source), ...Object.values(target)].reduce((a, b) => a + b, 0);

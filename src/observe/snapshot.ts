@@ -3,6 +3,7 @@
 import { TRANSFER_PHASES, type TransferEvent, type TransferPhase } from "../core/events.ts";
 import type { ItemClass } from "../native/types.ts";
 
+/** `atMs` by a clock that only goes forward. */
 interface Sample {
   readonly atMs: number;
   readonly bytes: number;
@@ -70,7 +71,8 @@ function countersApplied(before: Snapshot, event: CountersEvent, nowMs: number):
   return {
     ...before,
     bytesDone,
-    bytesTotal: event.bytesTotal ?? before.bytesTotal,
+    // The whole is what stat(2) promised; a file system that compresses promises less than there is.
+    bytesTotal: atLeast(bytesDone, event.bytesTotal ?? before.bytesTotal),
     filesDone: Math.max(before.filesDone, event.filesDone),
     entriesScanned: Math.max(before.entriesScanned, event.entriesScanned),
     lanesAlive: event.lanesAlive,
@@ -79,12 +81,17 @@ function countersApplied(before: Snapshot, event: CountersEvent, nowMs: number):
   };
 }
 
+function atLeast(done: number, total: number | null): number | null {
+  return total === null ? null : Math.max(done, total);
+}
+
 function withPercent(snapshot: Snapshot): Snapshot {
   const now = percentOf(snapshot);
   if (now === null || (snapshot.percent ?? -1) >= now) return snapshot;
   return { ...snapshot, percent: now };
 }
 
+/** 99 at most before the volume is durable, since what is only in a cache may still be lost. */
 function percentOf({ phase, bytesDone, bytesTotal }: Snapshot): number | null {
   if (isDurable(phase)) return 100;
   if (bytesTotal === null || bytesTotal === 0) return null;

@@ -1,4 +1,5 @@
 import type { TransferEvent } from "../core/events.ts";
+import { sentence } from "../core/sentences.ts";
 import { itemText } from "./item-text.ts";
 import type { Printer } from "./printers.ts";
 import { FIRST_SNAPSHOT, reduce, type Snapshot } from "./snapshot.ts";
@@ -9,15 +10,18 @@ export class TransferWatch {
   readonly #tellItems: boolean;
   #snapshot: Snapshot = FIRST_SNAPSHOT;
 
+  /** `tellItems` says each item on a line of its own (-v); all of them are counted in any case. */
   constructor(printer: Printer, tellItems: boolean) {
     this.#printer = printer;
     this.#tellItems = tellItems;
   }
 
+  /** For who wants to know how far it was, at any moment. */
   get snapshot(): Snapshot {
     return this.#snapshot;
   }
 
+  /** An arrow, to be handed on by itself. Cheap enough to be called for every single item. */
   readonly observe = (event: TransferEvent): void => {
     const before = this.#snapshot;
     this.#snapshot = reduce(before, event, performance.now());
@@ -35,7 +39,6 @@ export class TransferWatch {
     if (event.type === "item" && this.#tellItems) return itemText(event.item);
     // Said once, not with every attempt.
     if (event.type !== "waiting" || event.for === before.waitingFor) return null;
-    // What is waited for may be a whole sentence.
-    return `Waiting for ${event.for.replace(/\.$/, "")}.`;
+    return sentence(`Waiting for ${event.for}`);
   }
 }

@@ -21,6 +21,7 @@ export interface Issuer {
   readonly certificate: string;
 }
 
+/** Certificates count days of 24 hours, whatever the clocks do in between. */
 const DAY_MS = 24 * 60 * 60 * 1_000;
 
 export function validityFrom(now: Date, days: number): Validity {
@@ -30,6 +31,7 @@ export function validityFrom(now: Date, days: number): Validity {
   };
 }
 
+/** PEM. Signs leaves and nothing else: no CA can stand below it (pathLenConstraint 0). */
 export function makeCaCertificate(transfer: string, keys: KeyPair, validity: Validity): string {
   const certificate = blank(keys, validity);
   const subject = subjectOf(transfer, "CA");

@@ -30,12 +30,14 @@ export interface CopyIdentities {
 /** The same for every copy: which volumes are meant is said by the volume's name. */
 const COPY_TRANSFER = "local-copy";
 const CACHE_DAYS = 30;
+/** A certificate must not end under a copy that runs: what has less than this left is not taken any more. */
 const LEAST_LEFT_MS = 24 * 60 * 60 * 1_000;
 
 export interface CacheEnvironment {
   readonly [name: string]: string | undefined;
 }
 
+/** Never throws over the cache: one that cannot be read or written only costs the time to make new keys. */
 export async function copyIdentities(
   environment: CacheEnvironment,
   now = new Date(),
@@ -54,6 +56,7 @@ export async function copyIdentities(
   return checkBoth(fresh, "memory", now);
 }
 
+/** null when there is no home either, as in a pod with an arbitrary user id: nothing is kept then. */
 function cacheFile(environment: CacheEnvironment): string | null {
   const { XDG_CACHE_HOME: cache, HOME: home } = environment;
   // The XDG specification wants relative paths ignored.
@@ -104,6 +107,7 @@ function parseTexts(json: string): Readonly<Record<"source" | "target", Identity
   return { source: textsIn(parsed, "source"), target: textsIn(parsed, "target") };
 }
 
+/** Shape only; whether the texts are certificates, and of whom, is judged by checkIdentity. */
 function textsIn(parsed: unknown, role: "source" | "target"): IdentityTexts {
   const side = (parsed as Readonly<Record<string, Readonly<Record<string, unknown>>>>)[role];
   const { ca, certificate, key } = side ?? {};

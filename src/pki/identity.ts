@@ -60,6 +60,7 @@ function parseCertificate(pem: string, what: string): X509Certificate {
   }
 }
 
+/** Without a passphrase: an agent starts with nobody there to type one. */
 function parseKey(pem: string, what: string): KeyObject {
   try {
     return createPrivateKey(pem);
@@ -77,6 +78,7 @@ export function leafNameOf(leaf: X509Certificate, where: string): LeafName {
   throw unusable(`tls.crt in ${where} does not name a transfer (no pvferry:// URI in it).`);
 }
 
+/** 22, since the peer would refuse them as well; here it can be said which clock or certificate is wrong. */
 function refuseOutOfTime(certificates: readonly X509Certificate[], where: string, now: Date): void {
   const ends = earliestEnd(certificates);
   const begins = certificates.map((each) => each.validFromDate).toSorted((a, b) => +b - +a)[0];
@@ -96,10 +98,12 @@ function refuseOutOfTime(certificates: readonly X509Certificate[], where: string
   }
 }
 
+/** A leaf is worth nothing without its CA: whichever of them ends first ends both. */
 function earliestEnd(certificates: readonly X509Certificate[]): Date {
   return new Date(Math.min(...certificates.map((each) => each.validToDate.getTime())));
 }
 
+/** 2: the folder is not what it should be, and no peer has been asked yet. */
 function unusable(message: string, cause?: unknown): PvferryError {
   return new PvferryError({
     code: 2,

@@ -36,6 +36,10 @@ export async function initPki(options: InitOptions, signal: AbortSignal): Promis
   return transfer;
 }
 
+/**
+ * A rename onto an empty folder takes its place, which is why that is allowed; onto the working directory it would take
+ * the ground from under the shell.
+ */
 async function refuseOccupied(folder: string): Promise<void> {
   const names = await namesIn(folder);
   if (PARTS.some((part) => names.includes(part))) {
@@ -54,6 +58,7 @@ async function refuseOccupied(folder: string): Promise<void> {
   }
 }
 
+/** Empty for a folder that is not there: it is made. */
 async function namesIn(folder: string): Promise<readonly string[]> {
   try {
     return await readdir(folder);

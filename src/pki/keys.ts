@@ -21,6 +21,7 @@ export async function newKeyPair(): Promise<KeyPair> {
   });
 }
 
+/** The public half follows from the private one. Throws what OpenSSL says when the PEM is no private key. */
 export function keyPairOf(privateKey: string): KeyPair {
   const publicKey = createPublicKey(privateKey).export({ type: "spki", format: "pem" }).toString();
   return { privateKey, publicKey };

@@ -62,6 +62,9 @@ export async function writeTexts(folder: string, texts: PkiTexts): Promise<void>
   }
 }
 
+/**
+ * Certificates may be read by anybody, the key by its owner only. `wx`: nothing that is there already is written to.
+ */
 async function writePart(folder: string, files: ReadonlyMap<string, string>): Promise<void> {
   await mkdir(folder, { mode: 0o700 });
   for (const [name, text] of files) {
@@ -76,6 +79,7 @@ async function writePart(folder: string, files: ReadonlyMap<string, string>): Pr
   await syncPath(folder);
 }
 
+/** Also of a folder, whose new names are not on the disk before. */
 export async function syncPath(folder: string): Promise<void> {
   const handle = await open(folder, "r");
   try {

@@ -46,6 +46,7 @@ export function readPem(file: string): string {
   }
 }
 
+/** Said before anything is read, with the most likely mistake looked for: the folder above was given. */
 function refuseMissing(folder: string, role: Role): void {
   const shown = escapeText(folder);
   if (!existsSync(folder)) {

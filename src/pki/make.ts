@@ -9,6 +9,7 @@ import {
 } from "./certificates.ts";
 import { newKeyPair, type KeyPair } from "./keys.ts";
 
+/** One side's certificate and its key, PEM. */
 export interface Leaf {
   readonly certificate: string;
   readonly key: string;
@@ -19,6 +20,7 @@ export interface Pki {
   readonly leaves: Readonly<Record<Role, Leaf>>;
 }
 
+/** Three RSA keys at once, which takes most of a second. Nothing is written. */
 export async function makePki(transfer: string, days: number, now = new Date()): Promise<Pki> {
   const [caKeys, source, target] = await Promise.all([newKeyPair(), newKeyPair(), newKeyPair()]);
   const certificate = makeCaCertificate(transfer, caKeys, validityFrom(now, days));
@@ -36,6 +38,7 @@ export async function makeLeaves(
   return issueLeaves(ca, { source, target }, days, now);
 }
 
+/** Both from the same moment, so that neither side outlasts the other. */
 function issueLeaves(
   ca: Issuer,
   keys: Readonly<Record<Role, KeyPair>>,

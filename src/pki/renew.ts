@@ -56,6 +56,7 @@ export async function renewPki(options: RenewOptions, signal: AbortSignal): Prom
   return { transfer, sameCa: kept !== null };
 }
 
+/** Also puts right what an earlier renewal left that was killed. The transfer's id is in either leaf. */
 async function transferOf(folder: string): Promise<string> {
   if (existsSync(folder)) for (const part of PARTS) await recoverPart(path.join(folder, part));
   for (const part of ["source", "target"] as const) {
@@ -69,6 +70,7 @@ async function transferOf(folder: string): Promise<string> {
   });
 }
 
+/** Throws 2 when the certificate cannot be read, or names no transfer. It may have ended already. */
 function transferIn(file: string, where: string): string {
   return leafNameOf(parse(file), escapeText(where)).transfer;
 }

@@ -4,6 +4,7 @@ import { isIP } from "node:net";
 
 import { LIMITS } from "../config/limits.ts";
 import { PvferryError, toPvferryError } from "../core/errors.ts";
+import { clause } from "../core/sentences.ts";
 import { durationText } from "../core/units.ts";
 import { addressText } from "../net/dialer.ts";
 import type { MessageOf } from "../wire/control-messages.ts";
@@ -112,7 +113,7 @@ async function pauseOrGiveUp(
   }
   context.observe({
     type: "waiting",
-    for: `the target at ${addressText(run.host, run.port)}: ${error.message}`,
+    for: `the target at ${addressText(run.host, run.port)}: ${clause(error.message)}`,
   });
   await sleep(pause, context.signal);
 }

@@ -5,7 +5,7 @@
 
 import { PvferryError } from "../core/errors.ts";
 import { isExitCode, type ExitCode } from "../core/exit-codes.ts";
-import { escapeText } from "../core/names.ts";
+import { harmlessText } from "../core/names.ts";
 import {
   CONTROL_MESSAGES,
   type ControlMessageType,
@@ -89,8 +89,8 @@ function protocolError(message: string): PvferryError {
 export function refusedBy(peer: string, refusal: MessageOf<"refused">): PvferryError {
   return new PvferryError({
     code: refusalCode(refusal.code),
-    message: `Refused by ${peer}: ${escapeText(refusal.message)}`,
-    next: escapeText(refusal.next),
+    message: `Refused by ${peer}: ${harmlessText(refusal.message)}`,
+    next: harmlessText(refusal.next),
   });
 }
 
@@ -107,7 +107,7 @@ export function cancelledBy(peer: string, cancel: MessageOf<"cancel">): PvferryE
   return new PvferryError({
     // A connection that broke is nobody's decision: whichever side notices first, both end with 20.
     code: cancel.code === 20 ? 20 : 24,
-    message: `${capitalized(peer)} ${how}: ${escapeText(cancel.message)}`,
+    message: `${capitalized(peer)} ${how}: ${harmlessText(cancel.message)}`,
     next: INTERRUPTIONS.has(cancel.code)
       ? RUN_AGAIN
       : "Remedy what the other side names, then run both sides again.",

@@ -5,6 +5,7 @@
 
 import { LIMITS } from "../config/limits.ts";
 import { PvferryError, toPvferryError } from "../core/errors.ts";
+import { sentence } from "../core/sentences.ts";
 import { durationText, quantityText } from "../core/units.ts";
 import type { SourceSession } from "../native/types.ts";
 import type { DialedStream } from "../net/dialer.ts";
@@ -141,7 +142,8 @@ export class Lanes {
     }
     const others =
       this.#unnoticed === 0 ? "" : `, and ${quantityText(this.#unnoticed, "other")} before it`;
-    this.#calls.notice(`Lane ${lane + 1} was lost${others}, and is dialled again: ${reason}`);
+    const what = `Lane ${lane + 1} was lost${others}, and is dialled again: ${reason}`;
+    this.#calls.notice(sentence(what));
     this.#noticedAt = now;
     this.#unnoticed = 0;
   }

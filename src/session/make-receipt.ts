@@ -1,6 +1,9 @@
 /** The receipt from what both sides know at the end. Pure; both sides call it with the same values. */
 
+import { Buffer } from "node:buffer";
+
 import { LIMITS } from "../config/limits.ts";
+import { bytesOfName } from "../core/names.ts";
 import { RECEIPT_VERSION, type BothSides, type Receipt } from "../core/receipt.ts";
 import type { Item, SessionResult } from "../native/types.ts";
 import { addCounts, judge, totalItems } from "./verdict.ts";
@@ -15,7 +18,7 @@ export interface Outcome {
   readonly lanes: number;
   readonly lanesLost: number;
   readonly results: BothSides<SessionResult>;
-  /** In the order of arrival, each side's own first ones. */
+  /** In the order of arrival, each side's own first ones. The receipt has them in another, see byPlace. */
   readonly items: BothSides<readonly Item[]>;
 }
 
@@ -23,7 +26,8 @@ export function makeReceipt(outcome: Outcome): Receipt {
   const { source, target } = outcome.results;
   const durationMs = Math.max(0, Date.parse(outcome.endedAt) - Date.parse(outcome.startedAt));
   const counted = totalItems(addCounts(source.itemCounts, target.itemCounts));
-  const items = [...outcome.items.source, ...outcome.items.target].slice(0, LIMITS.receiptItems);
+  const first = [...outcome.items.source, ...outcome.items.target].slice(0, LIMITS.receiptItems);
+  const items = byPlace(first);
   return {
     receipt: RECEIPT_VERSION,
     ...judge(outcome.results),
@@ -48,4 +52,28 @@ export function makeReceipt(outcome: Outcome): Receipt {
     items,
     itemsOmitted: Math.max(0, counted - items.length),
   };
+}
+
+/** Both sides list the same items in the same order, in whichever order their threads have met them. */
+function byPlace(items: readonly Item[]): readonly Item[] {
+  return items
+    .map((item) => ({ item, path: bytesOfName(item) }))
+    .toSorted((a, b) => comparePlaces(a.item, b.item, a.path, b.path))
+    .map(({ item }) => item);
+}
+
+function comparePlaces(a: Item, b: Item, aPath: Buffer, bPath: Buffer): number {
+  return (
+    compareText(a.side, b.side) ||
+    Buffer.compare(aPath, bPath) ||
+    compareText(a.what, b.what) ||
+    compareText(a.class, b.class) ||
+    compareText(a.detail, b.detail)
+  );
+}
+
+/** By code units, whatever the locale. */
+function compareText(a: string, b: string): number {
+  if (a === b) return 0;
+  return a < b ? -1 : 1;
 }

@@ -1,6 +1,7 @@
 /** What the source settles with its target before the first byte: that it fits, and that it may begin. */
 
 import { LIMITS } from "../config/limits.ts";
+import { stoppable } from "../native/stoppable.ts";
 import type { VolumeFacts, VolumeTotals } from "../native/types.ts";
 import type { MessageOf } from "../wire/control-messages.ts";
 import type { ControlChannel } from "./control-channel.ts";
@@ -41,9 +42,14 @@ async function countVolume(
   channel: ControlChannel,
 ): Promise<VolumeTotals> {
   context.observe({ type: "waiting", for: "the count of the source volume (--scan-first)" });
-  return waitFor(context.parts.addon.measureVolume(run.volume, run.oneFileSystem), {
+  const { addon } = context.parts;
+  const signal = AbortSignal.any([context.signal, channel.over]);
+  const counting = stoppable(addon, signal, (stop) =>
+    addon.measureVolume(run.volume, run.oneFileSystem, stop),
+  );
+  return waitFor(counting, {
     deadlineMs: LIMITS.preflightTimeoutMs,
-    signal: AbortSignal.any([context.signal, channel.over]),
+    signal,
     tooLate: () => tooLate(channel, "end of the count", LIMITS.preflightTimeoutMs),
   });
 }

@@ -130,7 +130,7 @@ export class SourceCopy {
   /** The scan knows best once it is done; before that, what was counted first. */
   #bytesTotal(counters: Counters): number | null {
     if (counters.scanDone > 0) return counters.bytesScanned;
-    return this.#start.agreement.totals?.bytes ?? null;
+    return this.#start.agreement.totals?.allocatedBytes ?? null;
   }
 
   #tellAndCheck(): void {

@@ -1,6 +1,7 @@
 /** What the target settles with its source before the first byte: that the volume is usable still, and large enough. */
 
 import { LIMITS } from "../config/limits.ts";
+import { stoppable } from "../native/stoppable.ts";
 import type { ControlChannel } from "./control-channel.ts";
 import { tooLate } from "./late.ts";
 import { asIfCleared, preflightMessage, receivePreflight } from "./preflight.ts";
@@ -15,9 +16,14 @@ export async function clearLeftovers(
   run: TargetRun,
   channel: ControlChannel,
 ): Promise<void> {
-  await waitFor(context.parts.addon.clearLeftovers(run.volume, transferRecord(run)), {
+  const { addon } = context.parts;
+  const signal = AbortSignal.any([context.signal, channel.over]);
+  const clearing = stoppable(addon, signal, (stop) =>
+    addon.clearLeftovers(run.volume, transferRecord(run), stop),
+  );
+  await waitFor(clearing, {
     deadlineMs: LIMITS.readyTimeoutMs,
-    signal: AbortSignal.any([context.signal, channel.over]),
+    signal,
     tooLate: () => tooLate(channel, "end of clearing the volume", LIMITS.readyTimeoutMs),
   });
 }

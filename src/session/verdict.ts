@@ -24,9 +24,7 @@ const JUDGEMENTS: readonly Judgement[] = [
   {
     code: 40,
     applies: (_results, items) => items.unreadable + items["not-written"] > 0,
-    message: (items) =>
-      `The copy is finished, but ${quantityText(items.unreadable, "entry", "entries")} could not be read and ` +
-      `${quantityText(items["not-written"], "entry", "entries")} could not be written.`,
+    message: (items) => `The copy is finished, but ${missingEntries(items)}.`,
     next: "Look at the items of the receipt; they name each entry and its reason.",
   },
   {
@@ -44,6 +42,17 @@ const JUDGEMENTS: readonly Judgement[] = [
     next: "Look at the items of the receipt; they name each entry, the attribute and the reason.",
   },
 ];
+
+function missingEntries(items: ItemCounts): string {
+  const parts = [
+    [items.unreadable, "read"],
+    [items["not-written"], "written"],
+  ] as const;
+  return parts
+    .filter(([count]) => count > 0)
+    .map(([count, what]) => `${quantityText(count, "entry", "entries")} could not be ${what}`)
+    .join(" and ");
+}
 
 /** Contents must agree, unless the target already says which entries it lacks. */
 function contentDiffers({ source, target }: BothSides<SessionResult>): boolean {

@@ -27,7 +27,7 @@ const calls = {
   },
   digestVolume: {
     options: { volume: "/no/such", threads: 1, oneFileSystem: true, selinux: "drop" },
-    call: (options: never) => addon.digestVolume(options, () => undefined, null),
+    call: (options: never) => addon.digestVolume(options, () => undefined, null, addon.stopFlag()),
   },
   openSource: {
     options: {

@@ -132,7 +132,7 @@ describe("a wrong port or host", () => {
   });
 
   it("whose name does not resolve", async () => {
-    const says = /no-such-host\.invalid/;
+    const says = /The name no-such-host\.invalid (?:does not resolve|could not be looked up)/;
     await expectRefusal(toward("no-such-host.invalid:6443"), {
       code: 20,
       says,
@@ -181,6 +181,18 @@ describe("a wrong port or host", () => {
     expect(readdirSync(place.at("named"))).toEqual([]);
     await listening.agent[Symbol.asyncDispose]();
   });
+});
+
+describe("a reader that goes away", () => {
+  it.each(["--help", "copy --help", "--version"])(
+    "before `pvferry %s` has spoken is no defect",
+    async (args) => {
+      // stdout is a pipe that nobody reads by the time it is written to; stderr is looked at.
+      const script = '"$@" | true';
+      const ended = await pvferry(args.split(" "), { wrapper: ["sh", "-c", script, "sh"] });
+      expect(ended.stdout + ended.stderr).not.toMatch(/^\s+at .*:\d+|Unhandled/m);
+    },
+  );
 });
 
 describe("wrong usage", () => {

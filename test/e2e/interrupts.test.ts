@@ -1,8 +1,8 @@
 /** Copies that are stopped in the middle: quickly, with nothing left that lies, and ready to be run again. */
-import { existsSync } from "node:fs";
+import { existsSync, truncateSync, writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 import { initPki, startSource, startTarget } from "../agent/agent-pair.ts";
 import { familyOf, stillRunning } from "../agent/processes.ts";
@@ -20,6 +20,8 @@ const PACE = 35 * MIB;
 const WITHIN_MS = 2000;
 /** What a machine busy with other tests may add. */
 const SLACK_MS = 1500;
+/** Less than the second after which a process is ended that still works on something. */
+const AT_ONCE_MS = 900;
 
 const shared = scratch();
 const volume = shared.directory("source");
@@ -129,5 +131,29 @@ describeWith({ programs: ["rsync", "getfattr", "getfacl"] }, "a copy on one mach
     const again = await pvferry(["copy", volume, target]);
     expect(again.code, again.stderr).toBe(0);
     await expectFaithful(volume, target);
+  });
+});
+
+describe("work that only reads", () => {
+  it.each([
+    ["SIGINT", 130],
+    ["SIGTERM", 143],
+  ] as const)("a digest ends by itself, at once, when it gets %s", async (signal, code) => {
+    using place = scratch();
+    const zeros = place.directory("zeros");
+    // A quarter of a terabyte to hash that takes no room: only a stop inside of the native core ends it.
+    for (let file = 0; file < 4000; file += 1) {
+      writeFileSync(`${zeros}/${file}`, "");
+      truncateSync(`${zeros}/${file}`, 64 * MIB);
+    }
+    await using agent = startPvferry(["digest", "--files", zeros]);
+    await sleep(600);
+    expect(agent.isRunning()).toBe(true);
+    const sent = performance.now();
+    agent.kill(signal);
+    const ended = await agent.ended;
+    expect(performance.now() - sent).toBeLessThan(AT_ONCE_MS);
+    expect(ended.code, ended.stderr).toBe(code);
+    expect(ended.stderr).not.toMatch(/unreadable/);
   });
 });

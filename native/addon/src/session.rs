@@ -6,7 +6,7 @@ use crate::error::thrown;
 use crate::events::sink;
 use crate::listener::{Listener, TlsIdentity};
 use crate::promise::on_thread;
-use crate::volume::{Selinux, policy};
+use crate::volume::{Selinux, StopFlag, policy};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use napi::Env;
@@ -21,6 +21,7 @@ use pvferry_core::target::{self, TargetConfig};
 use serde::Deserialize;
 use serde_json::Value;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 // -- sessions -------------------------------------------------------------------------------------------------------
@@ -164,8 +165,14 @@ pub fn open_target(
 }
 
 #[napi(ts_return_type = "Promise<void>")]
-pub fn clear_leftovers<'env>(env: &'env Env, volume: String, transfer: String) -> napi::Result<Object<'env>> {
-    on_thread(env, "pvferry-clear", move || target::clear_leftovers(&PathBuf::from(volume), &transfer))
+pub fn clear_leftovers<'env>(
+    env: &'env Env,
+    volume: String,
+    transfer: String,
+    stop: &StopFlag,
+) -> napi::Result<Object<'env>> {
+    let stop = Arc::clone(&stop.stop);
+    on_thread(env, "pvferry-clear", move || target::clear_leftovers(&PathBuf::from(volume), &transfer, &stop))
 }
 
 fn secret(text: &str) -> napi::Result<Secret> {

@@ -1,4 +1,5 @@
-//! VolumeFacts, VolumeTotals, DigestOptions, Roots, FileDigest; volumeFacts, measureVolume, digestVolume.
+//! VolumeFacts, VolumeTotals, StopFlag, DigestOptions, Roots, FileDigest; stopFlag, volumeFacts, measureVolume,
+//! digestVolume.
 
 use crate::dto::Dto;
 use crate::error::thrown;
@@ -10,7 +11,7 @@ use napi::threadsafe_function::{ThreadsafeCallContext, ThreadsafeFunction, Threa
 use napi_derive::napi;
 use pvferry_core::digest::file::Form;
 use pvferry_core::digest::hex;
-use pvferry_core::error::CoreError;
+use pvferry_core::error::{CoreError, ErrorKind};
 use pvferry_core::scan::digest::{FileLine, FileSink, digest_volume as digest_roots};
 use pvferry_core::scan::facts::facts;
 use pvferry_core::scan::measure::measure;
@@ -20,8 +21,23 @@ use pvferry_core::session::stop::Stop;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 // -- volumes --------------------------------------------------------------------------------------------------------
+
+/// Ends the work it was given to. Shared, so that the work outlives a handle that is dropped.
+#[napi]
+pub struct StopFlag {
+    pub(crate) stop: Arc<Stop>,
+}
+
+#[napi]
+impl StopFlag {
+    #[napi]
+    pub fn close(&self) {
+        self.stop.stop(Some(CoreError::new(ErrorKind::Interrupted, "The work was stopped.")));
+    }
+}
 
 #[derive(Clone, Copy, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
@@ -49,6 +65,11 @@ const MAX_WAITING_BATCHES: usize = 8;
 type FileCallback = ThreadsafeFunction<Vec<FileLine>, (), Value, napi::Status, false, true, MAX_WAITING_BATCHES>;
 
 #[napi]
+pub fn stop_flag() -> StopFlag {
+    StopFlag { stop: Arc::default() }
+}
+
+#[napi]
 pub fn volume_facts(path: String) -> napi::Result<Value> {
     let facts = facts(Path::new(&path)).map_err(thrown)?;
     Ok(json!({
@@ -68,9 +89,15 @@ pub fn volume_facts(path: String) -> napi::Result<Value> {
 }
 
 #[napi(ts_return_type = "Promise<VolumeTotals>")]
-pub fn measure_volume<'env>(env: &'env Env, path: String, one_file_system: bool) -> napi::Result<Object<'env>> {
+pub fn measure_volume<'env>(
+    env: &'env Env,
+    path: String,
+    one_file_system: bool,
+    stop: &StopFlag,
+) -> napi::Result<Object<'env>> {
+    let stop = Arc::clone(&stop.stop);
     on_thread(env, "pvferry-measure", move || {
-        let totals = measure(&PathBuf::from(path), policy(one_file_system, Selinux::Drop), 2, &Stop::default())?;
+        let totals = measure(&PathBuf::from(path), policy(one_file_system, Selinux::Drop), 2, &stop)?;
         Ok(json!({
             "entries": number(totals.entries),
             "files": number(totals.files),
@@ -87,15 +114,17 @@ pub fn digest_volume<'env>(
     options: Dto<DigestOptions>,
     on_events: Function<'_, Value, ()>,
     on_files: Option<Function<'_, Value, ()>>,
+    stop: &StopFlag,
 ) -> napi::Result<Object<'env>> {
     let options = options.0;
+    let stop = Arc::clone(&stop.stop);
     let events = Events::new(sink(&on_events)?).map_err(|error| thrown(CoreError::from(error)))?;
     let files = on_files.as_ref().map(file_sink).transpose()?;
     on_thread(env, "pvferry-digest", move || {
         let policy = policy(options.one_file_system, options.selinux);
         let threads = usize::try_from(options.threads).unwrap_or(1);
         let volume = PathBuf::from(options.volume);
-        let root = digest_roots(&volume, policy, threads, events, files.as_ref(), &Stop::default())?;
+        let root = digest_roots(&volume, policy, threads, events, files.as_ref(), &stop)?;
         Ok(roots(&root))
     })
 }

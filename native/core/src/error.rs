@@ -70,12 +70,14 @@ impl CoreError {
 }
 
 /// The words of a system error without Rust's "(os error 2)", which means nothing to a reader; the symbol stands instead.
+/// No full stop at the end: whoever makes a sentence of it adds that.
 pub fn describe_io(error: &io::Error) -> String {
     let text = error.to_string();
-    let words = text.split(" (os error").next().unwrap_or(&text).to_owned();
+    let words = text.split(" (os error").next().unwrap_or(&text);
     match error.raw_os_error().and_then(errno_name) {
         Some(name) => format!("{words} ({name})"),
-        None => words,
+        // A whole sentence of ours may be inside, and becomes part of another.
+        None => words.strip_suffix('.').unwrap_or(words).to_owned(),
     }
 }
 

@@ -1,8 +1,7 @@
 import { afterEach, expect, test, vi } from "vitest";
 
-import { orInterrupted, watchInterrupts } from "../../../src/cli/interrupts.ts";
+import { watchInterrupts } from "../../../src/cli/interrupts.ts";
 import type { PvferryError } from "../../../src/core/errors.ts";
-import { refusalFrom } from "../../bed/refusal.ts";
 
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 const before = new Map(SIGNALS.map((name) => [name, process.listeners(name)]));
@@ -56,12 +55,4 @@ test("each signal has its code, and a child leaves Ctrl-C to its parent", () => 
   expect(codeAfter("SIGHUP")).toBe(143);
   expect(codeAfter("SIGINT", "left to the parent")).toBeNull();
   expect(codeAfter("SIGTERM", "left to the parent")).toBe(143);
-});
-
-test("work that cannot be stopped is not waited for", async () => {
-  const { signal, interrupt } = watchInterrupts(() => undefined);
-  expect(await orInterrupted(Promise.resolve(7), signal)).toBe(7);
-  const waiting = refusalFrom(orInterrupted(new Promise(() => undefined), signal));
-  interrupt(130);
-  expect((await waiting).code).toBe(130);
 });

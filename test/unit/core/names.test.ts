@@ -3,7 +3,14 @@ import { Buffer } from "node:buffer";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 
-import { bytesOfName, escapeText, nameFromBytes, printableName } from "../../../src/core/names.ts";
+import {
+  bytesOfName,
+  escapeText,
+  harmlessText,
+  nameFromBytes,
+  printableName,
+  shortName,
+} from "../../../src/core/names.ts";
 
 const shown = (bytes: readonly number[]): string =>
   printableName(nameFromBytes(Uint8Array.from(bytes)));
@@ -64,4 +71,45 @@ describe("names on a terminal", () => {
       { numRuns: 2_000 },
     );
   });
+});
+
+describe("a very long path", () => {
+  const path = `top/${"deep/".repeat(1_600)}end`;
+
+  test("is seen by its two ends, with the number of bytes between them", () => {
+    const seen = shortName({ path, pathBytes: null });
+    expect(seen).toMatch(/^top\/deep\/.*\.\.\.\(7,767 bytes left out\)\.\.\..*deep\/end$/);
+    expect(seen.length).toBeLessThan(300);
+  });
+
+  test("is whole when the ends would say no less", () => {
+    const whole = "n".repeat(360);
+    expect(shortName({ path: whole, pathBytes: null })).toBe(whole);
+  });
+
+  test("is never cut within a character, and what is left out is counted in bytes", () => {
+    fc.assert(
+      fc.property(fc.string({ unit: "binary", minLength: 400, maxLength: 600 }), (text) => {
+        const seen = shortName({ path: text, pathBytes: null });
+        const [head = "", count = "", tail = ""] =
+          /^(.*)\.\.\.\(([\d,]+) bytes left out\)\.\.\.(.*)$/su.exec(seen)?.slice(1) ?? [];
+        const escaped = escapeText(text);
+        expect(escaped.startsWith(head) && escaped.endsWith(tail)).toBe(true);
+        expect(seen).not.toMatch(/\\x[89a-f]/);
+        const middle = escaped.slice(head.length, escaped.length - tail.length);
+        expect(escapeText(text)).toBe(`${head}${middle}${tail}`);
+        expect(Number(count.replaceAll(",", ""))).toBeGreaterThan(100);
+      }),
+    );
+  });
+
+  test("may be bytes that are not UTF-8", () => {
+    const bytes = Buffer.alloc(1_000, 0xff);
+    const seen = shortName(nameFromBytes(bytes));
+    expect(seen).toMatch(/^(?:\\xff)+\.\.\.\(7\d\d bytes left out\)\.\.\.(?:\\xff)+$/);
+  });
+});
+
+test("a peer's sentence keeps the names in it as they were escaped", () => {
+  expect(harmlessText("It holds a\\nb.\u001b[2J\n")).toBe("It holds a\\nb.\\x1b[2J\\n");
 });

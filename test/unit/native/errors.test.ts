@@ -40,13 +40,16 @@ describe("errors of the native core", () => {
       volumeFacts: () => {
         throw new Error(text);
       },
+      stopFlag: () => ({ close: () => undefined }),
       measureVolume: () => Promise.reject(new Error(text)),
       openSource: () => {
         throw new TypeError("wrong argument");
       },
     });
     expect(() => addon.volumeFacts("/")).toThrow(PvferryError);
-    await expect(addon.measureVolume("/", true)).rejects.toMatchObject({ code: 32 });
+    await expect(addon.measureVolume("/", true, addon.stopFlag())).rejects.toMatchObject({
+      code: 32,
+    });
     expect(() => addon.openSource({} as never, () => undefined)).toThrow(TypeError);
   });
 });

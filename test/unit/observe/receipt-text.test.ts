@@ -96,3 +96,28 @@ test("an empty volume", () => {
   };
   expect(receiptText({ ...KEPT, entries: none })).toContain("entries      none");
 });
+
+test("a path of 8 KB takes one short line of the text, and is whole in the receipt", () => {
+  const path = "deep/".repeat(1_600);
+  const item: Item = {
+    side: "source",
+    class: "unreadable",
+    path,
+    pathBytes: null,
+    what: "data",
+    errno: "EACCES",
+    detail: "Permission denied (EACCES)",
+  };
+  const receipt: Receipt = {
+    ...KEPT,
+    exitCode: 40,
+    itemCounts: { source: { ...NO_ITEMS, unreadable: 1 }, target: NO_ITEMS },
+    items: [item],
+  };
+  const line = receiptText(receipt)
+    .split("\n")
+    .find((text) => text.includes("unreadable"));
+  expect(line).toMatch(/bytes left out.*: data: Permission denied \(EACCES\)$/);
+  expect(line?.length).toBeLessThan(400);
+  expect(JSON.stringify(receipt)).toContain(path);
+});

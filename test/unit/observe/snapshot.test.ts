@@ -111,3 +111,9 @@ test("the bar fits its terminal", () => {
     expect(barLine(FIRST_SNAPSHOT, columns).length).toBeLessThan(Math.max(columns, 2));
   }
 });
+
+test("a file system that holds more data than it said is no reason to show more than the whole", () => {
+  const snapshot = after(COPYING, counters(30, 20, 1));
+  expect(snapshot).toMatchObject({ bytesDone: 30, bytesTotal: 30, percent: 99 });
+  expect(progressLine(snapshot)).toContain("30 B of 30 B");
+});

@@ -66,7 +66,7 @@ describe("a session", () => {
     const { native, source, target } = startPair();
     const [from, to] = await Promise.all([native.source.promise, native.target.promise]);
     const items = (side: "source" | "target") =>
-      Array.from({ length: 1_200 }, (_, index) => fakeItem(side, `${index}`));
+      Array.from({ length: 1_200 }, (_, index) => fakeItem(side, `${index}`.padStart(4, "0")));
     for (const session of [from, to]) {
       session.emit([{ type: "items", items: items("source") }]);
       session.emit([{ type: "items", items: items("target") }]);
@@ -206,7 +206,7 @@ describe("before the copy", () => {
     const source = startSource(native);
     await expect
       .poll(() => source.events.find((event) => event.type === "waiting"))
-      .toMatchObject({ for: "the target at target.example:1: Nothing listens." });
+      .toMatchObject({ for: "the target at target.example:1: Nothing listens" });
     const target = startTarget(native);
     await settleBoth(native);
     expect(await source.ended).toMatchObject({ exitCode: 0 });

@@ -30,7 +30,7 @@ pub fn clear(root: BorrowedFd<'_>, kept: &[&[u8]]) -> Result<u64, ClearError> {
     clear_until(root, kept, &|| false)
 }
 
-/// As [`clear`], asking `stop` before each directory: once it says true, the rest stays and the error is `EINTR`.
+/// As [`clear`], asking `stop` before each entry: once it says true, the rest stays and the error is `EINTR`.
 pub fn clear_until(root: BorrowedFd<'_>, kept: &[&[u8]], stop: &dyn Fn() -> bool) -> Result<u64, ClearError> {
     let duplicate = rustix::io::fcntl_dupfd_cloexec(root, 0).map_err(|errno| ClearError { path: Vec::new(), errno })?;
     let directories = Directories::new(duplicate, Opener::new(false), directory_budget());
@@ -84,6 +84,10 @@ impl Sweep<'_> {
         let listing = Listing::read(fd.as_fd(), &mut self.buffer).map_err(|errno| at(errno, b""))?;
         let mut subdirectories = Listing::default();
         for (name, hint) in listing.iter().filter(|(name, _)| !kept.contains(name)) {
+            // One directory may hold millions.
+            if (self.stop)() {
+                return Err(at(Errno::INTR, name));
+            }
             let kind = match hint {
                 Some(kind) => kind,
                 None => stat_at(fd.as_fd(), name).map_err(|errno| at(errno, name))?.kind,

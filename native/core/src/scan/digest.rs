@@ -77,7 +77,8 @@ struct Hashing<'a> {
     root: OnceLock<Leaf>,
 }
 
-/// Computes the roots. Items (what cannot be read) are events; `files` gets every file's digest.
+/// Computes the roots. Items (what cannot be read) are events; `files` gets every file's digest. Ends with the error of
+/// `stop` once that is set: within a batch of a directory's entries, or a piece of a file.
 pub fn digest_volume(
     path: &Path,
     policy: ScanPolicy,
@@ -112,6 +113,7 @@ pub fn digest_volume(
         let worked: Vec<_> = workers.into_iter().map(|w| w.join().unwrap_or_else(|_| panicked())).collect();
         walked.and(worked.into_iter().collect::<Result<(), CoreError>>())
     })?;
+    stop.check()?;
     let root = hashing.root.get().ok_or_else(|| CoreError::bug("The root was not reached."))?;
     let names = hashing.names.lock().unwrap_or_else(PoisonError::into_inner);
     let groups = names.values().filter_map(|names| group_digest(names)).collect();
@@ -172,6 +174,8 @@ impl Hashing<'_> {
                 self.item(Item::said(Side::Source, ItemClass::Changed, path(), "vanished", "while it was to be read"));
                 FAILED_LEAF
             }
+            // Not the file's fault, and there will be no root that an item would explain.
+            Err(Unreadable::Failed(_)) if self.stop.is_stopped() => FAILED_LEAF,
             Err(Unreadable::Failed(errno)) => {
                 self.item(Item::failed(Side::Source, ItemClass::Unreadable, path(), "data", errno));
                 FAILED_LEAF
@@ -195,7 +199,7 @@ impl Hashing<'_> {
         let (fd, stat) = open_regular(self.volume, &place)?;
         let attributes = of_descriptor(fd.as_fd(), &stat, self.volume.policy.keep_selinux, self, &path)?;
         let form = form_of(fd.as_fd(), stat.size)?;
-        let digest = digest_file(fd.as_fd(), form, stat.size, buffer)?;
+        let digest = digest_file(fd.as_fd(), form, stat.size, buffer, self.stop)?;
         Ok((attributes, form, digest))
     }
 
@@ -294,12 +298,22 @@ impl Report for Hashing<'_> {
     fn left_out(&self, _kind: &str) {}
 }
 
-fn digest_file(fd: std::os::fd::BorrowedFd<'_>, form: Form, size: u64, buffer: &mut Vec<u8>) -> Result<Digest, Errno> {
+/// `EINTR` once `stop` says so, which is asked before each piece.
+fn digest_file(
+    fd: std::os::fd::BorrowedFd<'_>,
+    form: Form,
+    size: u64,
+    buffer: &mut Vec<u8>,
+    stop: &Stop,
+) -> Result<Digest, Errno> {
     let mut digest = FileDigest::new(form, size);
     let mut ranges = DataRanges::new(size);
     let total = pieces(size);
     let mut index = 0;
     while index < total {
+        if stop.is_stopped() {
+            return Err(Errno::INTR);
+        }
         let length = piece_length(size, index).unwrap_or(0);
         let length_u32 = u32::try_from(length).unwrap_or(0);
         let found = segments(&mut ranges, fd, index * PIECE, length_u32, MAX_SEGMENTS as usize)?;

@@ -36,7 +36,8 @@ struct Count {
     linked: Mutex<HashSet<InodeKey>>,
 }
 
-/// Walks the volume. What cannot be read is not counted; the copy will say so.
+/// Walks the volume. What cannot be read is not counted; the copy will say so. Ends with the error of `stop` once that is
+/// set, which is asked before each batch of a directory's entries.
 pub fn measure(path: &Path, policy: ScanPolicy, threads: usize, stop: &Stop) -> Result<Totals, CoreError> {
     let volume = Volume::open(path, policy)?;
     let count = Count::default();

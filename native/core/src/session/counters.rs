@@ -7,11 +7,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 #[repr(usize)]
 pub enum Counter {
     EntriesScanned,
+    /// Data that is to cross, as far as stat(2) tells: the whole of `BytesDone`.
     BytesScanned,
+    /// What the files found occupy: for the watch over the target's space.
     AllocatedScanned,
     ScanDone,
     EntriesDone,
     FilesDone,
+    /// Data that is on the target, holes not counted on either side: a hole takes no time, so that a rate must not see it.
     BytesDone,
     WireBytes,
     Resent,

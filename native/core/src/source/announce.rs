@@ -20,6 +20,7 @@ use crate::scan::walk::{Body as Found, Scanned, Visitor};
 use crate::session::counters::Counter;
 use crate::wire::frame::FrameType;
 use crate::wire::index::{Body, Directory, DirectoryMark, EntriesHead, Entry};
+use crate::wire::limits::PACK_FILE;
 
 /// One ENTRIES frame in the making.
 struct Batch<'a> {
@@ -130,8 +131,8 @@ impl Batch<'_> {
             }
         };
         self.put(name, Body::File { size: stat.size, link });
-        self.shared.counters.add(Counter::BytesScanned, stat.size);
-        self.shared.counters.add(Counter::AllocatedScanned, (stat.blocks * 512).min(stat.size));
+        self.shared.counters.add(Counter::BytesScanned, expected_data(stat));
+        self.shared.counters.add(Counter::AllocatedScanned, allocated(stat));
         self.tasks.push(FileTask {
             directory: Arc::clone(self.directory),
             name: name.into(),
@@ -199,4 +200,14 @@ impl Batch<'_> {
         shared.queue.add(tasks);
         shared.life.stop.check()
     }
+}
+
+/// File data that is to cross, bytes. Small files go whole, wherever a file system keeps them (in the inode, compressed);
+/// of a larger one what it occupies, since nobody looks for its holes before it is read.
+fn expected_data(stat: &Stat) -> u64 {
+    if stat.size <= PACK_FILE { stat.size } else { allocated(stat) }
+}
+
+fn allocated(stat: &Stat) -> u64 {
+    (stat.blocks * 512).min(stat.size)
 }

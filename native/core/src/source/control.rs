@@ -183,14 +183,13 @@ impl Shared {
                 self.queue.add_large(Arc::clone(large));
                 Ok(())
             }
-            Part::Piece { index, length, .. } => {
-                self.counters.add(Counter::BytesDone, u64::from(*length));
+            Part::Piece { index, .. } => {
+                self.counters.add(Counter::BytesDone, part.data_bytes());
                 let complete = large.piece_done(*index, digest, part.data_bytes());
                 self.look_again(large, complete);
                 Ok(())
             }
             Part::Hole { first, count, .. } => {
-                self.counters.add(Counter::BytesDone, large.hole_bytes(*first, *count));
                 let complete = large.hole_done(*first, *count);
                 self.look_again(large, complete);
                 Ok(())
@@ -227,8 +226,8 @@ impl Shared {
     /// A file is sent from its start again.
     fn forget_progress(&self, large: &Large) {
         let forgotten = large.forget_progress();
-        self.counters.subtract(Counter::BytesDone, forgotten.bytes);
-        self.counters.add(Counter::Resent, forgotten.data);
+        self.counters.subtract(Counter::BytesDone, forgotten);
+        self.counters.add(Counter::Resent, forgotten);
     }
 
     fn mismatched(&self, large: &Arc<Large>) -> Result<(), CoreError> {

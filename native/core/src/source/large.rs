@@ -45,14 +45,6 @@ impl Part {
     }
 }
 
-#[derive(Clone, Copy, Default)]
-pub(super) struct Progress {
-    /// Holes included.
-    pub(super) bytes: u64,
-    /// Without them.
-    pub(super) data: u64,
-}
-
 struct State {
     attempt: u16,
     stat: Stat,
@@ -70,9 +62,9 @@ struct State {
     refused: u32,
     changed: bool,
     /// What is acknowledged of this attempt.
-    progress: Progress,
+    progress: u64,
     /// Of attempts that were given up, not yet taken from the counters.
-    forgotten: Progress,
+    forgotten: u64,
     /// A lane died with a part of it.
     retried: bool,
     /// It was settled, or will be by a GONE: nothing more is handed out.
@@ -117,8 +109,8 @@ impl Large {
             mismatches: 0,
             refused: 0,
             changed: false,
-            progress: Progress::default(),
-            forgotten: Progress::default(),
+            progress: 0,
+            forgotten: 0,
             retried: false,
             given_up: false,
             known: None,
@@ -204,14 +196,8 @@ impl Large {
         state.refused
     }
 
-    /// Bytes that a hole of so many pieces spans.
-    pub(super) fn hole_bytes(&self, first: u64, count: u64) -> u64 {
-        let size = self.lock().stat.size;
-        (first.saturating_add(count).saturating_mul(PIECE)).min(size).saturating_sub(first * PIECE)
-    }
-
-    /// What had been acknowledged when the attempt was given up.
-    pub(super) fn forget_progress(&self) -> Progress {
+    /// Bytes that had been acknowledged when the attempt was given up.
+    pub(super) fn forget_progress(&self) -> u64 {
         std::mem::take(&mut self.lock().forgotten)
     }
 
@@ -239,21 +225,19 @@ impl Large {
         self.lock().known.clone()
     }
 
-    /// A piece is on the target.
+    /// A piece is on the target, with `data` bytes outside of holes.
     pub(super) fn piece_done(&self, index: u64, digest: Digest, data: u64) -> bool {
         let mut state = self.lock();
-        let length = piece_length(state.stat.size, index).unwrap_or(0);
         state.digest.add_piece(index, digest);
-        state.settle_part(Progress { bytes: length as u64, data });
+        state.settle_part(data);
         state.is_complete()
     }
 
     /// A hole is on the target. The zeros of the plain form are hashed here.
     pub(super) fn hole_done(&self, first: u64, count: u64) -> bool {
-        let bytes = self.hole_bytes(first, count);
         let mut state = self.lock();
         state.digest.add_holes(first, count);
-        state.settle_part(Progress { bytes, data: 0 });
+        state.settle_part(0);
         state.is_complete()
     }
 
@@ -296,7 +280,7 @@ impl Large {
         }
         state.attempt += 1;
         let given_up = std::mem::take(&mut state.progress);
-        state.forgotten.add(given_up);
+        state.forgotten += given_up;
         state.form = form_of(self.fd.as_fd(), stat.size)?;
         state.digest = FileDigest::new(state.form, stat.size);
         state.ranges = DataRanges::new(stat.size);
@@ -314,18 +298,11 @@ impl Large {
     }
 }
 
-impl Progress {
-    fn add(&mut self, other: Progress) {
-        self.bytes += other.bytes;
-        self.data += other.data;
-    }
-}
-
 impl State {
-    fn settle_part(&mut self, part: Progress) {
+    fn settle_part(&mut self, data: u64) {
         self.outstanding -= 1;
         self.refused = 0;
-        self.progress.add(part);
+        self.progress += data;
     }
 
     fn is_complete(&self) -> bool {

@@ -6,13 +6,14 @@ use std::path::Path;
 
 use crate::error::{CoreError, ErrorKind};
 use crate::fs::Errno;
-use crate::fs::clear::clear;
+use crate::fs::clear::{clear, clear_until};
 use crate::fs::list::Listing;
 use crate::fs::make;
 use crate::fs::open::{Opener, open_volume};
 use crate::scan::read::read_at;
 use crate::scan::shown::shown;
 use crate::scan::volume::{OWN_FOLDER, RESERVED};
+use crate::session::stop::Stop;
 
 /// The file that holds the transfer; its text is at most so long.
 const TRANSFER: &[u8] = b"transfer";
@@ -53,7 +54,7 @@ pub(super) fn occupy(opener: &Opener, root: BorrowedFd<'_>, path: &Path, transfe
     let failed = |what: &str, errno: Errno| volume_error(path, what, errno);
     let found = unfinished_transfer(opener, root).map_err(|errno| failed("cannot be read", errno))?;
     if found.as_deref() == Some(transfer) {
-        clear_found(root, path)?;
+        clear_found(root, path, &Stop::default())?;
     } else {
         refuse_contents(root, path)?;
     }
@@ -62,16 +63,20 @@ pub(super) fn occupy(opener: &Opener, root: BorrowedFd<'_>, path: &Path, transfe
 }
 
 /// Removes what an earlier try of this transfer left; nothing where there was none. Opening the target does the same,
-/// but its caller may not have the time: a million files take a minute.
-pub fn clear_leftovers(path: &Path, transfer: &str) -> Result<(), CoreError> {
+/// but its caller may not have the time: a million files take a minute. Ends with the error of `stop` once that is set;
+/// what is left then is still known by the record, which stays.
+pub fn clear_leftovers(path: &Path, transfer: &str, stop: &Stop) -> Result<(), CoreError> {
     let failed = |errno: Errno| volume_error(path, "cannot be read", errno);
     let root = open_volume(path).map_err(failed)?;
     let found = unfinished_transfer(&Opener::new(false), root.as_fd()).map_err(failed)?;
-    if found.as_deref() == Some(transfer) { clear_found(root.as_fd(), path) } else { Ok(()) }
+    if found.as_deref() == Some(transfer) { clear_found(root.as_fd(), path, stop) } else { Ok(()) }
 }
 
-fn clear_found(root: BorrowedFd<'_>, path: &Path) -> Result<(), CoreError> {
-    clear(root, &RESERVED).map(drop).map_err(|error| {
+fn clear_found(root: BorrowedFd<'_>, path: &Path, stop: &Stop) -> Result<(), CoreError> {
+    clear_until(root, &RESERVED, &|| stop.is_stopped()).map(drop).map_err(|error| {
+        if stop.is_stopped() {
+            return stop.error();
+        }
         let what = format!("holds {} of an earlier try, which cannot be removed", shown(&error.path));
         volume_error(path, &what, error.errno)
     })

@@ -214,9 +214,6 @@ impl Shared {
             return Err(CoreError::protocol("The peer broke the protocol: too many holes for a plain digest."));
         }
         state.digest.add_holes(hole.first, hole.count);
-        let bytes = (hole.first + hole.count).saturating_mul(PIECE).min(state.size) - hole.first * PIECE;
-        state.counted += bytes;
-        self.counters.add(Counter::BytesDone, bytes);
         Ok(())
     }
 

@@ -62,9 +62,9 @@ impl Shared {
         if written.is_ok() {
             let mut state = large.lock();
             state.digest.add_piece(piece.index, piece.digest);
-            state.counted += u64::from(piece.length);
+            state.counted += data.len() as u64;
             state.moved += data.len() as u64;
-            self.counters.add(Counter::BytesDone, u64::from(piece.length));
+            self.counters.add(Counter::BytesDone, data.len() as u64);
         }
         large.written();
         match written {

@@ -87,7 +87,20 @@ fn clearing_stops_when_asked() {
     std::fs::create_dir_all(bed.join("a/b/c")).unwrap();
     let asked = std::cell::Cell::new(0);
     let stop = || asked.replace(asked.get() + 1) == 2;
-    let error = ClearError { path: b"a/b".to_vec(), errno: Errno::INTR };
+    let error = ClearError { path: b"a".to_vec(), errno: Errno::INTR };
     assert_eq!(clear_until(fd(&bed.root()), &[], &stop), Err(error));
     assert!(bed.join("a/b/c").exists());
+}
+
+#[test]
+fn clearing_one_large_directory_stops_in_its_middle() {
+    let bed = bed::plain();
+    for index in 0..100 {
+        bed.file(&format!("file{index}"), b"");
+    }
+    let asked = std::cell::Cell::new(0);
+    let stop = || asked.replace(asked.get() + 1) == 10;
+    let result = clear_until(fd(&bed.root()), &[], &stop);
+    assert_eq!(result.map_err(|error| error.errno), Err(Errno::INTR));
+    assert_eq!(std::fs::read_dir(bed.join(".")).unwrap().count(), 91);
 }

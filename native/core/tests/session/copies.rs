@@ -1,8 +1,10 @@
 //! Whole copies between real sessions.
 
+use std::os::unix::fs::FileExt;
 use std::process::Command;
 
 use pvferry_core::session::compress::Mode;
+use pvferry_core::session::counters::Counter;
 
 use super::pair::{Pair, expect_equal};
 use super::volumes::{Place, furnish};
@@ -40,4 +42,23 @@ fn a_path_of_eight_kilobytes_is_copied() {
     expect_equal(&settled, &from.root(), &to.root());
     assert_eq!(settled.target.entries.directories, 42);
     assert_eq!(settled.target.entries.files, 1);
+}
+
+#[test]
+fn progress_counts_data_and_no_holes_on_both_sides() {
+    const MIB: u64 = 1 << 20;
+    let (from, to) = (Place::new(), Place::new());
+    std::fs::write(from.root().join("small"), [7; 1_000]).unwrap();
+    let sparse = std::fs::File::create(from.root().join("sparse")).unwrap();
+    sparse.set_len(1_000 * MIB).unwrap();
+    for at in [0, 300 * MIB, 700 * MIB + 4_096] {
+        sparse.write_all_at(&[1; 65_536], at).unwrap();
+    }
+    let mut pair = Pair::open(&from.root(), &to.root(), 2);
+    let settled = pair.copy();
+    expect_equal(&settled, &from.root(), &to.root());
+    let data = 1_000 + 3 * 65_536;
+    assert_eq!(pair.source.counters().get(Counter::BytesScanned), data);
+    assert_eq!(pair.source.counters().get(Counter::BytesDone), data);
+    assert_eq!(pair.target.counters().get(Counter::BytesDone), data);
 }
