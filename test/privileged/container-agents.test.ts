@@ -138,6 +138,18 @@ describeWith({ root: true, programs }, "agents in containers", () => {
     if (side === "target") expect(readdirSync(place.at("target"))).toEqual([]);
   });
 
+  it("a target under an init obeys a SIGTERM that comes before Node is there", async () => {
+    using place = scratch();
+    const { podman } = image.containers;
+    const tls = `--volume=${keys.target.path}:/tls:ro`;
+    const where = [`--volume=${place.path}:/volume`, tls, "--network=none", "--name=early"];
+    const command = [...RESTRICTED, IMAGE, "target", "/volume", "--tls=/tls"];
+    await podman("run", "--detach", "--init", ...where, ...command);
+    await podman("kill", "--signal=TERM", "early");
+    expect(await podman("wait", "early")).toBe("143\n");
+    await podman("rm", "early");
+  });
+
   it.each(SIDES)("a %s that gets SIGTERM in the middle stops both sides", async (side) => {
     using place = scratch();
     const large = place.directory("large");
