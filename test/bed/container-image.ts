@@ -40,15 +40,16 @@ export async function buildImage(): Promise<ImageBed> {
   const files = scratch();
   const containers = containerBed();
   const context = files.directory("container");
-  stageContext(context);
-  await containers.podman("build", "--timestamp=0", `--tag=${IMAGE}`, context);
-  return {
-    containers,
-    files,
-    context,
-    [Symbol.asyncDispose]: async () => {
-      await containers[Symbol.asyncDispose]();
-      files[Symbol.dispose]();
-    },
+  const dispose = async (): Promise<void> => {
+    await containers[Symbol.asyncDispose]();
+    files[Symbol.dispose]();
   };
+  try {
+    stageContext(context);
+    await containers.podman("build", "--timestamp=0", `--tag=${IMAGE}`, context);
+  } catch (error) {
+    await dispose();
+    throw error;
+  }
+  return { containers, files, context, [Symbol.asyncDispose]: dispose };
 }

@@ -115,7 +115,7 @@ describeWith(
         expect(receiptOf(receipt).exitCode).toBe(0);
         const facts = await podman(
           "inspect",
-          "--format={{.HostConfig.ReadonlyRootfs}} {{.EffectiveCaps}}",
+          "--format={{.HostConfig.ReadonlyRootfs}} {{.BoundingCaps}}",
           container,
         );
         expect(facts.trim()).toBe("true []");
