@@ -9,11 +9,14 @@ packages=(
   b3sum          # the judge of every file digest
   bindfs         # a file system that keeps less, and mounts beneath a volume
   btrfs-progs    # a btrfs to copy to
+  catatonit      # what podman keeps a pod open with
   e2fsprogs      # an ext4, chattr, filefrag
   iproute2       # ss -K kills lanes; ip makes network namespaces
   libcap2-bin    # setcap, capsh
   openssl        # clients with wrong certificates
+  podman         # builds the image and runs it
   rsync          # the second judge, and one half of the benchmark's rival
+  runc           # what podman runs containers with
   socat          # peers that are silent or talk nonsense
   stunnel4       # the other half of the rival
   tshark         # what the wire looks like

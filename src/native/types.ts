@@ -93,6 +93,7 @@ export interface VolumeFacts {
   readonly freeBytes: number;
   readonly totalInodes: number;
   readonly freeInodes: number;
+  /** A whole file system is mounted there; false for a bind mount of a part of one. */
   readonly isMountPoint: boolean;
   /** Names at the root, at most 20, escaped for printing; lost+found and pvferry's own folder aside. */
   readonly firstNames: readonly string[];

@@ -67,7 +67,12 @@ async function endOf(
 
 /** Starts `pvferry ARGS`. Disposing kills it when it still runs. */
 export function startPvferry(args: readonly string[], options: RunOptions = {}): Agent {
-  const [command = "", ...rest] = [...(options.wrapper ?? []), process.execPath, PVFERRY, ...args];
+  return startCommand([...(options.wrapper ?? []), process.execPath, PVFERRY, ...args], options);
+}
+
+/** Starts what leads to pvferry in the end, such as `podman run IMAGE ARGS`. Disposing kills it when it still runs. */
+export function startCommand(line: readonly string[], options: RunOptions = {}): Agent {
+  const [command = "", ...rest] = line;
   const child = spawn(command, rest, {
     env: { ...cleanEnvironment(), ...options.environment },
     stdio: ["ignore", "pipe", "pipe"],

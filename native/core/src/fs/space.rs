@@ -1,6 +1,6 @@
 //! A file system as a whole: what it is, what is free, whether it can promise that data is on disk.
 
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::{AtFlags, Mode, OFlags, StatxAttributes, StatxFlags, fstatfs};
@@ -79,16 +79,23 @@ pub fn sync_volume(volume: BorrowedFd<'_>) -> Result<(), Errno> {
     rustix::fs::syncfs(volume)
 }
 
-/// Whether a path is where something is mounted, rather than a plain directory below.
+/// Whether a path is where a file system is mounted, rather than a directory of one. A directory that is mounted by
+/// itself (a bind mount: hostPath and local volumes in a container) is still a directory: what statfs says of its file
+/// system says nothing about it.
 pub fn is_mount_point(path: &Path) -> Result<bool, Errno> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let here = rustix::fs::open(path, flags, Mode::empty())?;
-    let raw = rustix::fs::statx(&here, c"", AtFlags::EMPTY_PATH, StatxFlags::empty())?;
+    Ok(is_root_of_mount(&here)? && !is_bind_mount(here.as_fd()))
+}
+
+fn is_root_of_mount(here: &OwnedFd) -> Result<bool, Errno> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let raw = rustix::fs::statx(here, c"", AtFlags::EMPTY_PATH, StatxFlags::empty())?;
     // Since Linux 5.8.
     if raw.stx_attributes_mask.contains(StatxAttributes::MOUNT_ROOT) {
         return Ok(raw.stx_attributes.contains(StatxAttributes::MOUNT_ROOT));
     }
-    let above = rustix::fs::openat(&here, c"..", flags, Mode::empty())?;
+    let above = rustix::fs::openat(here, c"..", flags, Mode::empty())?;
     let (here, above) = (stat_fd(here.as_fd())?, stat_fd(above.as_fd())?);
     let is_root = here.inode == above.inode && here.device == above.device;
     Ok(is_root || here.mount_id != above.mount_id)
@@ -103,16 +110,30 @@ fn positive<T: TryInto<u64>>(value: T) -> u64 {
 }
 
 /// The type in /proc/self/mountinfo (proc_pid_mountinfo(5)): "36 35 98:0 /root /point options tags - type source ...".
-fn mounted_type(volume: BorrowedFd<'_>) -> Option<String> {
-    let mount_id = stat_fd(volume).ok()?.mount_id?;
-    let mountinfo = std::fs::read("/proc/self/mountinfo").ok()?;
-    mountinfo_type(&String::from_utf8_lossy(&mountinfo), mount_id)
+/// False where /proc does not say.
+fn is_bind_mount(here: BorrowedFd<'_>) -> bool {
+    let root = mount_line(here).and_then(|line| line.split(' ').nth(3).map(str::to_owned));
+    root.is_some_and(|root| root != "/")
 }
 
-fn mountinfo_type(mountinfo: &str, mount_id: u64) -> Option<String> {
-    let line =
-        mountinfo.lines().find(|line| line.split(' ').next().and_then(|id| id.parse().ok()) == Some(mount_id))?;
+fn mounted_type(volume: BorrowedFd<'_>) -> Option<String> {
+    line_type(&mount_line(volume)?)
+}
+
+fn line_type(line: &str) -> Option<String> {
     line.split(" - ").nth(1)?.split(' ').next().map(str::to_owned)
+}
+
+/// What mountinfo says of the mount that holds this.
+fn mount_line(volume: BorrowedFd<'_>) -> Option<String> {
+    let mount_id = stat_fd(volume).ok()?.mount_id?;
+    let mountinfo = std::fs::read("/proc/self/mountinfo").ok()?;
+    line_of(&String::from_utf8_lossy(&mountinfo), mount_id)
+}
+
+fn line_of(mountinfo: &str, mount_id: u64) -> Option<String> {
+    let is_it = |line: &&str| line.split(' ').next().and_then(|id| id.parse().ok()) == Some(mount_id);
+    mountinfo.lines().find(is_it).map(str::to_owned)
 }
 
 /// linux/magic.h and statfs(2).
@@ -167,8 +188,8 @@ mod tests {
     #[test]
     fn the_type_is_the_word_after_the_dash() {
         let text = "21 1 8:1 / / rw - ext4 /dev/a rw\n36 21 0:40 / /a rw,nosuid shared:5 - fuse.sshfs host: rw\n";
-        assert_eq!(mountinfo_type(text, 36).as_deref(), Some("fuse.sshfs"));
-        assert_eq!(mountinfo_type(text, 3), None);
+        assert_eq!(line_of(text, 36).as_deref().and_then(line_type).as_deref(), Some("fuse.sshfs"));
+        assert_eq!(line_of(text, 3), None);
     }
 
     #[test]

@@ -101,10 +101,22 @@ fn file_systems_have_names_and_room() {
         assert_eq!(is_mount_point(&bed.path), Ok(true));
         std::fs::create_dir(bed.join("below")).unwrap();
         assert_eq!(is_mount_point(&bed.join("below")), Ok(false));
+        a_directory_mounted_by_itself_is_no_mount_point(bed);
         assert!(found.total_inodes >= found.free_inodes);
         assert_eq!(found.total_inodes == 0, bed.kind == "btrfs");
     });
     assert_eq!(is_mount_point(std::path::Path::new("/")), Ok(true));
+}
+
+/// Its file system may hold far more than the directory does, so that what is used there is not what has to be moved.
+fn a_directory_mounted_by_itself_is_no_mount_point(bed: &bed::Bed) {
+    let bound = bed.join("bound");
+    std::fs::create_dir(&bound).unwrap();
+    let (below, at) = (bed.join("below"), bound.display().to_string());
+    assert!(bed::run("mount", &["--bind", &below.display().to_string(), &at]));
+    let found = is_mount_point(&bound);
+    bed::unmount(&bound);
+    assert_eq!(found, Ok(false));
 }
 
 /// FUSE file systems may accept chown and chmod and do nothing.
