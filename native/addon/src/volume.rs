@@ -47,7 +47,7 @@ pub enum Selinux {
 }
 
 pub(crate) fn policy(one_file_system: bool, selinux: Selinux) -> ScanPolicy {
-    ScanPolicy { one_file_system, keep_selinux: selinux == Selinux::Keep }
+    ScanPolicy { one_file_system, keep_selinux: selinux == Selinux::Keep, file_attributes: false }
 }
 
 #[derive(Deserialize)]

@@ -19,6 +19,19 @@ pub trait Report: Sync {
     fn left_out(&self, kind: &str);
 }
 
+/// For a file of which the scan has accounted for already, and that is only now read.
+pub struct Accounted(pub Side);
+
+impl Report for Accounted {
+    fn side(&self) -> Side {
+        self.0
+    }
+
+    fn item(&self, _item: Item) {}
+
+    fn left_out(&self, _kind: &str) {}
+}
+
 /// Attributes of what a descriptor holds, `stat` being its own. `path` is called for an item alone.
 pub fn of_descriptor(
     fd: BorrowedFd<'_>,

@@ -8,6 +8,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use super::attributes::{Report, of_descriptor, of_entry, of_stat};
+use super::read::note_attributes;
 use super::volume::{RESERVED, Volume};
 use crate::error::CoreError;
 use crate::fs::Errno;
@@ -28,7 +29,8 @@ pub struct Scanned<'a> {
 }
 
 pub enum Body {
-    File(Stat),
+    /// With its attributes when the policy asks for those of files too.
+    File(Stat, Option<Attributes>),
     /// Visited by itself later.
     Directory,
     Symlink {
@@ -58,7 +60,8 @@ pub trait Visitor: Report {
 
     fn entries(&self, directory: &Arc<Self::Directory>, first: u64, batch: &[Scanned<'_>]) -> Result<(), CoreError>;
 
-    fn end(&self, directory: &Arc<Self::Directory>, entries: u64) -> Result<(), CoreError>;
+    /// `complete` is false when the directory could not be listed.
+    fn end(&self, directory: &Arc<Self::Directory>, entries: u64, complete: bool) -> Result<(), CoreError>;
 
     /// A subdirectory that was announced as an entry cannot be entered.
     fn failed(&self, parent: &Arc<Self::Directory>, entry: u64) -> Result<(), CoreError>;
@@ -182,7 +185,7 @@ impl<V: Visitor> Walk<'_, V> {
             Ok(listing) => listing,
             Err(errno) => {
                 self.report(&node, None, ItemClass::Unreadable, "directory", errno);
-                return self.visitor.end(&directory, 0);
+                return self.visitor.end(&directory, 0, false);
             }
         };
         let subdirectories = self.announce(&node, &directory, &descriptor, &listing)?;
@@ -235,7 +238,7 @@ impl<V: Visitor> Walk<'_, V> {
         if !batch.is_empty() {
             self.visitor.entries(directory, entries - batch.len() as u64, &batch)?;
         }
-        self.visitor.end(directory, entries)?;
+        self.visitor.end(directory, entries, true)?;
         subdirectories.reverse();
         Ok(subdirectories)
     }
@@ -276,16 +279,20 @@ impl<V: Visitor> Walk<'_, V> {
     }
 
     fn body(&self, node: &Arc<DirectoryNode>, descriptor: &OwnedFd, name: &[u8], stat: Stat) -> Result<Body, Errno> {
-        if stat.kind == Kind::File {
-            return Ok(Body::File(stat));
+        if stat.kind == Kind::File && !self.volume.policy.file_attributes {
+            return Ok(Body::File(stat, None));
         }
-        if stat.has_birth_time {
+        if stat.has_birth_time && stat.kind != Kind::File {
             self.visitor.left_out("birth time");
         }
         let directory = descriptor.as_fd();
         let keep_selinux = self.volume.policy.keep_selinux;
         let path = || entry_path(node, Some(name));
         let attributes = of_entry(directory, name, &stat, keep_selinux, self.visitor, &path)?;
+        if stat.kind == Kind::File {
+            note_attributes(&stat, self.visitor);
+            return Ok(Body::File(stat, Some(attributes)));
+        }
         if stat.kind == Kind::Symlink {
             return Ok(Body::Symlink { target: read_link(directory, name)?, stat, attributes });
         }
@@ -312,7 +319,8 @@ impl<V: Visitor> Walk<'_, V> {
         let path = entry_path(node, None);
         self.visitor.item(Item::said(self.visitor.side(), ItemClass::Skipped, path, "mount point", detail));
         let directory = self.visitor.directory(parent, node, of_stat(&stat, Xattrs::default()))?;
-        self.visitor.end(&directory, 0)
+        // What the target has below it belongs to another volume as little as what the source has.
+        self.visitor.end(&directory, 0, false)
     }
 
     fn unreachable(
@@ -363,7 +371,7 @@ fn size_hint(name: &[u8], body: &Body) -> usize {
         + 64
         + match body {
             Body::Symlink { target, attributes, .. } => target.len() + xattrs(attributes),
-            Body::Special { attributes, .. } => xattrs(attributes),
-            Body::File(_) | Body::Directory | Body::Failed => 0,
+            Body::Special { attributes, .. } | Body::File(_, Some(attributes)) => xattrs(attributes),
+            Body::File(_, None) | Body::Directory | Body::Failed => 0,
         }
 }

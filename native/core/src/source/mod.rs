@@ -2,6 +2,7 @@
 //! and account for every acknowledgement.
 
 mod announce;
+mod compare;
 mod control;
 mod directory;
 mod in_flight;

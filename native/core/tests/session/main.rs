@@ -15,5 +15,7 @@ mod refused_answers;
 mod refused_data;
 mod relay;
 mod rogue;
+mod second_copy;
 mod sizes;
+
 mod volumes;

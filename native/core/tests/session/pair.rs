@@ -19,7 +19,7 @@ use pvferry_core::session::item::{Item, ItemClass};
 use pvferry_core::session::ledger::Outcome;
 use pvferry_core::session::stop::Stop;
 use pvferry_core::source::{SourceConfig, SourceSession};
-use pvferry_core::target::{TargetConfig, TargetSession};
+use pvferry_core::target::{Comparison, TargetConfig, TargetSession};
 
 use super::pki;
 use super::relay::{Hook, Relay};
@@ -28,7 +28,7 @@ pub(crate) const SECRET: [u8; 32] = [0x5a; 32];
 pub(crate) const LONG: Duration = Duration::from_secs(20);
 /// A session that has not ended after this long hangs.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
-pub(crate) const POLICY: ScanPolicy = ScanPolicy { one_file_system: true, keep_selinux: false };
+pub(crate) const POLICY: ScanPolicy = ScanPolicy { one_file_system: true, keep_selinux: false, file_attributes: false };
 
 /// What one side has told.
 pub(crate) struct Witness {
@@ -86,10 +86,20 @@ pub(crate) fn listener(credentials: pvferry_core::net::Credentials) -> Listener 
 }
 
 pub(crate) fn target(volume: &Path, lanes: u16, listener: &Listener) -> (TargetSession, Witness) {
+    comparing_target(volume, lanes, listener, None)
+}
+
+pub(crate) fn comparing_target(
+    volume: &Path,
+    lanes: u16,
+    listener: &Listener,
+    compare: Option<Comparison>,
+) -> (TargetSession, Witness) {
     let (witness, sink) = Witness::new();
     let config = TargetConfig {
         volume: volume.to_owned(),
         transfer: "t1".to_owned(),
+        compare,
         secret: SECRET,
         lanes,
         idle_timeout: LONG,
@@ -149,6 +159,18 @@ impl Pair {
         let (source, from) = source(from, mode);
         let port = listener.port();
         Self { source, target, from, to, port, lanes, _listener: listener, _relay: None }
+    }
+
+    /// Onto a target that may hold data.
+    pub(crate) fn comparing(from: &Path, to: &Path, lanes: u16, comparison: Comparison) -> Self {
+        let listener = listener(pki::target());
+        let (target, to) = comparing_target(to, lanes, &listener, Some(comparison));
+        let (witness, sink) = Witness::new();
+        let mut config = source_config(from, Mode::None);
+        config.policy.file_attributes = true;
+        let source = SourceSession::open(config, sink).unwrap();
+        let port = listener.port();
+        Self { source, target, from: witness, to, port, lanes, _listener: listener, _relay: None }
     }
 
     /// With a relay in between that shows every frame to `hook`.
