@@ -153,6 +153,8 @@ export interface SourceOptions {
   readonly selinux: "keep" | "drop";
   /** How often a file that changes while it is read is read again before it becomes an item. */
   readonly rereads: number;
+  /** The target holds data already and says of each file whether it needs it. */
+  readonly compare: boolean;
   /** base64 of 32 bytes, from the target's ready message. */
   readonly secret: string;
   readonly tls: TlsIdentity;
@@ -164,10 +166,28 @@ export interface SourceOptions {
   readonly keepAliveMs: number;
 }
 
+/** How a target that holds data tells what is unchanged: by size and modification time, unless one of these applies. */
+export interface Comparison {
+  /** Digests of all files are compared. */
+  readonly digests: boolean;
+  /** Files of this time (the source's clock) or later may have changed unseen: digests are compared. */
+  readonly racyFrom: Moment | null;
+  /** What the target's file system changed at this time (its own clock) or later may not be on disk: likewise. */
+  readonly unsafeFrom: Moment | null;
+}
+
+export interface Moment {
+  /** Since 1970, negative before. */
+  readonly seconds: number;
+  readonly nanoseconds: number;
+}
+
 export interface TargetOptions {
   readonly volume: string;
   /** What is recorded in the volume until the copy is finished: transfer id and volume name. */
   readonly transfer: string;
+  /** null: the volume has to be empty, or to hold an unfinished copy of this transfer, which is removed. */
+  readonly compare: Comparison | null;
   readonly lanes: number;
   readonly secret: string;
   readonly idleTimeoutMs: number;
@@ -210,6 +230,10 @@ export interface SessionResult {
   readonly bytes: number;
   /** File data that crossed the lanes before compression, bytes; holes and resends as they went. */
   readonly movedBytes: number;
+  /** Files that the target had, and of which both sides have read the same bytes. */
+  readonly comparedFiles: number;
+  /** Files that the target had, with the same size and modification time; nobody has read them. */
+  readonly assumedFiles: number;
   /** What the lanes and the index sent or received, bytes, inside TLS. */
   readonly wireBytes: number;
   /** Moved bytes that were sent more than once (source), or that arrived wrong (target). */

@@ -16,6 +16,7 @@ export function receiptText(receipt: Receipt): string {
     receipt.message,
     row("entries", entriesText(receipt.entries)),
     row("moved", movedText(receipt)),
+    ...knownRows(receipt),
     row("time", timeText(receipt)),
     ...rootRows(receipt),
     ...notPreservedRows(receipt),
@@ -64,13 +65,24 @@ function timeText({ durationMs, bytesPerSecond, startedAt }: Receipt): string {
   return `${seconds}, ${bytesText(bytesPerSecond)}/s, from ${startedAt}`;
 }
 
-/** Both sides' digests only when they differ. */
+/** Only where not every file was sent. */
+function knownRows({ knownBy: { streamed, compared, assumed } }: Receipt): readonly string[] {
+  if (compared + assumed === 0) return [];
+  const parts = [`${quantityText(streamed, "file")} sent`];
+  if (compared > 0) parts.push(`${countText(compared)} found equal byte by byte`);
+  if (assumed > 0) parts.push(`${countText(assumed)} taken for equal by size and time`);
+  return [row("equal", parts.join(", "))];
+}
+
+/** Both sides' digests only when they differ; none where the bytes of some file were not read. */
 function rootRows({ roots: { source, target } }: Receipt): readonly string[] {
-  return (["content", "metadata"] as const).flatMap((kind) =>
-    source[kind] === target[kind]
-      ? [row(kind, `${source[kind]} (both sides)`)]
-      : [row(kind, `${source[kind]} (source)`), row("", `${target[kind]} (target)`)],
-  );
+  return (["content", "metadata"] as const).flatMap((kind) => {
+    const [here, there] = [source[kind], target[kind]];
+    if (here === null || there === null) return [];
+    return here === there
+      ? [row(kind, `${here} (both sides)`)]
+      : [row(kind, `${here} (source)`), row("", `${there} (target)`)];
+  });
 }
 
 function notPreservedRows({ notPreserved }: Receipt): readonly string[] {

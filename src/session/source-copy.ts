@@ -174,6 +174,7 @@ function openNative(
       oneFileSystem: run.oneFileSystem,
       selinux: run.selinux,
       rereads: run.rereads,
+      compare: ready.compare,
       secret: ready.secret,
       tls: toTlsIdentity(run.tls),
       serverName: serverNameFor(run.host),

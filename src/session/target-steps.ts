@@ -5,7 +5,7 @@ import { randomBytes } from "node:crypto";
 import { LIMITS } from "../config/limits.ts";
 import { toPvferryError, type PvferryError } from "../core/errors.ts";
 import type { Receipt } from "../core/receipt.ts";
-import type { SessionResult } from "../native/types.ts";
+import type { Comparison, SessionResult } from "../native/types.ts";
 import type { MessageOf, OutgoingMessage } from "../wire/control-messages.ts";
 import type { ControlChannel } from "./control-channel.ts";
 import { Door, type Guest } from "./door.ts";
@@ -17,7 +17,7 @@ import type { SessionContext, TargetRun } from "./run-options.ts";
 import { SourceLink } from "./source-link.ts";
 import { StateMachine } from "./state-machine.ts";
 import { TARGET_STATES, type TargetState } from "./states.ts";
-import { agreeWithSource, clearLeftovers, transferRecord } from "./target-agreement.ts";
+import { agreeWithSource, transferRecord } from "./target-agreement.ts";
 import { TargetCopy } from "./target-copy.ts";
 import { isFinished, judge } from "./verdict.ts";
 import { checkTargetVolume } from "./volume-checks.ts";
@@ -29,6 +29,8 @@ export type Durable = Extract<OutgoingMessage, { type: "durable" }>;
 /** A source that was let in, agreed with, and asked to start. */
 export interface Admitted extends Guest {
   readonly lanes: number;
+  /** null for a volume that was empty. */
+  readonly compare: Comparison | null;
   readonly startedAt: string;
 }
 
@@ -68,14 +70,14 @@ export class TargetSteps {
       const startedAt = new Date().toISOString();
       this.#attach(guest.channel);
       try {
-        return { ...guest, startedAt, lanes: await this.#agree(guest.channel) };
+        return { ...guest, startedAt, ...(await this.#agree(guest.channel)) };
       } catch (error) {
         this.#listenAgain(guest.channel, toPvferryError(error));
       }
     }
   }
 
-  beginCopy({ channel, hello, lanes }: Admitted): void {
+  beginCopy({ channel, hello, lanes, compare }: Admitted): void {
     const door = this.#opened(this.#door);
     const secret = randomBytes(32).toString("base64");
     const { volume } = this.#run;
@@ -83,6 +85,7 @@ export class TargetSteps {
     const copy = new TargetCopy(this.#context, {
       volume,
       transfer,
+      compare,
       lanes,
       secret,
       listener: door.listener,
@@ -94,7 +97,7 @@ export class TargetSteps {
       this.#attach(returned);
       link.take(returned);
     });
-    link.post({ type: "ready", secret, lanes });
+    link.post({ type: "ready", secret, lanes, compare: compare !== null });
     copy.report((message) => link.post(message));
   }
 
@@ -167,17 +170,16 @@ export class TargetSteps {
     this.#door?.close();
   }
 
-  async #agree(channel: ControlChannel): Promise<number> {
+  async #agree(channel: ControlChannel): Promise<Pick<Admitted, "lanes" | "compare">> {
     this.#states.enter("preflight");
-    await agreeWithSource(this.#context, this.#run, channel);
+    const compare = await agreeWithSource(this.#context, this.#run, channel);
     this.#states.enter("starting");
     const start = await channel.receive(["start"], {
       deadlineMs: LIMITS.startTimeoutMs,
       signal: this.#context.signal,
       tooLate: () => tooLate(channel, "word to start", LIMITS.startTimeoutMs),
     });
-    await clearLeftovers(this.#context, this.#run, channel);
-    return start.lanes;
+    return { lanes: start.lanes, compare };
   }
 
   #listenAgain(channel: ControlChannel, error: PvferryError): void {

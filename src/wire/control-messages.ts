@@ -116,6 +116,7 @@ export const CONTROL_MESSAGES = {
       seq,
       secret,
       lanes: z.int().min(1).max(LIMITS.lanesMost),
+      compare: z.boolean(),
     }),
   },
   scanned: {

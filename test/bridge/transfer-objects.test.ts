@@ -38,6 +38,7 @@ const calls = {
       oneFileSystem: true,
       selinux: "drop",
       rereads: 1,
+      compare: false,
       secret,
       tls,
       serverName: null,
@@ -51,6 +52,7 @@ const calls = {
     options: {
       volume: "/no/such",
       transfer: "t/v",
+      compare: null,
       lanes: 1,
       secret,
       idleTimeoutMs: 15_000,

@@ -120,6 +120,8 @@ fn result(outcome: &Outcome) -> Value {
         },
         "bytes": number(outcome.bytes),
         "movedBytes": number(outcome.moved_bytes),
+        "comparedFiles": number(outcome.compared),
+        "assumedFiles": number(outcome.assumed),
         "wireBytes": number(outcome.wire_bytes),
         "resent": number(outcome.resent),
         "roots": roots(&outcome.roots),

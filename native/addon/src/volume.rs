@@ -146,7 +146,8 @@ fn line(line: &FileLine) -> Value {
     let (path, path_bytes) = path(&line.path);
     let form = match line.form {
         Form::Plain => "plain",
-        Form::Block => "block",
+        // Assumed is never the form of a file that was read.
+        Form::Block | Form::Assumed => "block",
     };
     json!({ "path": path, "pathBytes": path_bytes, "digest": hex(&line.digest), "form": form })
 }

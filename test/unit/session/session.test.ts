@@ -272,17 +272,6 @@ describe("before the copy", () => {
     expect(await target.ended).toMatchObject({ exitCode: 0 });
   });
 
-  it("a source may be interrupted while leftovers are cleared", async () => {
-    const native = new FakeNative();
-    native.clearing = Promise.withResolvers<void>().promise;
-    const { source, target } = startPair({}, native);
-    await expect.poll(() => phasesOf(target).at(-1)).toBe("preflight");
-    await expect.poll(() => phasesOf(source).at(-1)).toBe("preflight");
-    source.interrupt();
-    expect(await source.ended).toEqual(failure(130, /Interrupted/));
-    expect(await target.ended).toEqual(failure(24, /interrupted/));
-  });
-
   it("both sides refuse a target that is too small", async () => {
     const native = new FakeNative();
     native.sourceFacts = { ...EMPTY_FACTS, isMountPoint: true, freeBytes: 1e11 };

@@ -49,7 +49,8 @@ impl Present {
     }
 
     /// The names that nobody announced, `reserved` ones aside; all names are known then. Forgets everything.
-    pub(super) fn into_extras(&self, reserved: &[&[u8]]) -> Vec<Box<[u8]>> {
+    #[expect(dead_code, reason = "for the mirror, which removes them")]
+    pub(super) fn take_extras(&self, reserved: &[&[u8]]) -> Vec<Box<[u8]>> {
         let State { listing, next, extras } = std::mem::take(&mut *self.lock());
         let passed = extras.iter().map(|place| *place as usize);
         let places = passed.chain(next..listing.len());
