@@ -4,14 +4,14 @@ import { Buffer } from "node:buffer";
 
 import { LIMITS } from "../config/limits.ts";
 import { bytesOfName } from "../core/names.ts";
-import { RECEIPT_VERSION, type BothSides, type Receipt } from "../core/receipt.ts";
+import { RECEIPT_VERSION, type BothSides, type Pass, type Receipt } from "../core/receipt.ts";
 import type { Item, SessionResult } from "../native/types.ts";
 import { addCounts, judge, totalItems } from "./verdict.ts";
 
 export interface Outcome {
   readonly transfer: string;
   readonly volume: string;
-  readonly pass: string;
+  readonly pass: Pass;
   readonly agents: BothSides<string>;
   readonly startedAt: string;
   readonly endedAt: string;
@@ -30,7 +30,7 @@ export function makeReceipt(outcome: Outcome): Receipt {
   const items = byPlace(first);
   return {
     receipt: RECEIPT_VERSION,
-    ...judge(outcome.results),
+    ...judge(outcome.pass.kind, outcome.results),
     transfer: outcome.transfer,
     volume: outcome.volume,
     pass: outcome.pass,

@@ -28,7 +28,7 @@ export type Durable = Extract<OutgoingMessage, { type: "durable" }>;
 
 /** A source that was let in, agreed with, and asked to start. */
 export interface Admitted extends Guest {
-  readonly lanes: number;
+  readonly start: MessageOf<"start">;
   readonly startedAt: string;
 }
 
@@ -68,14 +68,14 @@ export class TargetSteps {
       const startedAt = new Date().toISOString();
       this.#attach(guest.channel);
       try {
-        return { ...guest, startedAt, lanes: await this.#agree(guest.channel) };
+        return { ...guest, startedAt, start: await this.#agree(guest.channel) };
       } catch (error) {
         this.#listenAgain(guest.channel, toPvferryError(error));
       }
     }
   }
 
-  beginCopy({ channel, hello, lanes }: Admitted): void {
+  beginCopy({ channel, hello, start: { lanes } }: Admitted): void {
     const door = this.#opened(this.#door);
     const secret = randomBytes(32).toString("base64");
     const { volume } = this.#run;
@@ -118,13 +118,14 @@ export class TargetSteps {
     return waitFor(link.settled, this.#whileLinked(LIMITS.settleTimeoutMs, "the source's result"));
   }
 
-  async makeDurable(start: Admitted, source: Settled, written: SessionResult): Promise<Durable> {
+  async makeDurable(guest: Admitted, source: Settled, written: SessionResult): Promise<Durable> {
     this.#states.enter("durable");
-    const finished = isFinished(judge({ source: source.result, target: written }));
+    const { pass } = guest.start;
+    const finished = isFinished(pass, judge(pass, { source: source.result, target: written }));
     const flushing = this.#opened(this.#copy).makeDurable(finished);
     await waitFor(flushing, this.#whileLinked(LIMITS.durableTimeoutMs, "the volume's flush"));
     const endedAt = new Date().toISOString();
-    return { type: "durable", result: written, startedAt: start.startedAt, endedAt };
+    return { type: "durable", result: written, startedAt: guest.startedAt, endedAt };
   }
 
   /** Until the source says that it heard, or time is up. From here on nothing changes the verdict. */
@@ -137,11 +138,11 @@ export class TargetSteps {
     this.#states.enter("finished");
   }
 
-  receipt(hello: MessageOf<"hello">, source: Settled, durable: Durable): Receipt {
+  receipt({ hello, start }: Admitted, source: Settled, durable: Durable): Receipt {
     return makeReceipt({
       transfer: this.#run.tls.transfer,
       volume: this.#run.volumeName,
-      pass: hello.session,
+      pass: { kind: start.pass, session: hello.session },
       agents: { source: hello.agent, target: this.#context.parts.agent },
       startedAt: durable.startedAt,
       endedAt: durable.endedAt,
@@ -167,7 +168,7 @@ export class TargetSteps {
     this.#door?.close();
   }
 
-  async #agree(channel: ControlChannel): Promise<number> {
+  async #agree(channel: ControlChannel): Promise<MessageOf<"start">> {
     this.#states.enter("preflight");
     await agreeWithSource(this.#context, this.#run, channel);
     this.#states.enter("starting");
@@ -177,7 +178,7 @@ export class TargetSteps {
       tooLate: () => tooLate(channel, "word to start", LIMITS.startTimeoutMs),
     });
     await clearLeftovers(this.#context, this.#run, channel);
-    return start.lanes;
+    return start;
   }
 
   #listenAgain(channel: ControlChannel, error: PvferryError): void {
@@ -197,6 +198,7 @@ export class TargetSteps {
     const { observe } = this.#context;
     this.#link = new SourceLink(channel, {
       onScanned: (message) => copy.onScanned(message),
+      onClosing: () => observe({ type: "waiting", for: "the source's closing walk" }),
       notice: (message) => observe({ type: "notice", message }),
     });
     return this.#link;
