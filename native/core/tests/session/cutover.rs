@@ -86,6 +86,18 @@ fn a_volume_of_every_kind_made_a_moment_ago_has_not_changed() {
     assert_eq!(counters.get(Counter::EntriesRechecked), counters.get(Counter::EntriesDone));
 }
 
+/// The clock that stamps ctimes moves every few milliseconds only.
+#[test]
+fn a_volume_made_within_the_clocks_last_tick_has_not_changed() {
+    for _ in 0..20 {
+        let (from, to) = (Place::new(), Place::new());
+        let mut pair = Pair::passing(&from.root(), &to.root(), (1, Mode::None), Pass::Cutover);
+        (0..20).for_each(|n| fs::write(from.root().join(format!("f{n}")), b"x").unwrap());
+        pair.copy();
+        assert_eq!(pair.from.items, []);
+    }
+}
+
 #[test]
 fn a_session_that_is_closed_before_its_closing_walk_ends() {
     let (from, to) = (Place::new(), Place::new());
