@@ -24,6 +24,16 @@ export interface ReceiptRoots {
   readonly metadata: string;
 }
 
+/** What a pass is for: to copy most of a volume that is in use, or to end with both sides alike. */
+export const PASS_KINDS = ["stage", "cutover"] as const;
+export type PassKind = (typeof PASS_KINDS)[number];
+
+export interface Pass {
+  readonly kind: PassKind;
+  /** Names this pass, in both sides' logs too. */
+  readonly session: string;
+}
+
 export interface BothSides<T> {
   readonly source: T;
   readonly target: T;
@@ -42,8 +52,7 @@ export interface Receipt extends Verdict {
   readonly receipt: typeof RECEIPT_VERSION;
   readonly transfer: string;
   readonly volume: string;
-  /** Names this pass, in both sides' logs too. */
-  readonly pass: string;
+  readonly pass: Pass;
   /** Releases of pvferry. */
   readonly agents: BothSides<string>;
   /** By the target's clock, from the hello until the volume was durable. */

@@ -146,6 +146,8 @@ export interface FileDigest {
 
 export interface SourceOptions {
   readonly volume: string;
+  /** "cutover" looks at every entry again before it settles; what has changed since the scan began is an item. */
+  readonly pass: "stage" | "cutover";
   readonly lanes: number;
   readonly scanThreads: number;
   readonly compress: "auto" | "none" | "zstd";
@@ -254,6 +256,8 @@ export type SessionEvent =
     }
   /** The network failed before the target had bound the index (source only): attach another, or give up. */
   | { readonly type: "index-lost"; readonly error: NativeErrorText }
+  /** Every entry is acknowledged; the closing walk of a cutover pass begins (source only). */
+  | { readonly type: "closing" }
   /** Every entry is written (source: acknowledged); the result is final but not yet durable. */
   | { readonly type: "settled"; readonly result: SessionResult }
   /** The session is over; nothing follows. */
@@ -275,6 +279,7 @@ export const COUNTERS = [
   "resent",
   "lanesAlive",
   "lanesLost",
+  "entriesRechecked",
 ] as const;
 
 export interface SourceSession {

@@ -12,16 +12,19 @@ const LABEL_WIDTH = 13;
 
 /** Several lines without a newline at the end: verdict first, advice last and only where something is to be done. */
 export function receiptText(receipt: Receipt): string {
+  const { pass } = receipt;
+  const isDone = receipt.exitCode === 0 && pass.kind === "cutover";
   return [
     receipt.message,
     row("entries", entriesText(receipt.entries)),
     row("moved", movedText(receipt)),
     ...knownRows(receipt),
+    row(`${pass.kind} pass`, pass.session),
     row("time", timeText(receipt)),
     ...rootRows(receipt),
     ...notPreservedRows(receipt),
     ...itemRows(receipt),
-    ...(receipt.exitCode === 0 ? [] : [receipt.next]),
+    ...(isDone ? [] : [receipt.next]),
   ].join("\n");
 }
 
@@ -54,7 +57,7 @@ function movedText(receipt: Receipt): string {
     `${bytesText(wireBytes)} over ${quantityText(lanes, "lane")}`,
   ];
   if (reconnects > 0) parts.push(quantityText(reconnects, "reconnect"));
-  if (resent > 0) parts.push(`${countText(resent)} resent`);
+  if (resent > 0) parts.push(`${bytesText(resent)} resent`);
   return parts.join(", ");
 }
 

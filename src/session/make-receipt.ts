@@ -8,6 +8,7 @@ import {
   RECEIPT_VERSION,
   type BothSides,
   type KnownBy,
+  type Pass,
   type Receipt,
   type ReceiptRoots,
 } from "../core/receipt.ts";
@@ -17,7 +18,7 @@ import { addCounts, judge, totalItems } from "./verdict.ts";
 export interface Outcome {
   readonly transfer: string;
   readonly volume: string;
-  readonly pass: string;
+  readonly pass: Pass;
   readonly agents: BothSides<string>;
   readonly startedAt: string;
   readonly endedAt: string;
@@ -36,7 +37,7 @@ export function makeReceipt(outcome: Outcome): Receipt {
   const items = byPlace(first);
   return {
     receipt: RECEIPT_VERSION,
-    ...judge(outcome.results),
+    ...judge(outcome.pass.kind, outcome.results),
     transfer: outcome.transfer,
     volume: outcome.volume,
     pass: outcome.pass,

@@ -31,7 +31,7 @@ export class SourceSteps {
   readonly #run: SourceRun;
   readonly #context: SessionContext;
   readonly #states: StateMachine<SourceState>;
-  readonly #pass = randomBytes(16).toString("hex");
+  readonly #session = randomBytes(16).toString("hex");
   readonly #returns = new Returns();
   #line: Line | null = null;
   #copy: SourceCopy | null = null;
@@ -55,13 +55,14 @@ export class SourceSteps {
     this.#states.enter("preflight");
     const volumes = await agreeWithTarget(this.#context, this.#run, channel, facts);
     this.#states.enter("starting");
-    return { ...volumes, ready: await askToStart(channel, this.#run.lanes, this.#context.signal) };
+    return { ...volumes, ready: await askToStart(channel, this.#run, this.#context.signal) };
   }
 
   beginCopy(agreement: SourceAgreement): void {
     this.#states.enter("copying");
     const { channel } = this.#openLine();
-    this.#copy = new SourceCopy(this.#context, { run: this.#run, channel, agreement });
+    const onClosing = (): void => this.#close(channel);
+    this.#copy = new SourceCopy(this.#context, { run: this.#run, channel, agreement, onClosing });
     this.#listen();
   }
 
@@ -103,7 +104,7 @@ export class SourceSteps {
     return makeReceipt({
       transfer: this.#run.tls.transfer,
       volume: this.#run.volumeName,
-      pass: this.#pass,
+      pass: { kind: this.#run.pass, session: this.#session },
       agents: { source: this.#context.parts.agent, target: target.agent },
       startedAt: durable.startedAt,
       endedAt: durable.endedAt,
@@ -127,6 +128,13 @@ export class SourceSteps {
     this.#line?.channel.close();
   }
 
+  /** The target hears of it, so that its user knows what it waits for. */
+  #close(channel: ControlChannel): void {
+    if (this.#states.state !== "copying") return;
+    this.#states.enter("closing");
+    channel.post({ type: "closing" });
+  }
+
   async #reach(
     wants: Greeting["wants"],
     timeoutMs: number,
@@ -136,7 +144,7 @@ export class SourceSteps {
       agent: this.#context.parts.agent,
       transfer: this.#run.tls.transfer,
       volume: this.#run.volumeName,
-      session: this.#pass,
+      session: this.#session,
       wants,
     };
     const reached = await reachTarget(this.#context, this.#run, greeting, { timeoutMs, onStep });

@@ -22,6 +22,7 @@ export type SourceState =
   | "preflight"
   | "starting"
   | "copying"
+  | "closing"
   | "settled"
   | "awaiting"
   | "returning"
@@ -34,7 +35,8 @@ export const SOURCE_STATES: StateTable<SourceState> = {
   greeting: { phase: "hello", stage: "hello", next: ["preflight", "connecting", "failed"] },
   preflight: { phase: "preflight", stage: "preflight", next: ["starting", "failed"] },
   starting: { phase: null, stage: "start", next: ["copying", "failed"] },
-  copying: { phase: "copy", stage: "copy", next: ["settled", "failed"] },
+  copying: { phase: "copy", stage: "copy", next: ["closing", "settled", "failed"] },
+  closing: { phase: "close", stage: "copy", next: ["settled", "failed"] },
   settled: { phase: "settle", stage: "settle", next: ["awaiting", "failed"] },
   awaiting: { phase: "durable", stage: "settle", next: ["returning", "concluding", "failed"] },
   returning: { phase: null, stage: "hello", next: ["awaiting", "failed"] },

@@ -39,6 +39,8 @@ export class TargetCopy {
     this.ledger = new ItemLedger(context.observe);
     this.#events = new NativeEvents({
       onItems: (items) => this.ledger.add(items),
+      // Only a source walks again; its target is told over the control channel.
+      onClosing: () => undefined,
       // The source dials it again; its notice and the receipt's count are enough.
       onLaneLost: () => undefined,
       onIndexLost: () => undefined,
@@ -100,6 +102,7 @@ export class TargetCopy {
       bytesTotal: this.#scanned?.done === true ? this.#scanned.bytes : null,
       filesDone,
       entriesScanned: this.#scanned?.entries ?? entriesDone,
+      entriesRechecked: 0,
       lanesAlive,
       resent,
     });

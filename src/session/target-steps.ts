@@ -28,7 +28,7 @@ export type Durable = Extract<OutgoingMessage, { type: "durable" }>;
 
 /** A source that was let in, agreed with, and asked to start. */
 export interface Admitted extends Guest {
-  readonly lanes: number;
+  readonly start: MessageOf<"start">;
   /** null for a volume that was empty. */
   readonly compare: Comparison | null;
   readonly startedAt: string;
@@ -77,7 +77,7 @@ export class TargetSteps {
     }
   }
 
-  beginCopy({ channel, hello, lanes, compare }: Admitted): void {
+  beginCopy({ channel, hello, start: { lanes }, compare }: Admitted): void {
     const door = this.#opened(this.#door);
     const secret = randomBytes(32).toString("base64");
     const { volume } = this.#run;
@@ -121,13 +121,14 @@ export class TargetSteps {
     return waitFor(link.settled, this.#whileLinked(LIMITS.settleTimeoutMs, "the source's result"));
   }
 
-  async makeDurable(start: Admitted, source: Settled, written: SessionResult): Promise<Durable> {
+  async makeDurable(guest: Admitted, source: Settled, written: SessionResult): Promise<Durable> {
     this.#states.enter("durable");
-    const finished = isFinished(judge({ source: source.result, target: written }));
+    const { pass } = guest.start;
+    const finished = isFinished(pass, judge(pass, { source: source.result, target: written }));
     const flushing = this.#opened(this.#copy).makeDurable(finished);
     await waitFor(flushing, this.#whileLinked(LIMITS.durableTimeoutMs, "the volume's flush"));
     const endedAt = new Date().toISOString();
-    return { type: "durable", result: written, startedAt: start.startedAt, endedAt };
+    return { type: "durable", result: written, startedAt: guest.startedAt, endedAt };
   }
 
   /** Until the source says that it heard, or time is up. From here on nothing changes the verdict. */
@@ -140,11 +141,11 @@ export class TargetSteps {
     this.#states.enter("finished");
   }
 
-  receipt(hello: MessageOf<"hello">, source: Settled, durable: Durable): Receipt {
+  receipt({ hello, start }: Admitted, source: Settled, durable: Durable): Receipt {
     return makeReceipt({
       transfer: this.#run.tls.transfer,
       volume: this.#run.volumeName,
-      pass: hello.session,
+      pass: { kind: start.pass, session: hello.session },
       agents: { source: hello.agent, target: this.#context.parts.agent },
       startedAt: durable.startedAt,
       endedAt: durable.endedAt,
@@ -170,7 +171,7 @@ export class TargetSteps {
     this.#door?.close();
   }
 
-  async #agree(channel: ControlChannel): Promise<Pick<Admitted, "lanes" | "compare">> {
+  async #agree(channel: ControlChannel): Promise<Pick<Admitted, "start" | "compare">> {
     this.#states.enter("preflight");
     const compare = await agreeWithSource(this.#context, this.#run, channel);
     this.#states.enter("starting");
@@ -179,7 +180,7 @@ export class TargetSteps {
       signal: this.#context.signal,
       tooLate: () => tooLate(channel, "word to start", LIMITS.startTimeoutMs),
     });
-    return { lanes: start.lanes, compare };
+    return { start, compare };
   }
 
   #listenAgain(channel: ControlChannel, error: PvferryError): void {
@@ -199,6 +200,7 @@ export class TargetSteps {
     const { observe } = this.#context;
     this.#link = new SourceLink(channel, {
       onScanned: (message) => copy.onScanned(message),
+      onClosing: () => observe({ type: "waiting", for: "the source's closing walk" }),
       notice: (message) => observe({ type: "notice", message }),
     });
     return this.#link;

@@ -36,7 +36,7 @@ export async function targetSession(
     const settled = await steps.hearSource();
     const durable = await steps.makeDurable(source, settled, written);
     await steps.keepVerdict(durable);
-    return steps.receipt(source.hello, settled, durable);
+    return steps.receipt(source, settled, durable);
   } catch (error) {
     throw await steps.fail(toPvferryError(error));
   } finally {

@@ -7,6 +7,7 @@ import { z } from "zod";
 
 import { LIMITS } from "../config/limits.ts";
 import { PvferryError } from "../core/errors.ts";
+import { PASS_KINDS } from "../core/receipt.ts";
 import type { Role } from "../core/transfer-id.ts";
 import { count, secret, sentence, sessionId, timestamp, u32, u64, word } from "./fields.ts";
 import { sessionResult } from "./session-result.ts";
@@ -105,6 +106,7 @@ export const CONTROL_MESSAGES = {
       type: z.literal("start"),
       seq,
       lanes: z.int().min(1).max(LIMITS.lanesMost),
+      pass: z.enum(PASS_KINDS),
     }),
   },
   ready: {
@@ -132,6 +134,7 @@ export const CONTROL_MESSAGES = {
       done: z.boolean(),
     }),
   },
+  closing: { from: "source", during: WHILE_COPYING, once: true, schema: empty("closing") },
   progress: {
     from: "target",
     during: WHILE_COPYING,

@@ -32,6 +32,7 @@ const calls = {
   openSource: {
     options: {
       volume: "/no/such",
+      pass: "cutover",
       lanes: 1,
       scanThreads: 1,
       compress: "auto",

@@ -59,6 +59,7 @@ fn single(event: Event) -> Value {
             json!({ "type": "lane-lost", "lane": lane, "reason": reason, "worked": worked })
         }
         Event::IndexLost(error) => json!({ "type": "index-lost", "error": error_text(&error) }),
+        Event::Closing => json!({ "type": "closing" }),
         Event::Settled(outcome) => json!({ "type": "settled", "result": result(&outcome) }),
         Event::Failed(error) => json!({ "type": "failed", "error": error_text(&error) }),
     }

@@ -18,7 +18,7 @@ use pvferry_core::net::bind::Secret;
 use pvferry_core::net::raw_descriptor;
 use pvferry_core::scan::volume::ScanPolicy;
 use pvferry_core::session::compress::Mode;
-use pvferry_core::source::{self, SourceConfig};
+use pvferry_core::source::{self, Pass, SourceConfig};
 use pvferry_core::target::{self, TargetConfig};
 use serde::Deserialize;
 use serde_json::Value;
@@ -36,10 +36,18 @@ pub enum Compress {
     Zstd,
 }
 
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PassKind {
+    Stage,
+    Cutover,
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SourceOptions {
     volume: String,
+    pass: PassKind,
     lanes: u16,
     scan_threads: u32,
     compress: Compress,
@@ -160,6 +168,10 @@ pub fn open_source(options: Dto<SourceOptions>, on_events: Function<'_, Value, (
     let options = options.0;
     let config = SourceConfig {
         volume: options.volume.into(),
+        pass: match options.pass {
+            PassKind::Stage => Pass::Stage,
+            PassKind::Cutover => Pass::Cutover,
+        },
         policy: ScanPolicy { file_attributes: options.compare, ..policy(options.one_file_system, options.selinux) },
         scan_threads: usize::try_from(options.scan_threads).unwrap_or(1),
         compress: match options.compress {

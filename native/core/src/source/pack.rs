@@ -123,7 +123,8 @@ impl Shared {
     /// Reports a file that cannot be read, and tells the target.
     pub(super) fn unreadable(&self, task: FileTask, why: Unreadable) {
         let item = match why {
-            Unreadable::Vanished => {
+            // ESTALE: a server of files has removed it while it was being read.
+            Unreadable::Vanished | Unreadable::Failed(Errno::STALE) => {
                 let detail = "was there when the directory was listed";
                 Item::said(Side::Source, ItemClass::Changed, task.path(), "vanished", detail)
             }

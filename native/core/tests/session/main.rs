@@ -5,6 +5,7 @@
 mod alone;
 mod changes;
 mod copies;
+mod cutover;
 mod flipped_bits;
 mod lost_lanes;
 mod nesting;
