@@ -33,6 +33,7 @@ const KEPT: Receipt = {
   movedBytes: 1.2e9,
   wireBytes: 9e8,
   bytesPerSecond: 292_682_927,
+  sessions: 1,
   lanes: 2,
   reconnects: 0,
   resent: 0,
