@@ -118,6 +118,8 @@ export const LIMITS = {
   laneAttemptsInVain: 3,
   /** When the native session loses its peer, the control channel may know why a moment later. */
   reasonGraceMs: 1_500,
+  /** The native session's word that it has settled, on its way to where a lost connection was noticed first. */
+  settledNewsMs: 100,
   /** One line about lost lanes at most this often. */
   laneNoticeEveryMs: 10 * SECOND,
 } as const;
