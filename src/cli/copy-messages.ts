@@ -12,6 +12,7 @@ export interface CopyStart {
   readonly tls: Pick<AgentIdentity, "ca" | "certificate" | "key" | "transfer" | "role">;
   /** The target appends its items to the same file. */
   readonly items: string | null;
+  readonly reconnectTimeoutMs: number;
 }
 
 export type CopyReport =

@@ -49,10 +49,12 @@ async function outcome(start: CopyStart, signal: AbortSignal): Promise<CopyRepor
           listen: { host: "127.0.0.1", port: 0 },
           tls: start.tls,
           volumeName: start.volumeName,
+          reconnectTimeoutMs: start.reconnectTimeoutMs,
           onListening: (port) => void report({ type: "listening", port }),
         },
         // The source's items are in the parent's hands; this side writes its own, all of them.
         (event) => {
+          if (event.type === "session" && event.number > 1) items?.restart();
           if (event.type === "item" && event.item.side === "target") items?.add(event.item);
         },
         signal,

@@ -31,6 +31,7 @@ export async function sourceCommand(context: CommandContext<"source">): Promise<
         selinux: flags.selinux,
         rereads: DEFAULTS.rereads,
         connectTimeoutMs: flags.connectTimeout,
+        reconnectTimeoutMs: flags.reconnectTimeout,
         scanFirst: flags.scanFirst,
         volumeName: flags.volumeName,
       },

@@ -137,6 +137,15 @@ export const FLAGS = {
     help: "how long to wait for the target to be there",
     commands: ["source"],
   }),
+  reconnectTimeout: flag({
+    name: "reconnect-timeout",
+    value: "DURATION",
+    kind: duration(0, 86_400_000, DEFAULTS.reconnectTimeoutMs),
+    fallback: DEFAULTS.reconnectTimeoutMs,
+    fallbackText: durationText(DEFAULTS.reconnectTimeoutMs),
+    help: "how long to go on trying after a lost connection, counted anew once a session has moved anything; 0: not at all",
+    commands: ["copy", "source", "target"],
+  }),
   scanFirst: toggle({
     name: "scan-first",
     help: "measure the whole volume before copying, to know beforehand that it fits",

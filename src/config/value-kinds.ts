@@ -55,7 +55,8 @@ export function duration(leastMs: number, mostMs: number, exampleMs: number): Va
     expects: `a duration from ${durationText(leastMs)} to ${durationText(mostMs)}`,
     example: durationText(exampleMs),
     parse: (text) => {
-      const ms = parseDurationMs(text);
+      // Nothing is nothing in every unit.
+      const ms = text === "0" ? 0 : parseDurationMs(text);
       return ms !== null && ms >= leastMs && ms <= mostMs ? ms : undefined;
     },
   };

@@ -32,6 +32,8 @@ export type TransferEvent =
   | { readonly type: "phase"; readonly phase: TransferPhase }
   /** Nothing moves until this happens, in words: "the target at 10.0.0.7:6443 (connection refused)". */
   | { readonly type: "waiting"; readonly for: string }
+  /** A session begins to copy. What an earlier one has counted and reported is void. */
+  | { readonly type: "session"; readonly number: number }
   | ({ readonly type: "counters" } & TransferCounters)
   | { readonly type: "item"; readonly item: Item }
   | { readonly type: "notice"; readonly message: string };

@@ -1,6 +1,6 @@
 /**
  * The receipt: what a pass moved, what it could not keep, and the verdict. One JSON document, written alike by both
- * sides. A field is never taken away or given another meaning without a new number in `receipt`.
+ * sides. When a pass took several sessions, everything but `sessions` is about the last one. A field is never taken away or given another meaning without a new number in `receipt`.
  */
 
 import type { EntryCounts, Item, ItemClass, NotPreserved } from "../native/types.ts";
@@ -71,6 +71,8 @@ export interface Receipt extends Verdict {
   readonly wireBytes: number;
   /** Moved bytes over the whole duration. */
   readonly bytesPerSecond: number;
+  /** How many sessions it took, as far as either side knows: 1 unless a connection was lost for good. */
+  readonly sessions: number;
   readonly lanes: number;
   /** Lanes that were lost and dialled again. */
   readonly reconnects: number;

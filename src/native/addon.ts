@@ -130,6 +130,7 @@ function wrapTarget(raw: TargetSession): TargetSession {
     counters: () => guard(() => raw.counters()),
     durable: (finished) => guardAsync(() => raw.durable(finished)),
     close: () => guard(() => raw.close()),
+    gone: () => guardAsync(() => raw.gone()),
   };
 }
 

@@ -296,6 +296,8 @@ export interface TargetSession {
   /** syncfs (fsync where syncfs promises nothing), then removes the record of the unfinished copy if `finished`. */
   durable(finished: boolean): Promise<void>;
   close(): void;
+  /** After close(): resolves when no thread of the session touches the volume any more. */
+  gone(): Promise<void>;
 }
 
 // -- the addon ------------------------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ export interface Snapshot {
   readonly entriesRechecked: number;
   readonly lanesAlive: number;
   readonly resent: number;
-  /** Never less than it was; 100 only when the volume is durable; null as long as the whole is not known. */
+  /** Never less than it was in the same session; 100 only when the volume is durable; null as long as the whole is not known. */
   readonly percent: number | null;
   readonly items: { readonly [itemClass in ItemClass]: number };
   /** The latest ones, for the rate. */
@@ -53,6 +53,9 @@ export function reduce(before: Snapshot, event: TransferEvent, nowMs: number): S
       return withPercent({ ...before, phase: event.phase, waitingFor: null });
     case "waiting":
       return { ...before, waitingFor: event.for };
+    // Nothing of an earlier session counts: to go on from its numbers would be a promise that nobody can keep.
+    case "session":
+      return { ...FIRST_SNAPSHOT, phase: before.phase };
     case "counters":
       return withPercent(countersApplied(before, event, nowMs));
     case "item": {
@@ -66,7 +69,7 @@ export function reduce(before: Snapshot, event: TransferEvent, nowMs: number): S
 
 type CountersEvent = Extract<TransferEvent, { readonly type: "counters" }>;
 
-/** What was done stays done, also when a counter starts anew. */
+/** Within a session, what was done stays done. */
 function countersApplied(before: Snapshot, event: CountersEvent, nowMs: number): Snapshot {
   const bytesDone = Math.max(before.bytesDone, event.bytesDone);
   const kept = before.samples.filter((sample) => nowMs - sample.atMs <= RATE_WINDOW_MS);

@@ -22,6 +22,7 @@ export interface Outcome {
   readonly agents: BothSides<string>;
   readonly startedAt: string;
   readonly endedAt: string;
+  readonly sessions: number;
   readonly lanes: number;
   readonly lanesLost: number;
   readonly results: BothSides<SessionResult>;
@@ -51,6 +52,7 @@ export function makeReceipt(outcome: Outcome): Receipt {
     knownBy: knownBy(target),
     wireBytes: source.wireBytes,
     bytesPerSecond: Math.round((source.movedBytes / Math.max(1, durationMs)) * 1_000),
+    sessions: outcome.sessions,
     lanes: outcome.lanes,
     reconnects: outcome.lanesLost,
     resent: source.resent,

@@ -29,6 +29,8 @@ export interface SourceRun {
   readonly selinux: "keep" | "drop";
   readonly rereads: number;
   readonly connectTimeoutMs: number;
+  /** How long to try again after a lost connection; 0 never does. */
+  readonly reconnectTimeoutMs: number;
   /** Count everything before the first byte is copied. */
   readonly scanFirst: boolean;
   /** Both sides must name the same; within one transfer it tells volumes apart. */
@@ -40,6 +42,8 @@ export interface TargetRun {
   readonly listen: { readonly host: string; readonly port: number };
   readonly tls: TlsMaterial;
   readonly volumeName: string;
+  /** How long to wait for the source after a lost connection; 0 does not. */
+  readonly reconnectTimeoutMs: number;
   /** Called once, with the port in use. */
   readonly onListening: (port: number) => void;
 }

@@ -29,6 +29,8 @@ export class SourceLink {
   #verdict: OutgoingMessage | null = null;
   #mayReturn = false;
   #hasSettled = false;
+  /** How the last connection ended, when it was lost. */
+  #lost: PvferryError | null = null;
   #patience: NodeJS.Timeout | undefined = undefined;
 
   constructor(channel: ControlChannel, calls: LinkCalls) {
@@ -59,6 +61,7 @@ export class SourceLink {
     clearTimeout(this.#patience);
     const former = this.#channel;
     this.#channel = channel;
+    this.#lost = null;
     former?.close();
     void this.#listen(channel);
   }
@@ -66,6 +69,7 @@ export class SourceLink {
   /** This side has written everything: from now on a lost connection is no reason to fail. */
   allowReturn(): void {
     this.#mayReturn = true;
+    if (this.#lost !== null) this.#awaitReturn(this.#lost);
   }
 
   post(message: OutgoingMessage): void {
@@ -123,7 +127,15 @@ export class SourceLink {
   }
 
   #onLost(error: PvferryError): void {
-    if (!this.#mayReturn || error.code !== 20) return this.#broken.abort(error);
+    if (error.code !== 20) return this.#broken.abort(error);
+    this.#lost = error;
+    if (this.#mayReturn) return this.#awaitReturn(error);
+    // Everything may be written already: that news comes from a thread, and may be a moment behind.
+    this.#patience = setTimeout(() => this.#broken.abort(error), LIMITS.settledNewsMs);
+  }
+
+  #awaitReturn(error: PvferryError): void {
+    clearTimeout(this.#patience);
     if (this.#hasSettled) return;
     this.#calls.notice(`${error.message} Waiting for the source to come back.`);
     this.#patience = setTimeout(() => this.#broken.abort(error), LIMITS.verdictKeptMs);

@@ -89,6 +89,11 @@ export class TargetCopy {
     this.#session.close();
   }
 
+  /** After close(): resolves when no thread of it touches the volume any more. */
+  async gone(): Promise<void> {
+    await this.#session.gone();
+  }
+
   #stopTimers(): void {
     for (const timer of this.#timers) clearInterval(timer);
     this.#timers = [];

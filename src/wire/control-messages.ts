@@ -30,6 +30,8 @@ const AFTER_HELLO = ["preflight", "start", "copy", "settle", "verdict"] as const
 const WHILE_COPYING = ["copy", "settle"] as const;
 
 const seq = u32;
+/** How many it has taken so far, as far as the sender knows, this one included. */
+const sessions = z.int().min(1).max(0xffff_ffff);
 const totals = z.strictObject({
   entries: u64,
   files: u64,
@@ -67,6 +69,8 @@ const hello = z.object({
   volume: z.string().min(1).max(LIMITS.volumeNameBytes),
   agent: word,
   session: sessionId,
+  /** Grows from one session of a transfer to the next: a newer source takes over from an older one. */
+  epoch: u64,
   /** "verdict": the session is settled, its connection was lost, and only its end is still to be told. */
   wants: z.enum(["copy", "verdict"]),
 });
@@ -159,6 +163,7 @@ export const CONTROL_MESSAGES = {
       result: sessionResult,
       lanes: z.int().min(1).max(LIMITS.lanesMost),
       lanesLost: u64,
+      sessions,
     }),
   },
   durable: {
@@ -169,6 +174,7 @@ export const CONTROL_MESSAGES = {
       type: z.literal("durable"),
       seq,
       result: sessionResult,
+      sessions,
       startedAt: timestamp,
       endedAt: timestamp,
     }),

@@ -23,6 +23,7 @@ export interface Receipt {
   readonly entries: { readonly [type: string]: number };
   readonly logicalBytes: number;
   readonly movedBytes: number;
+  readonly sessions: number;
   readonly reconnects: number;
   readonly resent: number;
   readonly roots: { readonly source: Roots; readonly target: Roots };

@@ -161,6 +161,11 @@ impl TargetSession {
     pub fn close(&self) {
         self.inner.close();
     }
+
+    #[napi(ts_return_type = "Promise<void>")]
+    pub fn gone<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
+        on_thread(env, "pvferry-gone", self.inner.gone_later())
+    }
 }
 
 #[napi]

@@ -81,6 +81,9 @@ test("numbers, choices, durations, labels and paths keep to their bounds", () =>
     undefined,
     undefined,
   ]);
+  const orNever = duration(0, 60_000, 30_000);
+  expect(["0", "0s", "1m", "5"].map(orNever.parse)).toEqual([0, 0, 60_000, undefined]);
+  expect(wait.parse("0")).toBeUndefined();
   expect(label(5).parse("a/b.c")).toBe("a/b.c");
   expect(["", "too long", "a\nb", "äöü"].map(label(5).parse)).toEqual(Array.from({ length: 4 }));
   expect(["", "a\0b"].map(PATH.parse)).toEqual([undefined, undefined]);

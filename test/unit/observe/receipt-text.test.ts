@@ -34,6 +34,7 @@ const KEPT: Receipt = {
   movedBytes: 1.2e9,
   wireBytes: 9e8,
   bytesPerSecond: 292_682_927,
+  sessions: 1,
   lanes: 2,
   reconnects: 0,
   resent: 0,
@@ -80,13 +81,14 @@ test("what went wrong: both digests, the first items escaped, how many more, and
     next: "Look at the named entries.",
     roots: { source: ROOTS, target: { ...ROOTS, content: "e".repeat(64) } },
     itemCounts: { source: { ...NO_ITEMS, unreadable: 15 }, target: NO_ITEMS },
+    sessions: 2,
     reconnects: 1,
     resent: 3_000,
     items,
     itemsOmitted: 3,
   });
   expect(text).toContain(`${"c".repeat(64)} (source)\n               ${"e".repeat(64)} (target)`);
-  expect(text).toContain("1 reconnect, 3.00 kB resent");
+  expect(text).toContain("2 sessions, 1 reconnect, 3.00 kB resent");
   expect(text).toContain("items        source unreadable file\\n0: data (EIO)");
   expect(text).not.toContain("file\\n10");
   expect(text).toContain("and 5 more (--items FILE has all)");

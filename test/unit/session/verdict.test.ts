@@ -101,6 +101,7 @@ describe("the receipt", () => {
     agents: { source: "1", target: "2" },
     startedAt: "2026-01-01T00:00:00.000Z",
     endedAt: "2026-01-01T00:00:02.000Z",
+    sessions: 1,
     lanes: 4,
     lanesLost: 1,
     results: { source: fakeResult(), target: fakeResult() },

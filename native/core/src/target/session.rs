@@ -25,6 +25,7 @@ use crate::session::events::{Event, Sink};
 use crate::session::item::{Item, ItemClass, Side};
 use crate::session::ledger::{Ledger, Outcome};
 use crate::session::life::{Life, Living};
+use crate::session::presence::{Presence, Token};
 use crate::wire::channel::Channel;
 use crate::wire::cursor::Put;
 use crate::wire::frame::FrameType;
@@ -60,6 +61,7 @@ pub(super) struct Shared {
     pub(super) life: Life,
     pub(super) root_attributes: OnceLock<Attributes>,
     pub(super) index: IndexPlace,
+    presence: Presence,
     lanes: Mutex<Vec<(u16, Arc<Channel>)>>,
 }
 
@@ -85,6 +87,7 @@ impl TargetSession {
             life,
             root_attributes: OnceLock::new(),
             index: IndexPlace::default(),
+            presence: Presence::default(),
             lanes: Mutex::new(Vec::new()),
         });
         let registration = listener.register(secret, Arc::new(Binder(Arc::downgrade(&shared))));
@@ -106,10 +109,20 @@ impl TargetSession {
         move || shared.volume.make_durable(finished, shared.root_attributes.get())
     }
 
-    /// Stops all work and closes all connections. No event follows.
+    /// Stops all work and closes all connections. No event follows. Threads in the middle of a write still finish it.
     pub fn close(&self) {
         self.registration.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.shared.presence.close();
         self.shared.close();
+    }
+
+    /// For a thread of the caller's, after close(): returns when nothing of this session touches the volume any more.
+    pub fn gone_later(&self) -> impl FnOnce() -> Result<(), CoreError> + Send + use<> {
+        let left = self.shared.presence.left();
+        move || {
+            left();
+            Ok(())
+        }
     }
 }
 
@@ -126,26 +139,28 @@ impl SessionSink for Binder {
         if shared.life.stop.is_stopped() {
             return Err(over());
         }
+        let token = shared.presence.enter().ok_or_else(over)?;
         let frames = Arc::new(Channel::new(stream, shared.config.idle_timeout));
         frames.stay_alive(shared.config.keep_alive).map_err(|error| error.to_string())?;
         match channel {
-            Bound::Index => bind_index(shared, frames),
-            Bound::Lane(number) => bind_lane(shared, number, frames),
+            Bound::Index => bind_index(shared, frames, token),
+            Bound::Lane(number) => bind_lane(shared, number, frames, token),
         }
     }
 }
 
-fn bind_index(shared: Arc<Shared>, channel: Arc<Channel>) -> Result<(), String> {
+fn bind_index(shared: Arc<Shared>, channel: Arc<Channel>, token: Token) -> Result<(), String> {
     shared.index.offer(&channel)?;
     let served = move || {
         if let Err(error) = shared.serve_index(&channel) {
             shared.fail(error);
         }
+        drop(token);
     };
     thread::Builder::new().name("index".into()).spawn(served).map(drop).map_err(|error| error.to_string())
 }
 
-fn bind_lane(shared: Arc<Shared>, number: u16, channel: Arc<Channel>) -> Result<(), String> {
+fn bind_lane(shared: Arc<Shared>, number: u16, channel: Arc<Channel>, token: Token) -> Result<(), String> {
     if number >= shared.config.lanes {
         return Err(format!("The session has {} lanes; there is no lane {number}.", shared.config.lanes));
     }
@@ -162,6 +177,7 @@ fn bind_lane(shared: Arc<Shared>, number: u16, channel: Arc<Channel>) -> Result<
     let served = move || {
         let (worked, result) = shared.serve_lane(&channel);
         shared.lane_ended(number, &channel, worked, result);
+        drop(token);
     };
     thread::Builder::new().name("lane".into()).spawn(served).map(drop).map_err(|error| error.to_string())
 }
