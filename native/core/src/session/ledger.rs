@@ -26,6 +26,7 @@ pub struct Ledger {
     not_preserved: Mutex<BTreeMap<String, u64>>,
     bytes: AtomicU64,
     moved: AtomicU64,
+    deleted: AtomicU64,
 }
 
 /// What a session did, once it has settled.
@@ -36,6 +37,8 @@ pub struct Outcome {
     pub moved_bytes: u64,
     pub wire_bytes: u64,
     pub resent: u64,
+    /// Entries of the target that the source did not have, and that are gone.
+    pub deleted: u64,
     pub roots: Leaf,
     /// In the order of ITEM_CLASSES.
     pub item_counts: [u64; ITEM_CLASSES.len()],
@@ -88,6 +91,11 @@ impl Ledger {
         self.moved.fetch_add(bytes, Ordering::Relaxed);
     }
 
+    /// Entries removed because the source does not have them.
+    pub fn count_deleted(&self, entries: u64) {
+        self.deleted.fetch_add(entries, Ordering::Relaxed);
+    }
+
     pub fn outcome(&self, roots: Leaf, wire_bytes: u64, resent: u64) -> Outcome {
         let left_out = self.not_preserved.lock().unwrap_or_else(PoisonError::into_inner);
         Outcome {
@@ -96,6 +104,7 @@ impl Ledger {
             moved_bytes: self.moved.load(Ordering::Relaxed),
             wire_bytes,
             resent,
+            deleted: self.deleted.load(Ordering::Relaxed),
             roots,
             item_counts: std::array::from_fn(|at| self.items[at].load(Ordering::Relaxed)),
             not_preserved: left_out.iter().map(|(kind, count)| (kind.clone(), *count)).collect(),

@@ -5,6 +5,8 @@ mod clearing;
 mod coverage;
 mod directory;
 mod entries;
+mod existing;
+pub mod extras;
 mod files;
 mod finished;
 mod index;
@@ -20,4 +22,5 @@ mod volume;
 
 pub use clearing::clear_leftovers;
 pub(crate) use clearing::unfinished_transfer;
+pub use existing::{Existing, check_empty_source};
 pub use session::{TargetConfig, TargetSession};
