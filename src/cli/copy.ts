@@ -52,6 +52,9 @@ async function copyBetween(
       type: "start",
       volume: folders.target,
       volumeName: copyVolumeName(folders.source, folders.target),
+      existing: context.flags.existing,
+      maxDelete: context.flags.maxDelete,
+      allowEmptySource: context.flags.allowEmptySource,
       tls: identities.target,
       items: context.flags.items,
     });

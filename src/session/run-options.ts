@@ -2,7 +2,7 @@
 
 import type { TransferEvent } from "../core/events.ts";
 import type { Role } from "../core/transfer-id.ts";
-import type { Addon } from "../native/types.ts";
+import type { Addon, Existing, MaxDelete } from "../native/types.ts";
 import type { Dialer } from "../net/dialer.ts";
 
 /** One side's certificate folder, read. PEM texts. */
@@ -38,6 +38,10 @@ export interface TargetRun {
   readonly listen: { readonly host: string; readonly port: number };
   readonly tls: TlsMaterial;
   readonly volumeName: string;
+  /** What becomes of entries that the volume holds already. */
+  readonly existing: Existing;
+  readonly maxDelete: MaxDelete;
+  readonly allowEmptySource: boolean;
   /** Called once, with the port in use. */
   readonly onListening: (port: number) => void;
 }

@@ -38,9 +38,9 @@ export async function agreeWithSource(
   run: TargetRun,
   channel: ControlChannel,
 ): Promise<void> {
-  const facts = asIfCleared(
-    checkTargetVolume(context.parts.addon, run.volume, transferRecord(run)),
-  );
+  const { volume, existing } = run;
+  const checked = checkTargetVolume(context.parts.addon, volume, existing, transferRecord(run));
+  const facts = asIfCleared(checked, existing);
   await channel.send(preflightMessage(facts, null));
   const source = await receivePreflight(channel, context.signal);
   const refusal = refusalBeforeCopy(source.facts, source.totals, facts);

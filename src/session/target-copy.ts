@@ -3,7 +3,13 @@
 import { statfs } from "node:fs/promises";
 
 import { LIMITS } from "../config/limits.ts";
-import type { Listener, SessionResult, TargetSession } from "../native/types.ts";
+import type {
+  Existing,
+  Listener,
+  MaxDelete,
+  SessionResult,
+  TargetSession,
+} from "../native/types.ts";
 import type { MessageOf, OutgoingMessage } from "../wire/control-messages.ts";
 import { readCounters, type Counters } from "./counters.ts";
 import { ItemLedger } from "./item-ledger.ts";
@@ -17,6 +23,9 @@ export interface TargetCopyStart {
   readonly lanes: number;
   /** base64 of 32 bytes. */
   readonly secret: string;
+  readonly existing: Existing;
+  readonly maxDelete: MaxDelete;
+  readonly allowEmptySource: boolean;
   readonly listener: Listener;
 }
 
@@ -127,13 +136,10 @@ function openNative(
   start: TargetCopyStart,
   events: NativeEvents,
 ): TargetSession {
-  const { volume, transfer, lanes, secret, listener } = start;
+  const { listener, ...options } = start;
   return context.parts.addon.openTarget(
     {
-      volume,
-      transfer,
-      lanes,
-      secret,
+      ...options,
       idleTimeoutMs: LIMITS.idleTimeoutMs,
       keepAliveMs: LIMITS.keepAliveMs,
     },

@@ -6,6 +6,8 @@ use std::thread;
 use std::time::Duration;
 
 use super::directory::TargetDirectory;
+use super::existing::Existing;
+use super::extras::MaxDelete;
 use super::files::Files;
 use super::index::OpenDirectories;
 use super::index_place::IndexPlace;
@@ -35,6 +37,10 @@ pub struct TargetConfig {
     pub transfer: String,
     pub secret: Secret,
     pub lanes: u16,
+    pub existing: Existing,
+    pub max_delete: MaxDelete,
+    /// A source without any entry may be mirrored.
+    pub allow_empty_source: bool,
     pub idle_timeout: Duration,
     pub keep_alive: Duration,
 }

@@ -19,7 +19,8 @@ use pvferry_core::session::item::{Item, ItemClass};
 use pvferry_core::session::ledger::Outcome;
 use pvferry_core::session::stop::Stop;
 use pvferry_core::source::{SourceConfig, SourceSession};
-use pvferry_core::target::{TargetConfig, TargetSession};
+use pvferry_core::target::extras::MaxDelete;
+use pvferry_core::target::{Existing, TargetConfig, TargetSession};
 
 use super::pki;
 use super::relay::{Hook, Relay};
@@ -92,6 +93,9 @@ pub(crate) fn target(volume: &Path, lanes: u16, listener: &Listener) -> (TargetS
         transfer: "t1".to_owned(),
         secret: SECRET,
         lanes,
+        existing: Existing::Refuse,
+        max_delete: MaxDelete::Unlimited,
+        allow_empty_source: false,
         idle_timeout: LONG,
         keep_alive: Duration::from_secs(1),
     };
