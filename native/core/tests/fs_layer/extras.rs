@@ -300,9 +300,12 @@ fn nothing_is_removed_from_a_directory_that_took_anothers_place() {
         bed.file(name, b"");
     }
     let extras = extras(&bed, MaxDelete::Unlimited);
+    let directory = ground.node("a/b");
+    let below = DirectoryNode::child(&directory, b"c");
+    ground.directories.descriptor(&below).unwrap();
     // On the way to this one the wrong directory is opened first.
-    add(&extras, &ground.node("a/b/c"), &["extra"]);
-    add(&extras, &ground.node("a/b"), &["extra"]);
+    add(&extras, &below, &["extra"]);
+    add(&extras, &directory, &["extra"]);
     add(&extras, &ground.node("a"), &["vanished"]);
     std::fs::rename(bed.join("a/b"), bed.join("moved")).unwrap();
     std::fs::rename(bed.join("elsewhere/b"), bed.join("a/b")).unwrap();
@@ -331,11 +334,14 @@ fn a_damaged_list_removes_nothing_wrong_and_leaves_nothing() {
     let names: Vec<Vec<u8>> = (0..10_000).map(|name| format!("vanished-{name}").into_bytes()).collect();
     let note = |extras: &Extras| extras.add(&ground.node("d"), names.iter().map(Vec::as_slice)).unwrap();
     note(&noted);
-    for damage in [vec![0xff; 200_000], vec![0; 64], b"\0\0\0\x40short".to_vec()] {
+    let damages =
+        [(vec![0xff; 200_000], "damaged"), (vec![0; 64], "damaged"), (b"\0\0\0\x40short".to_vec(), "failed to fill")];
+    for (damage, words) in damages {
         std::fs::write(bed.join(".pvferry/extras"), damage).unwrap();
         let error = ground.remove_all(&noted).unwrap_err();
         assert_eq!(error.kind, ErrorKind::Io);
-        assert!(error.message.starts_with("The list of extra entries in .pvferry cannot be read"), "{}", error.message);
+        let start = "The list of extra entries in .pvferry cannot be read: ";
+        assert!(error.message.starts_with(start) && error.message.contains(words), "{}", error.message);
         assert!(!bed.join(".pvferry/extras").exists());
         note(&noted);
     }
