@@ -392,3 +392,6 @@ fn size_hint(name: &[u8], body: &Body) -> usize {
             Body::File(_) | Body::Directory | Body::Failed => 0,
         }
 }
+
+#[cfg(test)]
+mod tests;
