@@ -10,6 +10,8 @@ export interface CopyStart {
   readonly volume: string;
   readonly volumeName: string;
   readonly tls: Pick<AgentIdentity, "ca" | "certificate" | "key" | "transfer" | "role">;
+  readonly checkpointMs: number;
+  readonly discardJournal: boolean;
   /** The target appends its items to the same file. */
   readonly items: string | null;
 }

@@ -49,6 +49,8 @@ async function outcome(start: CopyStart, signal: AbortSignal): Promise<CopyRepor
           listen: { host: "127.0.0.1", port: 0 },
           tls: start.tls,
           volumeName: start.volumeName,
+          checkpointMs: start.checkpointMs,
+          discardJournal: start.discardJournal,
           onListening: (port) => void report({ type: "listening", port }),
         },
         // The source's items are in the parent's hands; this side writes its own, all of them.

@@ -53,6 +53,8 @@ async function copyBetween(
       volume: folders.target,
       volumeName: copyVolumeName(folders.source, folders.target),
       tls: identities.target,
+      checkpointMs: context.flags.checkpoint,
+      discardJournal: context.flags.discardJournal,
       items: context.flags.items,
     });
     // Loaded only now, while the child loads its own part on another CPU.

@@ -24,6 +24,8 @@ export async function targetCommand(context: CommandContext<"target">): Promise<
         listen,
         tls,
         volumeName: flags.volumeName,
+        checkpointMs: flags.checkpoint,
+        discardJournal: flags.discardJournal,
         // docs/flags.md promises this line to scripts that let the kernel choose the port.
         onListening: (port) => notice(`Listening on ${hostPortText({ ...listen, port })}`),
       },

@@ -18,7 +18,15 @@ import {
   type ValueKind,
 } from "./value-kinds.ts";
 
-export const COMMANDS = ["copy", "source", "target", "digest", "pki init", "pki renew"] as const;
+export const COMMANDS = [
+  "copy",
+  "source",
+  "target",
+  "digest",
+  "journal",
+  "pki init",
+  "pki renew",
+] as const;
 export type CommandName = (typeof COMMANDS)[number];
 
 export interface Flag<T, Commands extends readonly CommandName[] = readonly CommandName[]> {
@@ -147,6 +155,20 @@ export const FLAGS = {
     fallbackText: "drop",
     help: "drop or keep SELinux labels (security.selinux), which belong to the source's host",
     commands: ["copy", "source", "digest"],
+  }),
+  checkpoint: flag({
+    name: "checkpoint",
+    value: "DURATION",
+    kind: duration(0, LIMITS.checkpointMostMs, DEFAULTS.checkpointMs),
+    fallback: DEFAULTS.checkpointMs,
+    fallbackText: durationText(DEFAULTS.checkpointMs),
+    help: "how often the target makes sure that what it has written is on disk; 0s: only at the end",
+    commands: ["copy", "target"],
+  }),
+  discardJournal: toggle({
+    name: "discard-journal",
+    help: "do without the journal in the target volume when it is foreign or damaged: compare everything by content",
+    commands: ["copy", "target"],
   }),
   receipt: optional({
     name: "receipt",

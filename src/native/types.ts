@@ -16,6 +16,7 @@ export type NativeErrorKind =
   | "volume"
   | "io"
   | "busy"
+  | "journal"
   | "interrupted";
 
 export interface NativeErrorText {
@@ -99,6 +100,10 @@ export interface VolumeFacts {
   readonly firstNames: readonly string[];
   /** The transfer id and volume recorded by an unfinished copy into this volume; null when there is none. */
   readonly unfinishedTransfer: string | null;
+  /** There is a journal, and it cannot be read: what a target would end with. */
+  readonly journalError: NativeErrorText | null;
+  /** The process that writes to this volume now, escaped for printing; null when there is none but this one. */
+  readonly heldBy: string | null;
   readonly uid: number;
   readonly gid: number;
   readonly capabilities: string;
@@ -168,6 +173,10 @@ export interface TargetOptions {
   readonly volume: string;
   /** What is recorded in the volume until the copy is finished: transfer id and volume name. */
   readonly transfer: string;
+  /** What a journal says that is there already does not count. */
+  readonly discardJournal: boolean;
+  /** Between two checkpoints; 0: only at the end. */
+  readonly checkpointMs: number;
   readonly lanes: number;
   readonly secret: string;
   readonly idleTimeoutMs: number;
@@ -264,9 +273,84 @@ export interface SourceSession {
 
 export interface TargetSession {
   counters(): BigUint64Array;
+  /** Resolves when the journal has it on disk. */
+  recordPass(pass: PassRecord): Promise<void>;
   /** syncfs (fsync where syncfs promises nothing), then removes the record of the unfinished copy if `finished`. */
   durable(finished: boolean): Promise<void>;
   close(): void;
+}
+
+// -- the journal ----------------------------------------------------------------------------------------------------
+
+export interface JournalTime {
+  /** Since 1970. */
+  readonly seconds: number;
+  readonly nanoseconds: number;
+}
+
+export interface PassRecord {
+  readonly kind: "stage" | "cutover";
+  readonly number: number;
+  /** The exit code. */
+  readonly verdict: number;
+  /** BLAKE3 of the receipt's JSON, 64 hex digits. */
+  readonly receipt: string;
+  readonly ended: JournalTime;
+  /** By the source's clock. */
+  readonly scanBegan: JournalTime;
+  readonly scanEnded: JournalTime;
+}
+
+/** Files whose ctime lies in here are to be compared by content; `from` null: from the first one on. */
+export interface JournalDoubt {
+  readonly from: JournalTime | null;
+  readonly until: JournalTime;
+}
+
+export interface JournalSession {
+  readonly epoch: number;
+  /** 32 hex digits; zeros when it is not known. */
+  readonly bootId: string;
+  readonly began: JournalTime;
+  /** The same moment by the clock of the volume's file system. */
+  readonly volumeClock: JournalTime;
+  readonly doubt: JournalDoubt | null;
+  readonly agent: string;
+}
+
+export interface JournalCheckpoint {
+  readonly number: number;
+  readonly bootId: string;
+  readonly at: JournalTime;
+  /** Files whose ctime is earlier are on disk. */
+  readonly covers: JournalTime;
+  /** Parts recorded before this offset are as well. */
+  readonly position: number;
+}
+
+export interface JournalPart {
+  readonly name: string;
+  /** BLAKE3 of the path, 64 hex digits. */
+  readonly pathHash: string;
+  readonly size: number;
+  readonly mtime: JournalTime;
+  /** First and count of pieces. */
+  readonly ranges: readonly (readonly [number, number])[];
+  readonly writtenBytes: number;
+}
+
+export interface JournalText {
+  readonly path: string;
+  readonly transfer: string;
+  readonly bytes: number;
+  /** As in VolumeFacts. */
+  readonly heldBy: string | null;
+  readonly doubt: JournalDoubt | null;
+  /** In the order of the file; compaction keeps the last session and checkpoint. */
+  readonly sessions: readonly JournalSession[];
+  readonly checkpoints: readonly JournalCheckpoint[];
+  readonly passes: readonly PassRecord[];
+  readonly parts: readonly JournalPart[];
 }
 
 // -- the addon ------------------------------------------------------------------------------------------------------
@@ -299,5 +383,12 @@ export interface Addon {
    * Removes what an unfinished copy of this transfer left in the volume. openTarget does so too, but on the caller's
    * thread; this comes before it, so that keep-alives and signals go on meanwhile.
    */
-  clearLeftovers(volume: string, transfer: string, stop: StopFlag): Promise<void>;
+  clearLeftovers(
+    volume: string,
+    transfer: string,
+    discardJournal: boolean,
+    stop: StopFlag,
+  ): Promise<void>;
+  /** Reads without a lock, also while a target writes; null when the volume has no journal. */
+  readJournal(path: string): Promise<JournalText | null>;
 }

@@ -33,7 +33,7 @@ export function preflightMessage(
 
 /** What an earlier try left is cleared before the copy begins: until then, all of the volume counts as free. */
 export function asIfCleared(facts: VolumeFacts): VolumeFacts {
-  if (facts.unfinishedTransfer === null) return facts;
+  if (facts.unfinishedTransfer === null && facts.journalError === null) return facts;
   return { ...facts, freeBytes: facts.totalBytes, freeInodes: facts.totalInodes };
 }
 

@@ -38,6 +38,10 @@ export interface TargetRun {
   readonly listen: { readonly host: string; readonly port: number };
   readonly tls: TlsMaterial;
   readonly volumeName: string;
+  /** Between two checkpoints while the copy runs; 0: only at the end. */
+  readonly checkpointMs: number;
+  /** Go on without the journal that is there, whatever it says. */
+  readonly discardJournal: boolean;
   /** Called once, with the port in use. */
   readonly onListening: (port: number) => void;
 }

@@ -19,7 +19,7 @@ export async function clearLeftovers(
   const { addon } = context.parts;
   const signal = AbortSignal.any([context.signal, channel.over]);
   const clearing = stoppable(addon, signal, (stop) =>
-    addon.clearLeftovers(run.volume, transferRecord(run), stop),
+    addon.clearLeftovers(run.volume, transferRecord(run), run.discardJournal, stop),
   );
   await waitFor(clearing, {
     deadlineMs: LIMITS.readyTimeoutMs,
@@ -38,9 +38,7 @@ export async function agreeWithSource(
   run: TargetRun,
   channel: ControlChannel,
 ): Promise<void> {
-  const facts = asIfCleared(
-    checkTargetVolume(context.parts.addon, run.volume, transferRecord(run)),
-  );
+  const facts = asIfCleared(checkTargetVolume(context.parts.addon, run, transferRecord(run)));
   await channel.send(preflightMessage(facts, null));
   const source = await receivePreflight(channel, context.signal);
   const refusal = refusalBeforeCopy(source.facts, source.totals, facts);

@@ -14,6 +14,8 @@ export interface TargetCopyStart {
   readonly volume: string;
   /** Recorded in the volume until the copy is finished. */
   readonly transfer: string;
+  readonly discardJournal: boolean;
+  readonly checkpointMs: number;
   readonly lanes: number;
   /** base64 of 32 bytes. */
   readonly secret: string;
@@ -127,11 +129,13 @@ function openNative(
   start: TargetCopyStart,
   events: NativeEvents,
 ): TargetSession {
-  const { volume, transfer, lanes, secret, listener } = start;
+  const { volume, transfer, discardJournal, checkpointMs, lanes, secret, listener } = start;
   return context.parts.addon.openTarget(
     {
       volume,
       transfer,
+      discardJournal,
+      checkpointMs,
       lanes,
       secret,
       idleTimeoutMs: LIMITS.idleTimeoutMs,

@@ -52,7 +52,7 @@ export class TargetSteps {
   /** Before anybody is kept waiting for a volume that cannot be used. */
   checkVolume(): void {
     this.#context.signal.throwIfAborted();
-    checkTargetVolume(this.#context.parts.addon, this.#run.volume, transferRecord(this.#run));
+    checkTargetVolume(this.#context.parts.addon, this.#run, transferRecord(this.#run));
   }
 
   listen(): void {
@@ -78,11 +78,13 @@ export class TargetSteps {
   beginCopy({ channel, hello, lanes }: Admitted): void {
     const door = this.#opened(this.#door);
     const secret = randomBytes(32).toString("base64");
-    const { volume } = this.#run;
+    const { volume, discardJournal, checkpointMs } = this.#run;
     const transfer = transferRecord(this.#run);
     const copy = new TargetCopy(this.#context, {
       volume,
       transfer,
+      discardJournal,
+      checkpointMs,
       lanes,
       secret,
       listener: door.listener,

@@ -57,12 +57,12 @@ describe("a stop flag", () => {
     expect(took).toBeLessThan(SOON_MS);
   });
 
-  it("ends clearing in the middle of a directory, whose record stays", async () => {
+  it("ends clearing in the middle of a directory, whose journal stays", async () => {
     mkdirSync(`${many}/.pvferry`);
-    writeFileSync(`${many}/.pvferry/transfer`, "t/v");
-    const took = await stoppedAfter(5, (stop) => addon.clearLeftovers(many, "t/v", stop));
+    writeFileSync(`${many}/.pvferry/journal`, "whatever it says, it is discarded");
+    const took = await stoppedAfter(5, (stop) => addon.clearLeftovers(many, "t/v", true, stop));
     expect(took).toBeLessThan(SOON_MS);
-    expect(readdirSync(many)).toContain(".pvferry");
+    expect(readdirSync(`${many}/.pvferry`)).toContain("journal");
     expect(readdirSync(many).length).toBeGreaterThan(1);
   });
 
@@ -70,6 +70,8 @@ describe("a stop flag", () => {
     const stop = addon.stopFlag();
     stop.close();
     await expect(addon.measureVolume(many, true, stop)).rejects.toMatchObject({ code: 130 });
-    await expect(addon.clearLeftovers(many, "t/v", stop)).rejects.toMatchObject({ code: 130 });
+    await expect(addon.clearLeftovers(many, "t/v", true, stop)).rejects.toMatchObject({
+      code: 130,
+    });
   });
 });

@@ -51,6 +51,8 @@ const calls = {
     options: {
       volume: "/no/such",
       transfer: "t/v",
+      discardJournal: false,
+      checkpointMs: 10_000,
       lanes: 1,
       secret,
       idleTimeoutMs: 15_000,

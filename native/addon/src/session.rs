@@ -4,6 +4,7 @@ use crate::counters::shared;
 use crate::dto::{Dto, nullable};
 use crate::error::thrown;
 use crate::events::sink;
+use crate::journal::PassRecord;
 use crate::listener::{Listener, TlsIdentity};
 use crate::promise::on_thread;
 use crate::volume::{Selinux, StopFlag, policy};
@@ -17,7 +18,7 @@ use pvferry_core::net::bind::Secret;
 use pvferry_core::net::raw_descriptor;
 use pvferry_core::session::compress::Mode;
 use pvferry_core::source::{self, SourceConfig};
-use pvferry_core::target::{self, TargetConfig};
+use pvferry_core::target::{self, TargetConfig, Terms};
 use serde::Deserialize;
 use serde_json::Value;
 use std::path::PathBuf;
@@ -58,6 +59,8 @@ pub struct SourceOptions {
 pub struct TargetOptions {
     volume: String,
     transfer: String,
+    discard_journal: bool,
+    checkpoint_ms: u32,
     lanes: u16,
     secret: String,
     idle_timeout_ms: u32,
@@ -111,6 +114,12 @@ impl TargetSession {
     }
 
     #[napi(ts_return_type = "Promise<void>")]
+    pub fn record_pass<'env>(&self, env: &'env Env, pass: Dto<PassRecord>) -> napi::Result<Object<'env>> {
+        let pass = pass.0.read().map_err(thrown)?;
+        on_thread(env, "pvferry-pass", self.inner.record_pass_later(pass))
+    }
+
+    #[napi(ts_return_type = "Promise<void>")]
     pub fn durable<'env>(&self, env: &'env Env, finished: bool) -> napi::Result<Object<'env>> {
         on_thread(env, "pvferry-durable", self.inner.durable_later(finished))
     }
@@ -155,6 +164,8 @@ pub fn open_target(
     let config = TargetConfig {
         volume: options.volume.into(),
         transfer: options.transfer,
+        terms: Terms { discard_journal: options.discard_journal, ..Terms::default() },
+        checkpoint: Duration::from_millis(options.checkpoint_ms.into()),
         secret: secret(&options.secret)?,
         lanes: options.lanes,
         idle_timeout: Duration::from_millis(options.idle_timeout_ms.into()),
@@ -169,10 +180,13 @@ pub fn clear_leftovers<'env>(
     env: &'env Env,
     volume: String,
     transfer: String,
+    discard_journal: bool,
     stop: &StopFlag,
 ) -> napi::Result<Object<'env>> {
     let stop = Arc::clone(&stop.stop);
-    on_thread(env, "pvferry-clear", move || target::clear_leftovers(&PathBuf::from(volume), &transfer, &stop))
+    on_thread(env, "pvferry-clear", move || {
+        target::clear_leftovers(&PathBuf::from(volume), &transfer, discard_journal, &stop)
+    })
 }
 
 fn secret(text: &str) -> napi::Result<Secret> {

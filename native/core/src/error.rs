@@ -20,6 +20,8 @@ pub enum ErrorKind {
     Volume,
     Io,
     Busy,
+    /// The journal is foreign, of another version, or damaged.
+    Journal,
     Interrupted,
 }
 

@@ -1,6 +1,7 @@
 //! The target's side of a session: make what the index announces, write what the lanes bring, verify before writing,
 //! acknowledge after.
 
+mod checkpoints;
 mod clearing;
 mod coverage;
 mod directory;
@@ -9,6 +10,7 @@ mod files;
 mod finished;
 mod index;
 mod index_place;
+pub mod journal;
 mod lane;
 mod large;
 mod links;
@@ -18,6 +20,5 @@ mod piece;
 mod session;
 mod volume;
 
-pub use clearing::clear_leftovers;
-pub(crate) use clearing::unfinished_transfer;
+pub use clearing::{Terms, clear_leftovers};
 pub use session::{TargetConfig, TargetSession};

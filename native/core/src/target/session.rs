@@ -5,10 +5,13 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::thread;
 use std::time::Duration;
 
+use super::checkpoints;
+use super::clearing::Terms;
 use super::directory::TargetDirectory;
 use super::files::Files;
 use super::index::OpenDirectories;
 use super::index_place::IndexPlace;
+use super::journal::{History, Pass, Record};
 use super::links::Links;
 use super::volume::TargetVolume;
 use crate::digest::leaf::{Leaf, volume_roots};
@@ -33,6 +36,10 @@ pub struct TargetConfig {
     pub volume: PathBuf,
     /// Recorded in the volume until the copy is finished.
     pub transfer: String,
+    /// What may be in the volume already.
+    pub terms: Terms,
+    /// Between two checkpoints; zero: only at the end.
+    pub checkpoint: Duration,
     pub secret: Secret,
     pub lanes: u16,
     pub idle_timeout: Duration,
@@ -66,7 +73,7 @@ impl TargetSession {
     /// Opens the volume, makes it ours, and has the listener bind connections that bring the secret.
     pub fn open(config: TargetConfig, listener: &Listener, sink: Sink) -> Result<Self, CoreError> {
         crate::fs::limits::raise_open_files();
-        let volume = TargetVolume::open(&config.volume, &config.transfer)?;
+        let volume = TargetVolume::open(&config.volume, &config.transfer, config.terms)?;
         let life = Life::new(sink)?;
         let secret = config.secret;
         let shared = Arc::new(Shared {
@@ -82,12 +89,24 @@ impl TargetSession {
             index: IndexPlace::default(),
             lanes: Mutex::new(Vec::new()),
         });
+        checkpoints::keep(&shared, shared.config.checkpoint)?;
         let registration = listener.register(secret, Arc::new(Binder(Arc::downgrade(&shared))));
         Ok(Self { shared, registration: Mutex::new(Some(registration)) })
     }
 
     pub fn counters(&self) -> Arc<Counters> {
         Arc::clone(&self.shared.counters)
+    }
+
+    /// What earlier sessions of this transfer left word of.
+    pub fn history(&self) -> &History {
+        &self.shared.volume.history
+    }
+
+    /// Records that a pass over the whole volume ended, for a thread of the caller's.
+    pub fn record_pass_later(&self, pass: Pass) -> impl FnOnce() -> Result<(), CoreError> + Send + use<> {
+        let journal = Arc::clone(self.shared.volume.journal());
+        move || journal.append(&[Record::Pass(pass)])
     }
 
     /// Waits until everything is on disk; then removes the record of the unfinished copy if `finished`. Blocks.

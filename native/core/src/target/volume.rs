@@ -4,7 +4,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::clearing::{self, Own, volume_error};
+use super::clearing::{self, Occupied, Own, Terms, volume_error};
+use super::journal::{History, Journal};
 use crate::error::CoreError;
 use crate::fs::Errno;
 use crate::fs::apply::{Applier, Attributes};
@@ -28,12 +29,14 @@ pub(super) struct TargetVolume {
     pub(super) root_rule: FreshRule,
     pub(super) parts_rule: FreshRule,
     pub(super) fsync_each: bool,
+    /// What earlier sessions of this transfer left word of.
+    pub(super) history: History,
     own: Own,
 }
 
 impl TargetVolume {
     /// Opens the volume before anything is written, so that its write-back errors reach `sync`.
-    pub(super) fn open(path: &Path, transfer: &str) -> Result<Self, CoreError> {
+    pub(super) fn open(path: &Path, transfer: &str, terms: Terms) -> Result<Self, CoreError> {
         let failed = |what: &'static str| move |errno: Errno| volume_error(path, what, errno);
         let root = open_volume(path).map_err(failed("cannot be opened"))?;
         let opener = Opener::new(false);
@@ -42,8 +45,8 @@ impl TargetVolume {
             return Err(volume_error(path, "is mounted read-only", Errno::ROFS));
         }
         let ids = ProcessIds::read().map_err(failed("cannot be prepared: /proc is missing"))?;
-        let own = clearing::occupy(&opener, root.as_fd(), path, transfer)?;
-        let abilities = probe(&opener, own.folder.as_fd(), &ids).map_err(failed("cannot be written"))?;
+        let Occupied { own, history } = clearing::occupy(&opener, root.as_fd(), path, transfer, terms)?;
+        let abilities = probe(&opener, own.folder(), &ids).map_err(failed("cannot be written"))?;
         // Entries would inherit it; the source's own is set when the root is complete.
         let _ = xattrs::remove_fd(root.as_fd(), ACL_DEFAULT);
         let rule = |fd: BorrowedFd<'_>| FreshRule::of(fd, &abilities.creation);
@@ -59,12 +62,17 @@ impl TargetVolume {
             root_rule,
             parts_rule,
             fsync_each: durability(&facts.filesystem) != Durability::Syncfs,
+            history,
             own,
         })
     }
 
     pub(super) fn parts(&self) -> BorrowedFd<'_> {
         self.own.parts.as_fd()
+    }
+
+    pub(super) fn journal(&self) -> &Arc<Journal> {
+        &self.own.journal
     }
 
     fn root_descriptor(&self) -> &Arc<OwnedFd> {
@@ -77,7 +85,7 @@ impl TargetVolume {
         let failed = |errno| volume_error(&self.path, "could not be written to disk", errno);
         sync_volume(fd).map_err(failed)?;
         if !finished {
-            return Ok(());
+            return self.journal().checkpoint();
         }
         clearing::leave(&self.own, fd)
             .map_err(|errno| volume_error(&self.path, "holds .pvferry, which stays", errno))?;
@@ -97,6 +105,13 @@ impl TargetVolume {
             _ => "failed",
         };
         volume_error(&self.path, &format!("{what}: writing {}", shown(path)), errno)
+    }
+}
+
+impl Drop for TargetVolume {
+    /// A checkpoint that still waits for the disk must not write to a journal that the next session has opened.
+    fn drop(&mut self) {
+        self.journal().close();
     }
 }
 

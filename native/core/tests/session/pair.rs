@@ -19,7 +19,7 @@ use pvferry_core::session::item::{Item, ItemClass};
 use pvferry_core::session::ledger::Outcome;
 use pvferry_core::session::stop::Stop;
 use pvferry_core::source::{SourceConfig, SourceSession};
-use pvferry_core::target::{TargetConfig, TargetSession};
+use pvferry_core::target::{TargetConfig, TargetSession, Terms};
 
 use super::pki;
 use super::relay::{Hook, Relay};
@@ -90,6 +90,8 @@ pub(crate) fn target(volume: &Path, lanes: u16, listener: &Listener) -> (TargetS
     let config = TargetConfig {
         volume: volume.to_owned(),
         transfer: "t1".to_owned(),
+        terms: Terms::default(),
+        checkpoint: Duration::from_secs(10),
         secret: SECRET,
         lanes,
         idle_timeout: LONG,

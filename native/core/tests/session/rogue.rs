@@ -9,7 +9,7 @@ use std::time::Duration;
 use pvferry_core::fs::apply::Attributes;
 use pvferry_core::fs::stat::Timestamp;
 use pvferry_core::net::{Channel as Bound, Duplex, Listener, TlsStream, connect_bound};
-use pvferry_core::target::{TargetConfig, TargetSession};
+use pvferry_core::target::{TargetConfig, TargetSession, Terms};
 use pvferry_core::wire::channel::Channel;
 use pvferry_core::wire::cursor::Put;
 use pvferry_core::wire::frame::FrameType;
@@ -49,6 +49,8 @@ impl Bench {
         let config = TargetConfig {
             volume: place.root(),
             transfer: "t1".to_owned(),
+            terms: Terms::default(),
+            checkpoint: Duration::from_secs(10),
             secret: SECRET,
             lanes: 2,
             idle_timeout: IDLE,
