@@ -1,5 +1,6 @@
 //! The journal of a running session: found or made, appended to, checkpointed, and written anew when it has grown.
 
+use std::collections::HashSet;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -79,7 +80,8 @@ impl Journal {
         if inner.closed {
             return Err(CoreError::new(ErrorKind::Interrupted, "The session was ended."));
         }
-        let records: Vec<Record> = records.iter().filter_map(|record| inner.admitted(record)).collect();
+        let mut names = HashSet::new();
+        let records: Vec<Record> = records.iter().filter_map(|record| inner.admitted(record, &mut names)).collect();
         inner.write(&records).map_err(|errno| self.failed(errno))?;
         self.compact_if_grown(&mut inner)
     }
@@ -211,16 +213,21 @@ impl Place<'_> {
 
 impl Inner {
     /// The record as it may be written. Progress that does not fit is left out, and costs no more than being made again.
-    fn admitted(&self, record: &Record) -> Option<Record> {
+    /// `names` are those of parts that the same batch adds.
+    fn admitted<'a>(&self, record: &'a Record, names: &mut HashSet<&'a str>) -> Option<Record> {
         let Record::Part(part) = record else { return Some(record.clone()) };
-        let known = self.state.parts.contains_key(&part.name);
-        let full = self.end > MAX_JOURNAL / 2 || (!known && self.state.parts.len() >= MAX_PARTS);
+        let known = self.state.parts.contains_key(&part.name) || names.contains(part.name.as_str());
+        let full = self.end > MAX_JOURNAL / 2 || (!known && self.state.parts.len() + names.len() >= MAX_PARTS);
         if full || check_part_name(part.name.as_bytes()).is_err() {
             return None;
         }
+        if !known {
+            names.insert(&part.name);
+        }
         let mut part = part.clone();
         part.ranges.truncate(MAX_RANGES);
-        part.check().is_ok().then_some(Record::Part(part))
+        part.check().ok()?;
+        Some(Record::Part(part))
     }
 
     fn write(&mut self, records: &[Record]) -> Result<(), Errno> {
