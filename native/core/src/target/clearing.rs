@@ -68,8 +68,10 @@ pub(super) fn occupy(
     }
     let locked = lock::take(opener, root, path)?;
     let found = has_journal(opener, root).map_err(failed)?;
-    if !found {
-        strange()?;
+    if !found && let Err(error) = strange() {
+        // The agent before has just finished this volume, and has left it.
+        let _ = leave_folder(locked.folder.as_fd(), root);
+        return Err(error);
     }
     let Opened { journal, mut history } = Journal::open(locked.folder.as_fd(), path, transfer, terms.discard_journal)?;
     if found && !terms.keep_earlier {
@@ -154,8 +156,16 @@ fn prepare_folder(opener: &Opener, folder: BorrowedFd<'_>, history: &History) ->
 pub(super) fn leave(own: &Own, root: BorrowedFd<'_>) -> Result<(), Errno> {
     own.journal.close();
     clear(own.folder(), &[LOCK]).map_err(|error| error.errno)?;
-    make::unlink(own.folder(), LOCK)?;
-    make::remove_directory(root, OWN_FOLDER)
+    leave_folder(own.folder(), root)
+}
+
+fn leave_folder(folder: BorrowedFd<'_>, root: BorrowedFd<'_>) -> Result<(), Errno> {
+    make::unlink(folder, LOCK)?;
+    match make::remove_directory(root, OWN_FOLDER) {
+        // Another agent was quick to put a lock of its own there; the folder is its concern now.
+        Ok(()) | Err(Errno::NOTEMPTY | Errno::EXIST) => Ok(()),
+        Err(errno) => Err(errno),
+    }
 }
 
 pub(super) fn volume_error(path: &Path, what: &str, errno: Errno) -> CoreError {

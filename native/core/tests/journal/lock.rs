@@ -80,14 +80,17 @@ fn two_in_one_process_exclude_each_other_and_the_second_waits_for_a_first_that_i
 fn a_lock_on_a_folder_that_is_gone_is_none() {
     let volume = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let (inside, taken) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let file = volume.path().join(".pvferry/lock");
     let come_and_go = || {
-        for _ in 0..400 {
+        for _ in 0..1_000 {
             let Ok(locked) = try_take(volume.path()) else { continue };
             assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0, "two hold the lock");
             taken.fetch_add(1, Ordering::SeqCst);
+            assert!(file.exists(), "the lock is on a file that is gone");
             // From the removal on, the next one may be in a folder of its own.
             inside.fetch_sub(1, Ordering::SeqCst);
-            fs::remove_dir_all(volume.path().join(".pvferry")).unwrap();
+            fs::remove_file(&file).unwrap();
+            let _ = fs::remove_dir(file.parent().unwrap());
             drop(locked);
         }
     };
