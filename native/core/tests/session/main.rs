@@ -6,6 +6,7 @@ mod alone;
 mod changes;
 mod copies;
 mod flipped_bits;
+mod journals;
 mod lost_lanes;
 mod nesting;
 mod pair;

@@ -86,18 +86,35 @@ pub(crate) fn listener(credentials: pvferry_core::net::Credentials) -> Listener 
 }
 
 pub(crate) fn target(volume: &Path, lanes: u16, listener: &Listener) -> (TargetSession, Witness) {
+    target_on(volume, lanes, listener, (Terms::default(), Duration::from_secs(10))).unwrap()
+}
+
+pub(crate) fn try_target(
+    volume: &Path,
+    listener: &Listener,
+    terms: Terms,
+) -> Result<(TargetSession, Witness), CoreError> {
+    target_on(volume, 1, listener, (terms, Duration::ZERO))
+}
+
+fn target_on(
+    volume: &Path,
+    lanes: u16,
+    listener: &Listener,
+    (terms, checkpoint): (Terms, Duration),
+) -> Result<(TargetSession, Witness), CoreError> {
     let (witness, sink) = Witness::new();
     let config = TargetConfig {
         volume: volume.to_owned(),
         transfer: "t1".to_owned(),
-        terms: Terms::default(),
-        checkpoint: Duration::from_secs(10),
+        terms,
+        checkpoint,
         secret: SECRET,
         lanes,
         idle_timeout: LONG,
         keep_alive: Duration::from_secs(1),
     };
-    (TargetSession::open(config, listener, sink).unwrap(), witness)
+    Ok((TargetSession::open(config, listener, sink)?, witness))
 }
 
 pub(crate) fn source_config(volume: &Path, compress: Mode) -> SourceConfig {
@@ -151,6 +168,15 @@ impl Pair {
         let (source, from) = source(from, mode);
         let port = listener.port();
         Self { source, target, from, to, port, lanes, _listener: listener, _relay: None }
+    }
+
+    /// With a target that may find something, and has checkpoints this often.
+    pub(crate) fn on_terms(from: &Path, to: &Path, terms: Terms, checkpoint: Duration) -> Self {
+        let listener = listener(pki::target());
+        let (target, to) = target_on(to, 1, &listener, (terms, checkpoint)).unwrap();
+        let (source, from) = source(from, Mode::None);
+        let port = listener.port();
+        Self { source, target, from, to, port, lanes: 1, _listener: listener, _relay: None }
     }
 
     /// With a relay in between that shows every frame to `hook`.
