@@ -67,7 +67,7 @@ function damage(volume: string): void {
 
 async function targetEnds(volume: string, ...flags: string[]): ReturnType<typeof pvferry> {
   const { agent } = await startTarget({ volume, pki, flags });
-  return await agent.ended;
+  return agent.ended;
 }
 
 describe("the lock of a target volume", () => {

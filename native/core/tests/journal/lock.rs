@@ -1,7 +1,7 @@
 //! The lock: one process at a time, and whatever ends the process ends the lock.
 
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -27,7 +27,7 @@ fn holder_of(volume: &Path) -> Option<String> {
 fn hold() {
     let Some(volume) = std::env::var_os(HOLD) else { return };
     let _locked = try_take(Path::new(&volume)).unwrap();
-    eprintln!("holding");
+    writeln!(std::io::stderr(), "holding").unwrap();
     std::thread::sleep(Duration::from_secs(60));
 }
 
