@@ -81,6 +81,16 @@ export const COMMAND_ROWS = [
     load: async () => (await import("./digest.ts")).digestCommand,
   }),
   command({
+    name: "journal",
+    summary: "show what an unfinished copy has recorded",
+    details:
+      "Prints what the journal in a target volume says: whose transfer it is, its sessions, checkpoints and passes, and " +
+      "large files in flight. Changes nothing, and may be run while the target writes.",
+    arguments: [{ name: "DIR", help: "folder where the target volume is mounted" }],
+    examples: ["pvferry journal /data", "pvferry journal --json /data"],
+    load: async () => (await import("./journal.ts")).journalCommand,
+  }),
+  command({
     name: "pki init",
     summary: "make the certificates of a new transfer",
     details:

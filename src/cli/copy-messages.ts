@@ -14,6 +14,8 @@ export interface CopyStart {
   readonly maxDelete: MaxDelete;
   readonly allowEmptySource: boolean;
   readonly tls: Pick<AgentIdentity, "ca" | "certificate" | "key" | "transfer" | "role">;
+  readonly checkpointMs: number;
+  readonly discardJournal: boolean;
   /** The target appends its items to the same file. */
   readonly items: string | null;
   readonly reconnectTimeoutMs: number;

@@ -53,6 +53,8 @@ async function outcome(start: CopyStart, signal: AbortSignal): Promise<CopyRepor
           existing: start.existing,
           maxDelete: start.maxDelete,
           allowEmptySource: start.allowEmptySource,
+          checkpointMs: start.checkpointMs,
+          discardJournal: start.discardJournal,
           onListening: (port) => void report({ type: "listening", port }),
         },
         // The source's items are in the parent's hands; this side writes its own, all of them.

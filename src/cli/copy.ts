@@ -56,6 +56,8 @@ async function copyBetween(
       maxDelete: context.flags.maxDelete,
       allowEmptySource: context.flags.allowEmptySource,
       tls: identities.target,
+      checkpointMs: context.flags.checkpoint,
+      discardJournal: context.flags.discardJournal,
       items: context.flags.items,
       reconnectTimeoutMs: context.flags.reconnectTimeout,
     });

@@ -28,6 +28,8 @@ export async function targetCommand(context: CommandContext<"target">): Promise<
         existing: flags.existing,
         maxDelete: flags.maxDelete,
         allowEmptySource: flags.allowEmptySource,
+        checkpointMs: flags.checkpoint,
+        discardJournal: flags.discardJournal,
         // docs/flags.md promises this line to scripts that let the kernel choose the port.
         onListening: (port) => notice(`Listening on ${hostPortText({ ...listen, port })}`),
       },

@@ -19,7 +19,15 @@ import {
   type ValueKind,
 } from "./value-kinds.ts";
 
-export const COMMANDS = ["copy", "source", "target", "digest", "pki init", "pki renew"] as const;
+export const COMMANDS = [
+  "copy",
+  "source",
+  "target",
+  "digest",
+  "journal",
+  "pki init",
+  "pki renew",
+] as const;
 export type CommandName = (typeof COMMANDS)[number];
 
 export interface Flag<T, Commands extends readonly CommandName[] = readonly CommandName[]> {
@@ -188,6 +196,20 @@ export const FLAGS = {
   allowEmptySource: toggle({
     name: "allow-empty-source",
     help: "mirror a source volume that is empty, removing everything from the target volume",
+    commands: ["copy", "target"],
+  }),
+  checkpoint: flag({
+    name: "checkpoint",
+    value: "DURATION",
+    kind: duration(0, LIMITS.checkpointMostMs, DEFAULTS.checkpointMs),
+    fallback: DEFAULTS.checkpointMs,
+    fallbackText: durationText(DEFAULTS.checkpointMs),
+    help: "how often the target makes sure that what it has written is on disk; 0s: only at the end",
+    commands: ["copy", "target"],
+  }),
+  discardJournal: toggle({
+    name: "discard-journal",
+    help: "do without the journal in the target volume when it is foreign or damaged: compare everything by content",
     commands: ["copy", "target"],
   }),
   receipt: optional({

@@ -15,6 +15,8 @@ export const DEFAULTS = {
   connectTimeoutMs: 10 * MINUTE,
   /** A node that reboots, a pod that is moved, a router that is replaced. */
   reconnectTimeoutMs: 5 * MINUTE,
+  /** What a power failure can cost; a syncfs is cheap when it comes often. */
+  checkpointMs: 10 * SECOND,
   /** A file that changes while it is read three times over will not hold still for a fourth. */
   rereads: 3,
   /** A transfer's certificates outlive a slow migration, not a forgotten one. */
@@ -71,6 +73,8 @@ export const LIMITS = {
   /** One line in a log when no terminal is there. */
   progressLineEveryMs: 10 * SECOND,
 
+  /** Checkpoints less often than this are none. */
+  checkpointMostMs: 24 * 60 * MINUTE,
   /** Longest validity that `--days` accepts: a leaf that lives longer is a secret that nobody watches. */
   certificateDaysMost: 825,
   /** An agent says so when its certificate ends sooner than this. */

@@ -92,8 +92,7 @@ export function wrapAddon(raw: Addon): Addon {
       const native = rawListeners.get(listener) ?? listener;
       return wrapTarget(guard(() => raw.openTarget(options, native, onEvents)));
     },
-    clearLeftovers: (volume, transfer, stop) =>
-      guardAsync(() => raw.clearLeftovers(volume, transfer, stop)),
+    readJournal: (path) => guardAsync(() => raw.readJournal(path)),
   };
 }
 
@@ -128,6 +127,7 @@ function wrapSource(raw: SourceSession): SourceSession {
 function wrapTarget(raw: TargetSession): TargetSession {
   return {
     counters: () => guard(() => raw.counters()),
+    recordPass: (pass) => guardAsync(() => raw.recordPass(pass)),
     durable: (finished) => guardAsync(() => raw.durable(finished)),
     close: () => guard(() => raw.close()),
     gone: () => guardAsync(() => raw.gone()),

@@ -5,6 +5,8 @@
  * of the two is non-null. Errors thrown by the addon carry a NativeErrorText as JSON in their message.
  */
 
+import type { JournalText, PassRecord } from "./journal-types.ts";
+
 // -- errors ---------------------------------------------------------------------------------------------------------
 
 export type NativeErrorKind =
@@ -17,6 +19,7 @@ export type NativeErrorKind =
   | "io"
   | "busy"
   | "limit"
+  | "journal"
   | "interrupted";
 
 export interface NativeErrorText {
@@ -100,6 +103,10 @@ export interface VolumeFacts {
   readonly firstNames: readonly string[];
   /** The transfer id and volume recorded by an unfinished copy into this volume; null when there is none. */
   readonly unfinishedTransfer: string | null;
+  /** There is a journal, and it cannot be read: what a target would end with. */
+  readonly journalError: NativeErrorText | null;
+  /** The process that writes to this volume now, escaped for printing; null when there is none but this one. */
+  readonly heldBy: string | null;
   readonly uid: number;
   readonly gid: number;
   readonly capabilities: string;
@@ -175,8 +182,6 @@ export interface Comparison {
   readonly digests: boolean;
   /** Files of this time (the source's clock) or later may have changed unseen: digests are compared. */
   readonly racyFrom: Moment | null;
-  /** What the target's file system changed at this time (its own clock) or later may not be on disk: likewise. */
-  readonly unsafeFrom: Moment | null;
 }
 
 export interface Moment {
@@ -202,8 +207,12 @@ export interface TargetOptions {
   readonly volume: string;
   /** What is recorded in the volume until the copy is finished: transfer id and volume name. */
   readonly transfer: string;
-  /** null: the volume has to be empty, or to hold an unfinished copy of this transfer, which is removed. */
+  /** What is there is compared; null: nothing stays that is there. */
   readonly compare: Comparison | null;
+  /** What a journal says that is there already does not count. */
+  readonly discardJournal: boolean;
+  /** Between two checkpoints; 0: only at the end. */
+  readonly checkpointMs: number;
   readonly lanes: number;
   readonly secret: string;
   /** What becomes of entries that the volume holds already. */
@@ -314,6 +323,8 @@ export interface SourceSession {
 
 export interface TargetSession {
   counters(): BigUint64Array;
+  /** Resolves when the journal has it on disk. */
+  recordPass(pass: PassRecord): Promise<void>;
   /** syncfs (fsync where syncfs promises nothing), then removes the record of the unfinished copy if `finished`. */
   durable(finished: boolean): Promise<void>;
   close(): void;
@@ -347,9 +358,6 @@ export interface Addon {
     listener: Listener,
     onEvents: (events: readonly SessionEvent[]) => void,
   ): TargetSession;
-  /**
-   * Removes what an unfinished copy of this transfer left in the volume. openTarget does so too, but on the caller's
-   * thread; this comes before it, so that keep-alives and signals go on meanwhile.
-   */
-  clearLeftovers(volume: string, transfer: string, stop: StopFlag): Promise<void>;
+  /** Reads without a lock, also while a target writes; null when the volume has no journal. */
+  readJournal(path: string): Promise<JournalText | null>;
 }

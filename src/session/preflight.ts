@@ -32,12 +32,12 @@ export function preflightMessage(
 }
 
 /**
- * What an earlier try left is cleared before the copy begins, and what else is there may be what the source has too:
- * until more is known, all of the volume counts as free.
+ * What the volume holds already may be what the source has too: until more is known, all of the volume counts as free.
  */
 export function asIfCleared(facts: VolumeFacts, existing: Existing): VolumeFacts {
   const holdsOthers = existing !== "refuse" && facts.firstNames.length > 0;
-  if (facts.unfinishedTransfer === null && !holdsOthers) return facts;
+  const ours = facts.unfinishedTransfer !== null || facts.journalError !== null;
+  if (!ours && !holdsOthers) return facts;
   return { ...facts, freeBytes: facts.totalBytes, freeInodes: facts.totalInodes };
 }
 

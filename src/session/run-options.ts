@@ -48,6 +48,10 @@ export interface TargetRun {
   readonly existing: Existing;
   readonly maxDelete: MaxDelete;
   readonly allowEmptySource: boolean;
+  /** Between two checkpoints while the copy runs; 0: only at the end. */
+  readonly checkpointMs: number;
+  /** Go on without the journal that is there, whatever it says. */
+  readonly discardJournal: boolean;
   /** Called once, with the port in use. */
   readonly onListening: (port: number) => void;
 }

@@ -25,8 +25,8 @@ export async function agreeWithSource(
   run: TargetRun,
   channel: ControlChannel,
 ): Promise<Onto> {
-  const { volume, existing } = run;
-  const found = checkTargetVolume(context.parts.addon, volume, existing, transferRecord(run));
+  const { existing, discardJournal } = run;
+  const found = checkTargetVolume(context.parts.addon, run, transferRecord(run));
   const facts = asIfCleared(found, existing);
   await channel.send(preflightMessage(facts, null));
   const source = await receivePreflight(channel, context.signal);
@@ -35,7 +35,8 @@ export async function agreeWithSource(
   if (found.firstNames.length === 0) return { compare: null, existing };
   // Passes of one transfer make the target what the source is, unless told otherwise.
   const own = found.unfinishedTransfer === transferRecord(run) && existing === "refuse";
-  return { compare: BY_SIZE_AND_TIME, existing: own ? "mirror" : existing };
+  const compare = { ...BY_SIZE_AND_TIME, digests: discardJournal };
+  return { compare, existing: own ? "mirror" : existing };
 }
 
-const BY_SIZE_AND_TIME: Comparison = { digests: false, racyFrom: null, unsafeFrom: null };
+const BY_SIZE_AND_TIME: Comparison = { digests: false, racyFrom: null };

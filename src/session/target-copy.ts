@@ -22,6 +22,8 @@ export interface TargetCopyStart {
   /** Recorded in the volume until the copy is finished. */
   readonly transfer: string;
   readonly compare: Comparison | null;
+  readonly discardJournal: boolean;
+  readonly checkpointMs: number;
   readonly lanes: number;
   /** base64 of 32 bytes. */
   readonly secret: string;

@@ -64,8 +64,7 @@ export class TargetSteps {
   /** Before anybody is kept waiting for a volume that cannot be used. */
   checkVolume(): void {
     this.#context.signal.throwIfAborted();
-    const { volume, existing } = this.#run;
-    checkTargetVolume(this.#context.parts.addon, volume, existing, transferRecord(this.#run));
+    checkTargetVolume(this.#context.parts.addon, this.#run, transferRecord(this.#run));
   }
 
   listen(): void {
@@ -94,12 +93,14 @@ export class TargetSteps {
     this.#context.observe({ type: "session", number: this.#copies });
     const door = this.#opened(this.#door);
     const secret = randomBytes(32).toString("base64");
-    const { volume, maxDelete, allowEmptySource } = this.#run;
+    const { volume, discardJournal, checkpointMs, maxDelete, allowEmptySource } = this.#run;
     const transfer = transferRecord(this.#run);
     const copy = new TargetCopy(this.#context, {
       volume,
       transfer,
       ...onto,
+      discardJournal,
+      checkpointMs,
       lanes,
       secret,
       maxDelete,

@@ -5,7 +5,9 @@ import { accessSync, constants } from "node:fs";
 import { PvferryError } from "../core/errors.ts";
 import { escapeText } from "../core/names.ts";
 import { quantityText } from "../core/units.ts";
-import type { Addon, Existing, VolumeFacts } from "../native/types.ts";
+import { fromNativeError } from "../native/errors.ts";
+import type { Addon, VolumeFacts } from "../native/types.ts";
+import type { TargetRun } from "./run-options.ts";
 
 export function checkSourceVolume(addon: Addon, path: string): VolumeFacts {
   const facts = addon.volumeFacts(path);
@@ -13,18 +15,30 @@ export function checkSourceVolume(addon: Addon, path: string): VolumeFacts {
   return facts;
 }
 
-/** `transfer` is what an unfinished copy of the same transfer would have recorded there. */
+type TargetTerms = Pick<TargetRun, "volume" | "discardJournal" | "existing">;
+
+/**
+ * `transfer` is what an unfinished copy of the same transfer would have recorded there. The lock is only looked at: who
+ * takes it decides, once there is something to write.
+ */
 export function checkTargetVolume(
   addon: Addon,
-  path: string,
-  existing: Existing,
+  { volume: path, discardJournal, existing }: TargetTerms,
   transfer: string,
 ): VolumeFacts {
   const facts = addon.volumeFacts(path);
   if (facts.readOnly) throw readOnly(path);
   requireAccess(path, "target", constants.R_OK | constants.W_OK | constants.X_OK);
-  const foreign = facts.firstNames.length > 0 && facts.unfinishedTransfer !== transfer;
-  if (foreign && existing === "refuse") throw notEmpty(path, facts);
+  if (facts.heldBy !== null) throw inUse(path, facts.heldBy);
+  const { unfinishedTransfer, journalError } = facts;
+  const hasJournal = unfinishedTransfer !== null || journalError !== null;
+  if (hasJournal && discardJournal) return facts;
+  if (journalError !== null) throw fromNativeError(journalError);
+  if (unfinishedTransfer !== null && unfinishedTransfer !== transfer) {
+    throw foreign(path, unfinishedTransfer, transfer);
+  }
+  const mayHold = hasJournal || existing !== "refuse";
+  if (facts.firstNames.length > 0 && !mayHold) throw notEmpty(path, facts);
   return facts;
 }
 
@@ -51,14 +65,20 @@ function readOnly(path: string): PvferryError {
   });
 }
 
+function inUse(path: string, holder: string): PvferryError {
+  const message = `The target volume ${escapeText(path)} is in use by another pvferry agent (${holder}).`;
+  return fromNativeError({ kind: "busy", message, errno: null });
+}
+
+function foreign(path: string, theirs: string, ours: string): PvferryError {
+  const message = `The target volume ${escapeText(path)} belongs to the unfinished transfer ${escapeText(theirs)}, not to ${ours}.`;
+  return fromNativeError({ kind: "journal", message, errno: null });
+}
+
 function notEmpty(path: string, facts: VolumeFacts): PvferryError {
-  const foreign = facts.unfinishedTransfer !== null;
-  const owner = foreign
-    ? ` and belongs to the unfinished transfer ${escapeText(facts.unfinishedTransfer)}`
-    : "";
   return new PvferryError({
     code: 31,
-    message: `The target volume ${escapeText(path)} is not empty${owner}: it holds ${namesText(facts.firstNames)}.`,
+    message: `The target volume ${escapeText(path)} is not empty: it holds ${namesText(facts.firstNames)}.`,
     next: "Empty it, name another volume, or say with --existing what becomes of what it holds.",
   });
 }

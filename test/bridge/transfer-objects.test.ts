@@ -54,6 +54,8 @@ const calls = {
       volume: "/no/such",
       transfer: "t/v",
       compare: null,
+      discardJournal: false,
+      checkpointMs: 10_000,
       lanes: 1,
       secret,
       existing: "refuse",

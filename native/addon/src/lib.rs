@@ -10,6 +10,7 @@ mod counters;
 pub mod dto;
 mod error;
 mod events;
+pub mod journal;
 pub mod listener;
 mod promise;
 pub mod session;

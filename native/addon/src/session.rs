@@ -4,9 +4,10 @@ use crate::counters::shared;
 use crate::dto::{Dto, nullable, nullable_count};
 use crate::error::thrown;
 use crate::events::sink;
+use crate::journal::PassRecord;
 use crate::listener::{Listener, TlsIdentity};
 use crate::promise::on_thread;
-use crate::volume::{Selinux, StopFlag, policy};
+use crate::volume::{Selinux, policy};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use napi::Env;
@@ -19,11 +20,9 @@ use pvferry_core::net::raw_descriptor;
 use pvferry_core::scan::volume::ScanPolicy;
 use pvferry_core::session::compress::Mode;
 use pvferry_core::source::{self, Pass, SourceConfig};
-use pvferry_core::target::{self, Existing, TargetConfig, extras};
+use pvferry_core::target::{self, Existing, TargetConfig, Terms, extras};
 use serde::Deserialize;
 use serde_json::Value;
-use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 // -- sessions -------------------------------------------------------------------------------------------------------
@@ -98,8 +97,6 @@ pub struct Comparison {
     digests: bool,
     #[serde(deserialize_with = "nullable")]
     racy_from: Option<Moment>,
-    #[serde(deserialize_with = "nullable")]
-    unsafe_from: Option<Moment>,
 }
 
 #[derive(Clone, Copy, Deserialize)]
@@ -116,8 +113,8 @@ impl From<Moment> for Timestamp {
 }
 
 impl From<Comparison> for target::Comparison {
-    fn from(Comparison { digests, racy_from, unsafe_from }: Comparison) -> Self {
-        Self { digests, racy_from: racy_from.map(Into::into), unsafe_from: unsafe_from.map(Into::into) }
+    fn from(Comparison { digests, racy_from }: Comparison) -> Self {
+        Self { digests, racy_from: racy_from.map(Into::into) }
     }
 }
 
@@ -128,6 +125,8 @@ pub struct TargetOptions {
     transfer: String,
     #[serde(deserialize_with = "nullable")]
     compare: Option<Comparison>,
+    discard_journal: bool,
+    checkpoint_ms: u32,
     lanes: u16,
     secret: String,
     existing: ExistingEntries,
@@ -184,6 +183,12 @@ impl TargetSession {
     }
 
     #[napi(ts_return_type = "Promise<void>")]
+    pub fn record_pass<'env>(&self, env: &'env Env, pass: Dto<PassRecord>) -> napi::Result<Object<'env>> {
+        let pass = pass.0.read().map_err(thrown)?;
+        on_thread(env, "pvferry-pass", self.inner.record_pass_later(pass))
+    }
+
+    #[napi(ts_return_type = "Promise<void>")]
     pub fn durable<'env>(&self, env: &'env Env, finished: bool) -> napi::Result<Object<'env>> {
         on_thread(env, "pvferry-durable", self.inner.durable_later(finished))
     }
@@ -237,7 +242,13 @@ pub fn open_target(
     let config = TargetConfig {
         volume: options.volume.into(),
         transfer: options.transfer,
+        terms: Terms {
+            keep_earlier: options.compare.is_some(),
+            accept_contents: options.compare.is_some(),
+            discard_journal: options.discard_journal,
+        },
         compare: options.compare.map(Into::into),
+        checkpoint: Duration::from_millis(options.checkpoint_ms.into()),
         secret: secret(&options.secret)?,
         lanes: options.lanes,
         existing: match options.existing {
@@ -252,17 +263,6 @@ pub fn open_target(
     };
     let inner = target::TargetSession::open(config, listener.core(), sink(&on_events)?).map_err(thrown)?;
     Ok(TargetSession { inner })
-}
-
-#[napi(ts_return_type = "Promise<void>")]
-pub fn clear_leftovers<'env>(
-    env: &'env Env,
-    volume: String,
-    transfer: String,
-    stop: &StopFlag,
-) -> napi::Result<Object<'env>> {
-    let stop = Arc::clone(&stop.stop);
-    on_thread(env, "pvferry-clear", move || target::clear_leftovers(&PathBuf::from(volume), &transfer, &stop))
 }
 
 fn secret(text: &str) -> napi::Result<Secret> {

@@ -2,7 +2,7 @@
 //! digestVolume.
 
 use crate::dto::Dto;
-use crate::error::thrown;
+use crate::error::{object, thrown};
 use crate::events::{number, path, roots, sink};
 use crate::promise::on_thread;
 use napi::Env;
@@ -82,6 +82,8 @@ pub fn volume_facts(path: String) -> napi::Result<Value> {
         "isMountPoint": facts.is_mount_point,
         "firstNames": facts.first_names,
         "unfinishedTransfer": facts.unfinished_transfer,
+        "journalError": facts.journal_error.as_ref().map(object),
+        "heldBy": facts.held_by,
         "uid": facts.ids.uid,
         "gid": facts.ids.gid,
         "capabilities": format!("{:016x}", facts.ids.capabilities),

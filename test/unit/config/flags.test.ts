@@ -40,7 +40,9 @@ Each flag is also an environment variable, named here; the argument wins over th
 that is not set. Switches take \`true\` or \`false\` as a variable, durations look like \`30s\`, \`10m\` or \`1h30m\`, and
 \`PVFERRY_VERBOSE\` is a number. Besides, \`PVFERRY_ADDON\` names the native addon when it is not in its usual place.
 
-${COMMANDS.map((command) => section(`pvferry ${command}`, ownRows(command))).join("\n")}
+${COMMANDS.filter((command) => ownRows(command).length > 0)
+  .map((command) => section(`pvferry ${command}`, ownRows(command)))
+  .join("\n")}
 ${section(
   "Every command",
   ROWS.filter((row) => isForEvery(row)),

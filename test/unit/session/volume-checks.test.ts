@@ -4,23 +4,60 @@ import path from "node:path";
 
 import { describe, expect, it } from "vitest";
 
-import type { Existing, VolumeFacts } from "../../../src/native/types.ts";
+import type { Existing, NativeErrorText, VolumeFacts } from "../../../src/native/types.ts";
 import { checkTargetVolume } from "../../../src/session/volume-checks.ts";
 import { EMPTY_FACTS, FakeNative } from "../../fixtures/fake-native.ts";
 
+const DAMAGED: NativeErrorText = {
+  kind: "journal",
+  message: "The journal /v/.pvferry/journal is damaged at byte 9.",
+  errno: null,
+};
+
 const folder = mkdtempSync(path.join(tmpdir(), "pvferry-volume-"));
 
-function check(facts: Partial<VolumeFacts>, existing: Existing = "refuse"): void {
+function check(
+  facts: Partial<VolumeFacts>,
+  discardJournal = false,
+  existing: Existing = "refuse",
+): void {
   const native = new FakeNative();
   native.targetFacts = { ...EMPTY_FACTS, ...facts };
-  checkTargetVolume(native.addonFor("target"), folder, existing, "t/v");
+  const terms = { volume: folder, discardJournal, existing };
+  checkTargetVolume(native.addonFor("target"), terms, "t/v");
 }
 
 describe("a target volume", () => {
   it("may be empty, or hold what an earlier try left", () => {
     expect(() => check({})).not.toThrow();
     expect(() => check({ firstNames: ["a"], unfinishedTransfer: "t/v" })).not.toThrow();
-    expect(() => check({ unfinishedTransfer: "other/v" })).not.toThrow();
+  });
+
+  it.each<[string, Partial<VolumeFacts>]>([
+    ["of another transfer", { firstNames: ["a"], unfinishedTransfer: "x/y" }],
+    ["of another transfer that has written nothing", { unfinishedTransfer: "x/y" }],
+    ["with a journal that is damaged", { journalError: DAMAGED, firstNames: ["a"] }],
+  ])("%s is refused with 35, unless its journal is discarded", (_name, facts) => {
+    expect(() => check(facts)).toThrow(expect.objectContaining({ code: 35 }));
+    expect(() => check(facts)).toThrow(
+      expect.objectContaining({ next: expect.stringContaining("--discard-journal") }),
+    );
+    expect(() => check(facts, true)).not.toThrow();
+  });
+
+  it("without a journal is not made acceptable by discarding it", () => {
+    expect(() => check({ firstNames: ["a"] }, true)).toThrow(/is not empty: it holds a\.$/);
+  });
+
+  it("that another agent writes to is refused with 33, whose it is and what to do", () => {
+    const facts = { heldBy: "process 7 on node-a", unfinishedTransfer: "t/v" };
+    expect(() => check(facts, true)).toThrow(
+      expect.objectContaining({
+        code: 33,
+        message: expect.stringContaining("in use by another pvferry agent (process 7 on node-a)"),
+        next: expect.stringContaining("End what uses it"),
+      }),
+    );
   });
 
   it.each<[string, Partial<VolumeFacts>, RegExp]>([
@@ -36,19 +73,18 @@ describe("a target volume", () => {
       { firstNames: Array.from({ length: 20 }, (_, index) => `${index}`) },
       /holds 0, 1, 2, 3, 4 and many others\.$/,
     ],
-    [
-      "of another transfer",
-      { firstNames: ["a"], unfinishedTransfer: "x/y" },
-      /is not empty and belongs to the unfinished transfer x\/y: it holds a\.$/,
-    ],
   ])("%s is refused", (_name, facts, sentence) => {
     expect(() => check(facts)).toThrow(sentence);
     expect(() => check(facts)).toThrow(expect.objectContaining({ code: 31 }));
   });
 
   it.each(["update", "mirror"] as const)("may hold anything with --existing %s", (existing) => {
-    expect(() => check({ firstNames: ["a"] }, existing)).not.toThrow();
-    expect(() => check({ firstNames: ["a"], unfinishedTransfer: "x/y" }, existing)).not.toThrow();
-    expect(() => check({ firstNames: ["a"], readOnly: true }, existing)).toThrow(/read-only/);
+    expect(() => check({ firstNames: ["a"] }, false, existing)).not.toThrow();
+    expect(() => check({ firstNames: ["a"], unfinishedTransfer: "x/y" }, false, existing)).toThrow(
+      /belongs to the unfinished transfer x\/y/,
+    );
+    expect(() => check({ firstNames: ["a"], readOnly: true }, false, existing)).toThrow(
+      /read-only/,
+    );
   });
 });

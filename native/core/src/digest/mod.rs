@@ -10,6 +10,15 @@ pub mod tree;
 /// A BLAKE3 output, or the chaining value of a BLAKE3 subtree.
 pub type Digest = [u8; 32];
 
+/// The digest that `hex` would print like this.
+pub fn from_hex(text: &str) -> Option<Digest> {
+    let digits = text.as_bytes().chunks(2).map(|pair| {
+        let pair = std::str::from_utf8(pair).ok().filter(|pair| pair.bytes().all(|digit| digit.is_ascii_hexdigit()))?;
+        u8::from_str_radix(pair, 16).ok()
+    });
+    digits.collect::<Option<Vec<u8>>>()?.try_into().ok().filter(|_| text.len() == 64)
+}
+
 /// Lower-case hexadecimal digits of a digest, as b3sum prints them.
 pub fn hex(digest: &Digest) -> String {
     use std::fmt::Write;

@@ -23,6 +23,10 @@ pub struct Facts {
     pub first_names: Vec<String>,
     /// What an unfinished copy into this volume recorded.
     pub unfinished_transfer: Option<String>,
+    /// Its journal cannot be read; why.
+    pub journal_error: Option<CoreError>,
+    /// Another target has locked the volume; who.
+    pub held_by: Option<String>,
     pub ids: ProcessIds,
 }
 
@@ -35,11 +39,14 @@ pub fn facts(path: &Path) -> Result<Facts, CoreError> {
     let root = open_volume(path).map_err(failed)?;
     let names = Listing::first(root.as_fd(), SHOWN, &RESERVED).map_err(failed)?;
     let opener = Opener::new(false);
+    let journal = crate::target::journal::brief(&opener, root.as_fd(), path);
     Ok(Facts {
         space: space(root.as_fd()).map_err(failed)?,
         is_mount_point: is_mount_point(path).map_err(failed)?,
         first_names: names.iter().map(|name| shown(name)).collect(),
-        unfinished_transfer: crate::target::unfinished_transfer(&opener, root.as_fd()).map_err(failed)?,
+        unfinished_transfer: journal.transfer,
+        journal_error: journal.error,
+        held_by: journal.held_by,
         ids: ProcessIds::read().map_err(failed)?,
     })
 }

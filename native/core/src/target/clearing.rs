@@ -1,93 +1,103 @@
-//! pvferry's own folder at the root of a target: it says that a copy is unfinished, whose it is, and holds the parts of
-//! large files. An empty volume gets it before the first write; what is found beside it came from that copy.
+//! pvferry's own folder at the root of a target: the lock, the journal, and the parts of large files. A volume gets it
+//! before the first write, and loses it when the copy is finished.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
+use std::sync::Arc;
 
+use super::journal::lock::{self, LOCK, Locked};
+use super::journal::{History, JOURNAL, Journal, Opened, PartEnd, Record};
 use crate::error::{CoreError, ErrorKind};
 use crate::fs::Errno;
-use crate::fs::clear::{clear, clear_until};
+use crate::fs::clear::{ClearError, clear};
 use crate::fs::list::Listing;
 use crate::fs::make;
-use crate::fs::open::{Opener, open_volume};
-use crate::scan::read::read_at;
+use crate::fs::open::Opener;
+use crate::fs::stat::stat_at;
 use crate::scan::shown::shown;
 use crate::scan::volume::{OWN_FOLDER, RESERVED};
-use crate::session::stop::Stop;
 
-/// The file that holds the transfer; its text is at most so long.
-const TRANSFER: &[u8] = b"transfer";
-const MAX_TRANSFER: usize = 1_024;
 const PARTS: &[u8] = b"parts";
 /// Names shown by a refusal.
 const SHOWN: usize = 5;
 
-/// The folders of an unfinished copy.
-pub(super) struct Own {
-    pub(super) folder: OwnedFd,
-    pub(super) parts: OwnedFd,
+/// What a target may find in its volume, and what becomes of it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Terms {
+    /// What this transfer has written before stays, and the session compares with it; otherwise it is cleared.
+    pub keep_earlier: bool,
+    /// Data that no journal tells of is no obstacle.
+    pub accept_contents: bool,
+    /// Whatever journal there is gives way to a new one.
+    pub discard_journal: bool,
 }
 
-/// The transfer that an unfinished copy recorded in this volume; None when there is none.
-pub(crate) fn unfinished_transfer(opener: &Opener, root: BorrowedFd<'_>) -> Result<Option<String>, Errno> {
-    match opener.directory(root, OWN_FOLDER) {
-        Ok(folder) => recorded(opener, folder.as_fd()),
-        Err(Errno::NOENT) => Ok(None),
-        Err(errno) => Err(errno),
+/// The folders of an unfinished copy, locked.
+pub(super) struct Own {
+    locked: Locked,
+    pub(super) parts: OwnedFd,
+    pub(super) journal: Arc<Journal>,
+}
+
+/// The volume is ours.
+pub(super) struct Occupied {
+    pub(super) own: Own,
+    pub(super) history: History,
+}
+
+impl Own {
+    pub(super) fn folder(&self) -> BorrowedFd<'_> {
+        self.locked.folder.as_fd()
     }
 }
 
-fn recorded(opener: &Opener, folder: BorrowedFd<'_>) -> Result<Option<String>, Errno> {
-    let file = match opener.file(folder, TRANSFER) {
-        Ok(file) => file,
-        Err(Errno::NOENT) => return Ok(None),
-        Err(errno) => return Err(errno),
-    };
-    let mut text = vec![0; MAX_TRANSFER];
-    let length = read_at(file.as_fd(), &mut text, 0)?;
-    text.truncate(length);
-    Ok(Some(String::from_utf8_lossy(&text).into_owned()))
-}
-
-/// Makes the volume ours: refuses what holds anything else, removes what an earlier try of this transfer left.
-///
-/// With `compare` everything stays.
+/// Makes the volume ours: locks it, and refuses what the terms do not allow, in this order.
 pub(super) fn occupy(
     opener: &Opener,
     root: BorrowedFd<'_>,
     path: &Path,
     transfer: &str,
-    compare: bool,
-) -> Result<Own, CoreError> {
-    let failed = |what: &str, errno: Errno| volume_error(path, what, errno);
-    if compare {
-        return make_folders(opener, root, transfer).map_err(|errno| failed("cannot be written", errno));
+    terms: Terms,
+) -> Result<Occupied, CoreError> {
+    let failed = |errno: Errno| volume_error(path, "cannot be written", errno);
+    let strange = || if terms.accept_contents { Ok(()) } else { refuse_contents(root, path) };
+    if !has_journal(opener, root).map_err(failed)? {
+        // Nothing is made in a volume that is somebody else's, not even a lock.
+        strange()?;
     }
-    let found = unfinished_transfer(opener, root).map_err(|errno| failed("cannot be read", errno))?;
-    if found.as_deref() == Some(transfer) {
-        clear_found(root, path, &Stop::default())?;
-    } else {
-        refuse_contents(root, path)?;
+    let locked = lock::take(opener, root, path)?;
+    let found = has_journal(opener, root).map_err(failed)?;
+    if !found && let Err(error) = strange() {
+        // The agent before has just finished this volume, and has left it.
+        let _ = leave_folder(locked.folder.as_fd(), root);
+        return Err(error);
     }
-    let made = make_folders(opener, root, transfer);
-    made.map_err(|errno| failed("cannot be written", errno))
+    let Opened { journal, mut history } = Journal::open(locked.folder.as_fd(), path, transfer, terms.discard_journal)?;
+    if found && !terms.keep_earlier {
+        clear_found(root, path)?;
+        let dropped = history.parts.drain(..);
+        let dropped: Vec<Record> =
+            dropped.map(|part| Record::PartEnded { name: part.name, how: PartEnd::Dropped }).collect();
+        journal.append(&dropped)?;
+        history.fresh = true;
+    }
+    let parts = prepare_folder(opener, locked.folder.as_fd(), &history).map_err(failed)?;
+    rustix::fs::fsync(root).map_err(failed)?;
+    let own = Own { locked, parts, journal: Arc::new(journal) };
+    Ok(Occupied { own, history })
 }
 
-/// Removes what an earlier try of this transfer left; nothing where there was none. Opening the target does the same,
-/// but its caller may not have the time: a million files take a minute. Ends with the error of `stop` once that is set;
-/// what is left then is still known by the record, which stays.
-pub fn clear_leftovers(path: &Path, transfer: &str, stop: &Stop) -> Result<(), CoreError> {
-    let failed = |errno: Errno| volume_error(path, "cannot be read", errno);
-    let root = open_volume(path).map_err(failed)?;
-    let found = unfinished_transfer(&Opener::new(false), root.as_fd()).map_err(failed)?;
-    if found.as_deref() == Some(transfer) { clear_found(root.as_fd(), path, stop) } else { Ok(()) }
+fn has_journal(opener: &Opener, root: BorrowedFd<'_>) -> Result<bool, Errno> {
+    let stat = opener.directory(root, OWN_FOLDER).and_then(|folder| stat_at(folder.as_fd(), JOURNAL));
+    match stat {
+        Ok(_) => Ok(true),
+        Err(Errno::NOENT) => Ok(false),
+        Err(errno) => Err(errno),
+    }
 }
 
-fn clear_found(root: BorrowedFd<'_>, path: &Path, stop: &Stop) -> Result<(), CoreError> {
-    clear_until(root, &RESERVED, &|| stop.is_stopped()).map(drop).map_err(|error| {
-        if stop.is_stopped() {
-            return stop.error();
-        }
+fn clear_found(root: BorrowedFd<'_>, path: &Path) -> Result<(), CoreError> {
+    clear(root, &RESERVED).map(drop).map_err(|error| {
         let what = format!("holds {} of an earlier try, which cannot be removed", shown(&error.path));
         volume_error(path, &what, error.errno)
     })
@@ -105,31 +115,33 @@ fn refuse_contents(root: BorrowedFd<'_>, path: &Path) -> Result<(), CoreError> {
     Err(CoreError::new(ErrorKind::Volume, text).with_errno(Some(Errno::NOTEMPTY.raw_os_error())))
 }
 
-fn make_folders(opener: &Opener, root: BorrowedFd<'_>, transfer: &str) -> Result<Own, Errno> {
-    let folder = directory(opener, root, OWN_FOLDER)?;
-    clear(folder.as_fd(), &[TRANSFER]).map_err(|error| error.errno)?;
-    match make::unlink(folder.as_fd(), TRANSFER) {
-        Ok(()) | Err(Errno::NOENT) => {}
-        Err(errno) => return Err(errno),
-    }
-    let file = opener.create_file(folder.as_fd(), TRANSFER, 0o600)?;
-    rustix::io::write(&file, transfer.as_bytes())?;
-    rustix::fs::fsync(&file)?;
-    let parts = directory(opener, folder.as_fd(), PARTS)?;
-    Ok(Own { folder, parts })
+/// The folder of parts, with those that the journal knows and nothing else. What a probe left behind goes as well.
+fn prepare_folder(opener: &Opener, folder: BorrowedFd<'_>, history: &History) -> Result<OwnedFd, Errno> {
+    let of_clear = |error: ClearError| error.errno;
+    clear(folder, &[LOCK, JOURNAL, PARTS]).map_err(of_clear)?;
+    let parts = match opener.make_directory(folder, PARTS) {
+        Err(Errno::EXIST) => opener.directory(folder, PARTS)?,
+        other => other?,
+    };
+    let known: Vec<&[u8]> = history.parts.iter().map(|part| part.name.as_bytes()).collect();
+    clear(parts.as_fd(), &known).map_err(of_clear)?;
+    Ok(parts)
 }
 
-fn directory(opener: &Opener, parent: BorrowedFd<'_>, name: &[u8]) -> Result<OwnedFd, Errno> {
-    match opener.make_directory(parent, name) {
-        Err(Errno::EXIST) => opener.directory(parent, name),
-        other => other,
-    }
-}
-
-/// Removes our folder: the copy is finished.
+/// Removes our folder: the copy is finished. The lock goes last but for the folder itself, and is held until the end.
 pub(super) fn leave(own: &Own, root: BorrowedFd<'_>) -> Result<(), Errno> {
-    clear(own.folder.as_fd(), &[]).map_err(|error| error.errno)?;
-    make::remove_directory(root, OWN_FOLDER)
+    own.journal.close();
+    clear(own.folder(), &[LOCK]).map_err(|error| error.errno)?;
+    leave_folder(own.folder(), root)
+}
+
+fn leave_folder(folder: BorrowedFd<'_>, root: BorrowedFd<'_>) -> Result<(), Errno> {
+    make::unlink(folder, LOCK)?;
+    match make::remove_directory(root, OWN_FOLDER) {
+        // Another agent was quick to put a lock of its own there; the folder is its concern now.
+        Ok(()) | Err(Errno::NOTEMPTY | Errno::EXIST) => Ok(()),
+        Err(errno) => Err(errno),
+    }
 }
 
 pub(super) fn volume_error(path: &Path, what: &str, errno: Errno) -> CoreError {

@@ -1,6 +1,7 @@
 //! The target's side of a session: make what the index announces, write what the lanes bring, verify before writing,
 //! acknowledge after.
 
+mod checkpoints;
 mod clearing;
 mod compare;
 mod coverage;
@@ -12,6 +13,7 @@ mod files;
 mod finished;
 mod index;
 mod index_place;
+pub mod journal;
 mod lane;
 mod large;
 mod links;
@@ -22,8 +24,7 @@ mod present;
 mod session;
 mod volume;
 
-pub use clearing::clear_leftovers;
-pub(crate) use clearing::unfinished_transfer;
+pub use clearing::Terms;
 pub use compare::Comparison;
 pub use existing::{Existing, check_empty_source};
 pub use session::{TargetConfig, TargetSession};

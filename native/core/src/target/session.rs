@@ -5,6 +5,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::thread;
 use std::time::Duration;
 
+use super::checkpoints;
+use super::clearing::Terms;
 use super::compare::{Claims, Comparison};
 use super::directory::TargetDirectory;
 use super::existing::Existing;
@@ -12,6 +14,7 @@ use super::extras::{Extras, MaxDelete, Remover};
 use super::files::Files;
 use super::index::OpenDirectories;
 use super::index_place::IndexPlace;
+use super::journal::{History, Pass, Record};
 use super::links::Links;
 use super::volume::TargetVolume;
 use crate::digest::leaf::{Leaf, volume_roots};
@@ -37,8 +40,12 @@ pub struct TargetConfig {
     pub volume: PathBuf,
     /// Recorded in the volume until the copy is finished.
     pub transfer: String,
-    /// The volume may hold data: what is there is compared. None: it has to be empty, or left by this transfer.
+    /// What may be in the volume already.
+    pub terms: Terms,
+    /// What is there is compared. None: nothing stays that is there.
     pub compare: Option<Comparison>,
+    /// Between two checkpoints; zero: only at the end.
+    pub checkpoint: Duration,
     pub secret: Secret,
     pub lanes: u16,
     pub existing: Existing,
@@ -79,7 +86,7 @@ impl TargetSession {
     /// Opens the volume, makes it ours, and has the listener bind connections that bring the secret.
     pub fn open(config: TargetConfig, listener: &Listener, sink: Sink) -> Result<Self, CoreError> {
         crate::fs::limits::raise_open_files();
-        let volume = TargetVolume::open(&config.volume, &config.transfer, config.compare.is_some())?;
+        let volume = TargetVolume::open(&config.volume, &config.transfer, config.terms)?;
         let life = Life::new(sink)?;
         let secret = config.secret;
         let extras = Extras::new(volume.own_folder()?, volume.opener.clone(), config.max_delete);
@@ -99,12 +106,24 @@ impl TargetSession {
             presence: Presence::default(),
             lanes: Mutex::new(Vec::new()),
         });
+        checkpoints::keep(&shared, shared.config.checkpoint)?;
         let registration = listener.register(secret, Arc::new(Binder(Arc::downgrade(&shared))));
         Ok(Self { shared, registration: Mutex::new(Some(registration)) })
     }
 
     pub fn counters(&self) -> Arc<Counters> {
         Arc::clone(&self.shared.counters)
+    }
+
+    /// What earlier sessions of this transfer left word of.
+    pub fn history(&self) -> &History {
+        &self.shared.volume.history
+    }
+
+    /// Records that a pass over the whole volume ended, for a thread of the caller's.
+    pub fn record_pass_later(&self, pass: Pass) -> impl FnOnce() -> Result<(), CoreError> + Send + use<> {
+        let journal = Arc::clone(self.shared.volume.journal());
+        move || journal.append(&[Record::Pass(pass)])
     }
 
     /// Waits until everything is on disk; then removes the record of the unfinished copy if `finished`. Blocks.

@@ -4,7 +4,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::clearing::{self, Own, volume_error};
+use super::clearing::{self, Occupied, Own, Terms, volume_error};
+use super::journal::{History, Journal};
 use crate::error::CoreError;
 use crate::fs::Errno;
 use crate::fs::apply::{Applier, Attributes};
@@ -29,12 +30,14 @@ pub(super) struct TargetVolume {
     pub(super) parts_rule: FreshRule,
     pub(super) fsync_each: bool,
     pub(super) creation: Creation,
+    /// What earlier sessions of this transfer left word of.
+    pub(super) history: History,
     own: Own,
 }
 
 impl TargetVolume {
     /// Opens the volume before anything is written, so that its write-back errors reach `sync`.
-    pub(super) fn open(path: &Path, transfer: &str, compare: bool) -> Result<Self, CoreError> {
+    pub(super) fn open(path: &Path, transfer: &str, terms: Terms) -> Result<Self, CoreError> {
         let failed = |what: &'static str| move |errno: Errno| volume_error(path, what, errno);
         let root = open_volume(path).map_err(failed("cannot be opened"))?;
         let opener = Opener::new(false);
@@ -43,8 +46,8 @@ impl TargetVolume {
             return Err(volume_error(path, "is mounted read-only", Errno::ROFS));
         }
         let ids = ProcessIds::read().map_err(failed("cannot be prepared: /proc is missing"))?;
-        let own = clearing::occupy(&opener, root.as_fd(), path, transfer, compare)?;
-        let abilities = probe(&opener, own.folder.as_fd(), &ids).map_err(failed("cannot be written"))?;
+        let Occupied { own, history } = clearing::occupy(&opener, root.as_fd(), path, transfer, terms)?;
+        let abilities = probe(&opener, own.folder(), &ids).map_err(failed("cannot be written"))?;
         // Entries would inherit it; the source's own is set when the root is complete.
         let _ = xattrs::remove_fd(root.as_fd(), ACL_DEFAULT);
         let rule = |fd: BorrowedFd<'_>| FreshRule::of(fd, &abilities.creation);
@@ -61,6 +64,7 @@ impl TargetVolume {
             parts_rule,
             creation: abilities.creation,
             fsync_each: durability(&facts.filesystem) != Durability::Syncfs,
+            history,
             own,
         })
     }
@@ -71,7 +75,11 @@ impl TargetVolume {
 
     /// pvferry's own folder, for a list that does not fit into memory.
     pub(super) fn own_folder(&self) -> std::io::Result<OwnedFd> {
-        self.own.folder.try_clone()
+        self.own.folder().try_clone_to_owned()
+    }
+
+    pub(super) fn journal(&self) -> &Arc<Journal> {
+        &self.own.journal
     }
 
     fn root_descriptor(&self) -> &Arc<OwnedFd> {
@@ -84,7 +92,7 @@ impl TargetVolume {
         let failed = |errno| volume_error(&self.path, "could not be written to disk", errno);
         sync_volume(fd).map_err(failed)?;
         if !finished {
-            return Ok(());
+            return self.journal().checkpoint();
         }
         clearing::leave(&self.own, fd)
             .map_err(|errno| volume_error(&self.path, "holds .pvferry, which stays", errno))?;
@@ -104,6 +112,13 @@ impl TargetVolume {
             _ => "failed",
         };
         volume_error(&self.path, &format!("{what}: writing {}", shown(path)), errno)
+    }
+}
+
+impl Drop for TargetVolume {
+    /// A checkpoint that still waits for the disk must not write to a journal that the next session has opened.
+    fn drop(&mut self) {
+        self.journal().close();
     }
 }
 

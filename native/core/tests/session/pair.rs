@@ -20,7 +20,7 @@ use pvferry_core::session::ledger::Outcome;
 use pvferry_core::session::stop::Stop;
 use pvferry_core::source::{Pass, SourceConfig, SourceSession};
 use pvferry_core::target::extras::MaxDelete;
-use pvferry_core::target::{Comparison, Existing, TargetConfig, TargetSession};
+use pvferry_core::target::{Comparison, Existing, TargetConfig, TargetSession, Terms};
 
 use super::pki;
 use super::relay::{Hook, Relay};
@@ -89,20 +89,41 @@ pub(crate) fn listener(credentials: pvferry_core::net::Credentials) -> Listener 
 }
 
 pub(crate) fn target(volume: &Path, lanes: u16, listener: &Listener) -> (TargetSession, Witness) {
-    comparing_target(volume, lanes, listener, None)
+    target_on(volume, lanes, listener, (Terms::default(), Duration::from_secs(10)), None).unwrap()
 }
 
 pub(crate) fn comparing_target(
     volume: &Path,
     lanes: u16,
     listener: &Listener,
-    compare: Option<Comparison>,
+    compare: Comparison,
 ) -> (TargetSession, Witness) {
+    let terms = Terms { keep_earlier: true, accept_contents: true, discard_journal: false };
+    target_on(volume, lanes, listener, (terms, Duration::from_secs(10)), Some(compare)).unwrap()
+}
+
+pub(crate) fn try_target(
+    volume: &Path,
+    listener: &Listener,
+    terms: Terms,
+) -> Result<(TargetSession, Witness), CoreError> {
+    target_on(volume, 1, listener, (terms, Duration::ZERO), None)
+}
+
+fn target_on(
+    volume: &Path,
+    lanes: u16,
+    listener: &Listener,
+    (terms, checkpoint): (Terms, Duration),
+    compare: Option<Comparison>,
+) -> Result<(TargetSession, Witness), CoreError> {
     let (witness, sink) = Witness::new();
     let config = TargetConfig {
         volume: volume.to_owned(),
         transfer: "t1".to_owned(),
+        terms,
         compare,
+        checkpoint,
         secret: SECRET,
         lanes,
         existing: if compare.is_some() { Existing::Mirror } else { Existing::Refuse },
@@ -111,7 +132,7 @@ pub(crate) fn comparing_target(
         idle_timeout: LONG,
         keep_alive: Duration::from_secs(1),
     };
-    (TargetSession::open(config, listener, sink).unwrap(), witness)
+    Ok((TargetSession::open(config, listener, sink)?, witness))
 }
 
 pub(crate) fn source_config(volume: &Path, compress: Mode) -> SourceConfig {
@@ -177,13 +198,22 @@ impl Pair {
     /// Onto a target that may hold data.
     pub(crate) fn comparing(from: &Path, to: &Path, lanes: u16, comparison: Comparison) -> Self {
         let listener = listener(pki::target());
-        let (target, to) = comparing_target(to, lanes, &listener, Some(comparison));
+        let (target, to) = comparing_target(to, lanes, &listener, comparison);
         let (witness, sink) = Witness::new();
         let mut config = source_config(from, Mode::None);
         config.policy.file_attributes = true;
         let source = SourceSession::open(config, sink).unwrap();
         let port = listener.port();
         Self { source, target, from: witness, to, port, lanes, _listener: listener, _relay: None }
+    }
+
+    /// With a target that may find something, and has checkpoints this often.
+    pub(crate) fn on_terms(from: &Path, to: &Path, terms: Terms, checkpoint: Duration) -> Self {
+        let listener = listener(pki::target());
+        let (target, to) = target_on(to, 1, &listener, (terms, checkpoint), None).unwrap();
+        let (source, from) = source(from, Mode::None);
+        let port = listener.port();
+        Self { source, target, from, to, port, lanes: 1, _listener: listener, _relay: None }
     }
 
     /// With a relay in between that shows every frame to `hook`.

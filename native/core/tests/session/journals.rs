@@ -1,0 +1,98 @@
+//! What sessions leave in the target's journal, and what the next one finds.
+
+use std::fs;
+use std::path::Path;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use pvferry_core::error::ErrorKind;
+use pvferry_core::net::listener::Listener;
+use pvferry_core::target::Terms;
+use pvferry_core::target::journal::{Record, look};
+
+use super::pair::{DEADLINE, Pair, listener, target, try_target};
+use super::pki;
+use super::volumes::{Place, noise};
+
+const KEEP: Terms = Terms { keep_earlier: true, accept_contents: false, discard_journal: false };
+
+fn checkpoints(volume: &Path) -> usize {
+    let records = look(volume).unwrap().unwrap().records;
+    records.iter().filter(|record| matches!(record, Record::Checkpoint(_))).count()
+}
+
+/// A copy that is over, but not finished: the journal stays.
+fn unfinished(from: &Place, to: &Place, terms: Terms, checkpoint: Duration) -> Pair {
+    let mut pair = Pair::on_terms(&from.root(), &to.root(), terms, checkpoint);
+    pair.attach_index();
+    pair.attach_lanes();
+    pair.wait();
+    pair
+}
+
+#[test]
+fn checkpoints_come_while_something_is_written_and_only_then() {
+    let (from, to) = (Place::new(), Place::new());
+    fs::write(from.root().join("file"), noise(1, 4 << 20)).unwrap();
+    let pair = Pair::on_terms(&from.root(), &to.root(), Terms::default(), Duration::from_millis(5));
+    sleep(Duration::from_millis(100));
+    assert_eq!(checkpoints(&to.root()), 0, "nothing was written");
+    pair.attach_index();
+    let started = Instant::now();
+    while checkpoints(&to.root()) == 0 && started.elapsed() < DEADLINE {
+        sleep(Duration::from_millis(5));
+    }
+    sleep(Duration::from_millis(100));
+    let after_index = checkpoints(&to.root());
+    sleep(Duration::from_millis(100));
+    assert!(after_index > 0);
+    assert_eq!(checkpoints(&to.root()), after_index, "nothing was written meanwhile");
+}
+
+#[test]
+fn without_an_interval_there_is_one_at_the_end() {
+    let (from, to) = (Place::new(), Place::new());
+    fs::write(from.root().join("file"), noise(1, 100_000)).unwrap();
+    let pair = unfinished(&from, &to, Terms::default(), Duration::ZERO);
+    assert_eq!(checkpoints(&to.root()), 0);
+    pair.target.durable(false).unwrap();
+    assert_eq!(checkpoints(&to.root()), 1);
+}
+
+#[test]
+fn what_an_earlier_session_wrote_is_cleared_unless_the_terms_keep_it() {
+    let (from, to) = (Place::new(), Place::new());
+    fs::write(from.root().join("file"), noise(1, 100_000)).unwrap();
+    drop(unfinished(&from, &to, Terms::default(), Duration::ZERO));
+    let pair = Pair::on_terms(&from.root(), &to.root(), KEEP, Duration::ZERO);
+    assert!(!pair.target.history().fresh && to.root().join("file").exists());
+    assert_eq!(pair.target.history().epoch, 2);
+    drop(pair);
+    let pair = Pair::on_terms(&from.root(), &to.root(), Terms::default(), Duration::ZERO);
+    assert!(pair.target.history().fresh && !to.root().join("file").exists());
+    assert_eq!(pair.target.history().epoch, 3);
+}
+
+#[test]
+fn data_that_no_journal_tells_of_is_refused_and_untouched_unless_it_is_accepted() {
+    let to = Place::new();
+    fs::write(to.root().join("given"), "data").unwrap();
+    let listener = listener(pki::target());
+    let refused = |terms| try_target(&to.root(), &listener, terms).map(drop).unwrap_err();
+    assert_eq!(refused(KEEP).kind, ErrorKind::Volume);
+    assert_eq!(refused(Terms { discard_journal: true, ..KEEP }).kind, ErrorKind::Volume);
+    assert!(!to.root().join(".pvferry").exists());
+    let accepted = try_target(&to.root(), &listener, Terms { accept_contents: true, ..KEEP }).unwrap();
+    assert!(accepted.0.history().fresh && to.root().join("given").exists());
+}
+
+#[test]
+fn a_second_session_is_refused_while_the_first_one_lives() {
+    let to = Place::new();
+    let listener = listener(pki::target());
+    let first = target(&to.root(), 1, &listener);
+    let second = |listener: &Listener| try_target(&to.root(), listener, KEEP).map(drop);
+    assert_eq!(second(&listener).unwrap_err().kind, ErrorKind::Busy);
+    drop(first);
+    second(&listener).unwrap();
+}
