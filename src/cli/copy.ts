@@ -83,6 +83,7 @@ function sourceRun(
   const { lanes, threads } = defaultParallelism();
   return {
     volume: folders.source,
+    pass: flags.pass,
     host: "127.0.0.1",
     port,
     tls: identities.source,

@@ -21,6 +21,7 @@ export async function sourceCommand(context: CommandContext<"source">): Promise<
     return runSource(
       {
         volume,
+        pass: flags.pass,
         ...flags.to,
         tls,
         lanes: flags.lanes ?? lanes,

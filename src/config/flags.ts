@@ -110,6 +110,15 @@ export const FLAGS = {
     help: "parallel connections that carry data",
     commands: ["copy", "source"],
   }),
+  pass: flag({
+    name: "pass",
+    value: "KIND",
+    kind: choice("cutover", "stage"),
+    fallback: "cutover",
+    fallbackText: "cutover",
+    help: "stage: the volume is in use, what changes is listed; cutover: nothing may change, which is checked at the end",
+    commands: ["copy", "source"],
+  }),
   compress: flag({
     name: "compress",
     value: "WHEN",

@@ -8,6 +8,7 @@ export const TRANSFER_PHASES = [
   "hello",
   "preflight",
   "copy",
+  "close",
   "settle",
   "durable",
   "verdict",
@@ -21,6 +22,8 @@ export interface TransferCounters {
   readonly bytesTotal: number | null;
   readonly filesDone: number;
   readonly entriesScanned: number;
+  /** Looked at again by the closing walk. */
+  readonly entriesRechecked: number;
   readonly lanesAlive: number;
   readonly resent: number;
 }

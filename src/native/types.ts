@@ -146,6 +146,8 @@ export interface FileDigest {
 
 export interface SourceOptions {
   readonly volume: string;
+  /** "cutover" looks at every entry again before it settles; what has changed since the scan began is an item. */
+  readonly pass: "stage" | "cutover";
   readonly lanes: number;
   readonly scanThreads: number;
   readonly compress: "auto" | "none" | "zstd";
@@ -153,6 +155,8 @@ export interface SourceOptions {
   readonly selinux: "keep" | "drop";
   /** How often a file that changes while it is read is read again before it becomes an item. */
   readonly rereads: number;
+  /** The target holds data already and says of each file whether it needs it. */
+  readonly compare: boolean;
   /** base64 of 32 bytes, from the target's ready message. */
   readonly secret: string;
   readonly tls: TlsIdentity;
@@ -164,10 +168,28 @@ export interface SourceOptions {
   readonly keepAliveMs: number;
 }
 
+/** How a target that holds data tells what is unchanged: by size and modification time, unless one of these applies. */
+export interface Comparison {
+  /** Digests of all files are compared. */
+  readonly digests: boolean;
+  /** Files of this time (the source's clock) or later may have changed unseen: digests are compared. */
+  readonly racyFrom: Moment | null;
+  /** What the target's file system changed at this time (its own clock) or later may not be on disk: likewise. */
+  readonly unsafeFrom: Moment | null;
+}
+
+export interface Moment {
+  /** Since 1970, negative before. */
+  readonly seconds: number;
+  readonly nanoseconds: number;
+}
+
 export interface TargetOptions {
   readonly volume: string;
   /** What is recorded in the volume until the copy is finished: transfer id and volume name. */
   readonly transfer: string;
+  /** null: the volume has to be empty, or to hold an unfinished copy of this transfer, which is removed. */
+  readonly compare: Comparison | null;
   readonly lanes: number;
   readonly secret: string;
   readonly idleTimeoutMs: number;
@@ -210,6 +232,10 @@ export interface SessionResult {
   readonly bytes: number;
   /** File data that crossed the lanes before compression, bytes; holes and resends as they went. */
   readonly movedBytes: number;
+  /** Files that the target had, and of which both sides have read the same bytes. */
+  readonly comparedFiles: number;
+  /** Files that the target had, with the same size and modification time; nobody has read them. */
+  readonly assumedFiles: number;
   /** What the lanes and the index sent or received, bytes, inside TLS. */
   readonly wireBytes: number;
   /** Moved bytes that were sent more than once (source), or that arrived wrong (target). */
@@ -230,6 +256,8 @@ export type SessionEvent =
     }
   /** The network failed before the target had bound the index (source only): attach another, or give up. */
   | { readonly type: "index-lost"; readonly error: NativeErrorText }
+  /** Every entry is acknowledged; the closing walk of a cutover pass begins (source only). */
+  | { readonly type: "closing" }
   /** Every entry is written (source: acknowledged); the result is final but not yet durable. */
   | { readonly type: "settled"; readonly result: SessionResult }
   /** The session is over; nothing follows. */
@@ -251,6 +279,7 @@ export const COUNTERS = [
   "resent",
   "lanesAlive",
   "lanesLost",
+  "entriesRechecked",
 ] as const;
 
 export interface SourceSession {

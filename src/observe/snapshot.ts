@@ -17,6 +17,7 @@ export interface Snapshot {
   readonly bytesTotal: number | null;
   readonly filesDone: number;
   readonly entriesScanned: number;
+  readonly entriesRechecked: number;
   readonly lanesAlive: number;
   readonly resent: number;
   /** Never less than it was in the same session; 100 only when the volume is durable; null as long as the whole is not known. */
@@ -38,6 +39,7 @@ export const FIRST_SNAPSHOT: Snapshot = {
   bytesTotal: null,
   filesDone: 0,
   entriesScanned: 0,
+  entriesRechecked: 0,
   lanesAlive: 0,
   resent: 0,
   percent: null,
@@ -78,6 +80,7 @@ function countersApplied(before: Snapshot, event: CountersEvent, nowMs: number):
     bytesTotal: atLeast(bytesDone, event.bytesTotal ?? before.bytesTotal),
     filesDone: Math.max(before.filesDone, event.filesDone),
     entriesScanned: Math.max(before.entriesScanned, event.entriesScanned),
+    entriesRechecked: event.entriesRechecked,
     lanesAlive: event.lanesAlive,
     resent: Math.max(before.resent, event.resent),
     samples: [...kept, { atMs: nowMs, bytes: bytesDone }],

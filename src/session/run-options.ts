@@ -1,6 +1,7 @@
 /** What a session is asked to do, complete and resolved: nothing here is optional, nothing is read from elsewhere. */
 
 import type { TransferEvent } from "../core/events.ts";
+import type { PassKind } from "../core/receipt.ts";
 import type { Role } from "../core/transfer-id.ts";
 import type { Addon } from "../native/types.ts";
 import type { Dialer } from "../net/dialer.ts";
@@ -17,6 +18,7 @@ export interface TlsMaterial {
 
 export interface SourceRun {
   readonly volume: string;
+  readonly pass: PassKind;
   readonly host: string;
   readonly port: number;
   readonly tls: TlsMaterial;

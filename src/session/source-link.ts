@@ -12,6 +12,8 @@ import { noDeadline } from "./late.ts";
 
 export interface LinkCalls {
   readonly onScanned: (message: MessageOf<"scanned">) => void;
+  /** The source has nothing left to send, and looks whether anything has changed. */
+  readonly onClosing: () => void;
   readonly notice: (message: string) => void;
 }
 
@@ -98,13 +100,15 @@ export class SourceLink {
 
   async #next(channel: ControlChannel): Promise<Heard> {
     const wait = { deadlineMs: null, signal: this.#readers.signal, tooLate: noDeadline };
-    return channel.receive(["scanned", "settled", "farewell"], wait);
+    return channel.receive(["scanned", "closing", "settled", "farewell"], wait);
   }
 
   #takeMessage(channel: ControlChannel, message: Heard): void {
     switch (message.type) {
       case "scanned":
         return this.#calls.onScanned(message);
+      case "closing":
+        return this.#calls.onClosing();
       case "farewell":
         return this.#farewell.resolve();
       case "settled":
@@ -138,4 +142,4 @@ export class SourceLink {
   }
 }
 
-type Heard = MessageOf<"scanned" | "settled" | "farewell">;
+type Heard = MessageOf<"scanned" | "closing" | "settled" | "farewell">;

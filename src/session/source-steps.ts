@@ -74,7 +74,7 @@ export class SourceSteps {
     this.#states.enter("preflight");
     const volumes = await agreeWithTarget(this.#context, this.#run, channel, facts);
     this.#states.enter("starting");
-    return { ...volumes, ready: await askToStart(channel, this.#run.lanes, this.#context.signal) };
+    return { ...volumes, ready: await askToStart(channel, this.#run, this.#context.signal) };
   }
 
   beginCopy(agreement: SourceAgreement): void {
@@ -82,7 +82,8 @@ export class SourceSteps {
     this.#context.observe({ type: "session", number: this.#copies });
     this.#states.enter("copying");
     const { channel } = this.#openLine();
-    this.#copy = new SourceCopy(this.#context, { run: this.#run, channel, agreement });
+    const onClosing = (): void => this.#close(channel);
+    this.#copy = new SourceCopy(this.#context, { run: this.#run, channel, agreement, onClosing });
     this.#listen();
   }
 
@@ -125,7 +126,7 @@ export class SourceSteps {
     return makeReceipt({
       transfer: this.#run.tls.transfer,
       volume: this.#run.volumeName,
-      pass: this.#session.id,
+      pass: { kind: this.#run.pass, session: this.#session.id },
       agents: { source: this.#context.parts.agent, target: target.agent },
       startedAt: durable.startedAt,
       endedAt: durable.endedAt,
@@ -162,6 +163,13 @@ export class SourceSteps {
   close(): void {
     this.#copy?.close();
     this.#line?.channel.close();
+  }
+
+  /** The target hears of it, so that its user knows what it waits for. */
+  #close(channel: ControlChannel): void {
+    if (this.#states.state !== "copying") return;
+    this.#states.enter("closing");
+    channel.post({ type: "closing" });
   }
 
   /** Who is asked for a verdict and knows nothing of the session is another process: then only a new one helps. */

@@ -22,6 +22,7 @@ export type SourceState =
   | "preflight"
   | "starting"
   | "copying"
+  | "closing"
   | "settled"
   | "awaiting"
   | "returning"
@@ -35,7 +36,8 @@ export const SOURCE_STATES: StateTable<SourceState> = {
   greeting: { phase: "hello", stage: "hello", next: ["preflight", "connecting", "failed"] },
   preflight: { phase: "preflight", stage: "preflight", next: ["starting", "recovering", "failed"] },
   starting: { phase: null, stage: "start", next: ["copying", "recovering", "failed"] },
-  copying: { phase: "copy", stage: "copy", next: ["settled", "recovering", "failed"] },
+  copying: { phase: "copy", stage: "copy", next: ["closing", "settled", "recovering", "failed"] },
+  closing: { phase: "close", stage: "copy", next: ["settled", "recovering", "failed"] },
   settled: { phase: "settle", stage: "settle", next: ["awaiting", "recovering", "failed"] },
   awaiting: { phase: "durable", stage: "settle", next: ["returning", "concluding", "failed"] },
   returning: { phase: null, stage: "hello", next: ["awaiting", "recovering", "failed"] },

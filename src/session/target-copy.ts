@@ -3,7 +3,7 @@
 import { statfs } from "node:fs/promises";
 
 import { LIMITS } from "../config/limits.ts";
-import type { Listener, SessionResult, TargetSession } from "../native/types.ts";
+import type { Comparison, Listener, SessionResult, TargetSession } from "../native/types.ts";
 import type { MessageOf, OutgoingMessage } from "../wire/control-messages.ts";
 import { readCounters, type Counters } from "./counters.ts";
 import { ItemLedger } from "./item-ledger.ts";
@@ -14,6 +14,7 @@ export interface TargetCopyStart {
   readonly volume: string;
   /** Recorded in the volume until the copy is finished. */
   readonly transfer: string;
+  readonly compare: Comparison | null;
   readonly lanes: number;
   /** base64 of 32 bytes. */
   readonly secret: string;
@@ -38,6 +39,8 @@ export class TargetCopy {
     this.ledger = new ItemLedger(context.observe);
     this.#events = new NativeEvents({
       onItems: (items) => this.ledger.add(items),
+      // Only a source walks again; its target is told over the control channel.
+      onClosing: () => undefined,
       // The source dials it again; its notice and the receipt's count are enough.
       onLaneLost: () => undefined,
       onIndexLost: () => undefined,
@@ -104,6 +107,7 @@ export class TargetCopy {
       bytesTotal: this.#scanned?.done === true ? this.#scanned.bytes : null,
       filesDone,
       entriesScanned: this.#scanned?.entries ?? entriesDone,
+      entriesRechecked: 0,
       lanesAlive,
       resent,
     });
@@ -132,11 +136,12 @@ function openNative(
   start: TargetCopyStart,
   events: NativeEvents,
 ): TargetSession {
-  const { volume, transfer, lanes, secret, listener } = start;
+  const { volume, transfer, compare, lanes, secret, listener } = start;
   return context.parts.addon.openTarget(
     {
       volume,
       transfer,
+      compare,
       lanes,
       secret,
       idleTimeoutMs: LIMITS.idleTimeoutMs,

@@ -5,7 +5,7 @@ import { randomBytes } from "node:crypto";
 import { LIMITS } from "../config/limits.ts";
 import { PvferryError, toPvferryError } from "../core/errors.ts";
 import type { Receipt } from "../core/receipt.ts";
-import type { SessionResult } from "../native/types.ts";
+import type { Comparison, SessionResult } from "../native/types.ts";
 import type { MessageOf, OutgoingMessage } from "../wire/control-messages.ts";
 import type { ControlChannel } from "./control-channel.ts";
 import type { Counters } from "./counters.ts";
@@ -19,7 +19,7 @@ import type { SessionContext, TargetRun } from "./run-options.ts";
 import { SourceLink } from "./source-link.ts";
 import { StateMachine } from "./state-machine.ts";
 import { TARGET_STATES, type TargetState } from "./states.ts";
-import { agreeWithSource, clearLeftovers, transferRecord } from "./target-agreement.ts";
+import { agreeWithSource, transferRecord } from "./target-agreement.ts";
 import { TargetCopy } from "./target-copy.ts";
 import { isFinished, judge } from "./verdict.ts";
 import { checkTargetVolume } from "./volume-checks.ts";
@@ -30,7 +30,9 @@ export type Durable = Extract<OutgoingMessage, { type: "durable" }>;
 
 /** A source that was let in, agreed with, and asked to start. */
 export interface Admitted extends Guest {
-  readonly lanes: number;
+  readonly start: MessageOf<"start">;
+  /** null for a volume that was empty. */
+  readonly compare: Comparison | null;
   readonly startedAt: string;
 }
 
@@ -80,14 +82,14 @@ export class TargetSteps {
       this.#attach(guest.channel);
       this.#signal = AbortSignal.any([this.#context.signal, guest.superseded]);
       try {
-        return { ...guest, startedAt, lanes: await this.#agree(guest.channel) };
+        return { ...guest, startedAt, ...(await this.#agree(guest.channel)) };
       } catch (error) {
         await this.#listenAgain(guest, toPvferryError(error));
       }
     }
   }
 
-  beginCopy({ channel, hello, lanes }: Admitted): void {
+  beginCopy({ channel, hello, start: { lanes }, compare }: Admitted): void {
     this.#copies += 1;
     this.#context.observe({ type: "session", number: this.#copies });
     const door = this.#opened(this.#door);
@@ -97,6 +99,7 @@ export class TargetSteps {
     const copy = new TargetCopy(this.#context, {
       volume,
       transfer,
+      compare,
       lanes,
       secret,
       listener: door.listener,
@@ -108,7 +111,7 @@ export class TargetSteps {
       this.#attach(returned);
       link.take(returned);
     });
-    link.post({ type: "ready", secret, lanes });
+    link.post({ type: "ready", secret, lanes, compare: compare !== null });
     copy.report((message) => link.post(message));
   }
 
@@ -132,15 +135,16 @@ export class TargetSteps {
     return waitFor(link.settled, this.#whileLinked(LIMITS.settleTimeoutMs, "the source's result"));
   }
 
-  async makeDurable(start: Admitted, source: Settled, written: SessionResult): Promise<Durable> {
+  async makeDurable(guest: Admitted, source: Settled, written: SessionResult): Promise<Durable> {
     this.#states.enter("durable");
-    start.keepPlace();
-    const finished = isFinished(judge({ source: source.result, target: written }));
+    const { pass } = guest.start;
+    guest.keepPlace();
+    const finished = isFinished(pass, judge(pass, { source: source.result, target: written }));
     const flushing = this.#opened(this.#copy).makeDurable(finished);
     await waitFor(flushing, this.#whileLinked(LIMITS.durableTimeoutMs, "the volume's flush"));
     const endedAt = new Date().toISOString();
     const sessions = Math.max(this.#copies, source.sessions);
-    return { type: "durable", result: written, sessions, startedAt: start.startedAt, endedAt };
+    return { type: "durable", result: written, sessions, startedAt: guest.startedAt, endedAt };
   }
 
   /** Until the source says that it heard, or time is up. From here on nothing changes the verdict. */
@@ -153,11 +157,11 @@ export class TargetSteps {
     this.#states.enter("finished");
   }
 
-  receipt(hello: MessageOf<"hello">, source: Settled, durable: Durable): Receipt {
+  receipt({ hello, start }: Admitted, source: Settled, durable: Durable): Receipt {
     return makeReceipt({
       transfer: this.#run.tls.transfer,
       volume: this.#run.volumeName,
-      pass: hello.session,
+      pass: { kind: start.pass, session: hello.session },
       agents: { source: hello.agent, target: this.#context.parts.agent },
       startedAt: durable.startedAt,
       endedAt: durable.endedAt,
@@ -201,18 +205,17 @@ export class TargetSteps {
     this.#door?.close();
   }
 
-  async #agree(channel: ControlChannel): Promise<number> {
+  async #agree(channel: ControlChannel): Promise<Pick<Admitted, "start" | "compare">> {
     this.#states.enter("preflight");
     const context = { ...this.#context, signal: this.#signal };
-    await agreeWithSource(context, this.#run, channel);
+    const compare = await agreeWithSource(context, this.#run, channel);
     this.#states.enter("starting");
     const start = await channel.receive(["start"], {
       deadlineMs: LIMITS.startTimeoutMs,
       signal: this.#signal,
       tooLate: () => tooLate(channel, "word to start", LIMITS.startTimeoutMs),
     });
-    await clearLeftovers(context, this.#run, channel);
-    return start.lanes;
+    return { start, compare };
   }
 
   async #listenAgain({ channel, superseded }: Guest, error: PvferryError): Promise<void> {
@@ -252,6 +255,7 @@ export class TargetSteps {
     const { observe } = this.#context;
     this.#link = new SourceLink(channel, {
       onScanned: (message) => copy.onScanned(message),
+      onClosing: () => observe({ type: "waiting", for: "the source's closing walk" }),
       notice: (message) => observe({ type: "notice", message }),
     });
     return this.#link;

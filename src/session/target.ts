@@ -51,7 +51,7 @@ async function oneSession(steps: TargetSteps): Promise<Receipt | null> {
     const settled = await steps.hearSource();
     const durable = await steps.makeDurable(source, settled, written);
     await steps.keepVerdict(durable);
-    return steps.receipt(source.hello, settled, durable);
+    return steps.receipt(source, settled, durable);
   } catch (error) {
     await steps.recover(toPvferryError(error), source);
     return null;

@@ -7,6 +7,7 @@ import { z } from "zod";
 
 import { LIMITS } from "../config/limits.ts";
 import { PvferryError } from "../core/errors.ts";
+import { PASS_KINDS } from "../core/receipt.ts";
 import type { Role } from "../core/transfer-id.ts";
 import { count, secret, sentence, sessionId, timestamp, u32, u64, word } from "./fields.ts";
 import { sessionResult } from "./session-result.ts";
@@ -109,6 +110,7 @@ export const CONTROL_MESSAGES = {
       type: z.literal("start"),
       seq,
       lanes: z.int().min(1).max(LIMITS.lanesMost),
+      pass: z.enum(PASS_KINDS),
     }),
   },
   ready: {
@@ -120,6 +122,7 @@ export const CONTROL_MESSAGES = {
       seq,
       secret,
       lanes: z.int().min(1).max(LIMITS.lanesMost),
+      compare: z.boolean(),
     }),
   },
   scanned: {
@@ -135,6 +138,7 @@ export const CONTROL_MESSAGES = {
       done: z.boolean(),
     }),
   },
+  closing: { from: "source", during: WHILE_COPYING, once: true, schema: empty("closing") },
   progress: {
     from: "target",
     during: WHILE_COPYING,

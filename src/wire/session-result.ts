@@ -29,6 +29,8 @@ export const sessionResult = z.strictObject({
   entries: entryCounts,
   bytes: u64,
   movedBytes: u64,
+  comparedFiles: u64,
+  assumedFiles: u64,
   wireBytes: u64,
   resent: u64,
   roots: z.strictObject({ content: rootDigest, metadata: rootDigest }),

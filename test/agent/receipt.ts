@@ -18,6 +18,8 @@ interface Roots {
 export interface Receipt {
   readonly exitCode: number;
   readonly message: string;
+  readonly next: string;
+  readonly pass: { readonly kind: string; readonly session: string };
   readonly entries: { readonly [type: string]: number };
   readonly logicalBytes: number;
   readonly movedBytes: number;

@@ -32,12 +32,14 @@ const calls = {
   openSource: {
     options: {
       volume: "/no/such",
+      pass: "cutover",
       lanes: 1,
       scanThreads: 1,
       compress: "auto",
       oneFileSystem: true,
       selinux: "drop",
       rereads: 1,
+      compare: false,
       secret,
       tls,
       serverName: null,
@@ -51,6 +53,7 @@ const calls = {
     options: {
       volume: "/no/such",
       transfer: "t/v",
+      compare: null,
       lanes: 1,
       secret,
       idleTimeoutMs: 15_000,

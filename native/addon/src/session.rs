@@ -13,10 +13,12 @@ use napi::Env;
 use napi::bindgen_prelude::{BigUint64Array, Function, Object};
 use napi_derive::napi;
 use pvferry_core::error::CoreError;
+use pvferry_core::fs::stat::Timestamp;
 use pvferry_core::net::bind::Secret;
 use pvferry_core::net::raw_descriptor;
+use pvferry_core::scan::volume::ScanPolicy;
 use pvferry_core::session::compress::Mode;
-use pvferry_core::source::{self, SourceConfig};
+use pvferry_core::source::{self, Pass, SourceConfig};
 use pvferry_core::target::{self, TargetConfig};
 use serde::Deserialize;
 use serde_json::Value;
@@ -34,16 +36,25 @@ pub enum Compress {
     Zstd,
 }
 
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PassKind {
+    Stage,
+    Cutover,
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SourceOptions {
     volume: String,
+    pass: PassKind,
     lanes: u16,
     scan_threads: u32,
     compress: Compress,
     one_file_system: bool,
     selinux: Selinux,
     rereads: u32,
+    compare: bool,
     secret: String,
     tls: TlsIdentity,
     #[serde(deserialize_with = "nullable")]
@@ -55,9 +66,40 @@ pub struct SourceOptions {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Comparison {
+    digests: bool,
+    #[serde(deserialize_with = "nullable")]
+    racy_from: Option<Moment>,
+    #[serde(deserialize_with = "nullable")]
+    unsafe_from: Option<Moment>,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Moment {
+    seconds: i64,
+    nanoseconds: u32,
+}
+
+impl From<Moment> for Timestamp {
+    fn from(Moment { seconds, nanoseconds }: Moment) -> Self {
+        Self { seconds, nanoseconds }
+    }
+}
+
+impl From<Comparison> for target::Comparison {
+    fn from(Comparison { digests, racy_from, unsafe_from }: Comparison) -> Self {
+        Self { digests, racy_from: racy_from.map(Into::into), unsafe_from: unsafe_from.map(Into::into) }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TargetOptions {
     volume: String,
     transfer: String,
+    #[serde(deserialize_with = "nullable")]
+    compare: Option<Comparison>,
     lanes: u16,
     secret: String,
     idle_timeout_ms: u32,
@@ -131,7 +173,11 @@ pub fn open_source(options: Dto<SourceOptions>, on_events: Function<'_, Value, (
     let options = options.0;
     let config = SourceConfig {
         volume: options.volume.into(),
-        policy: policy(options.one_file_system, options.selinux),
+        pass: match options.pass {
+            PassKind::Stage => Pass::Stage,
+            PassKind::Cutover => Pass::Cutover,
+        },
+        policy: ScanPolicy { file_attributes: options.compare, ..policy(options.one_file_system, options.selinux) },
         scan_threads: usize::try_from(options.scan_threads).unwrap_or(1),
         compress: match options.compress {
             Compress::Auto => Mode::Auto,
@@ -160,6 +206,7 @@ pub fn open_target(
     let config = TargetConfig {
         volume: options.volume.into(),
         transfer: options.transfer,
+        compare: options.compare.map(Into::into),
         secret: secret(&options.secret)?,
         lanes: options.lanes,
         idle_timeout: Duration::from_millis(options.idle_timeout_ms.into()),

@@ -18,6 +18,7 @@ function counters(bytesDone: number, bytesTotal: number | null, filesDone = 0): 
     bytesTotal,
     filesDone,
     entriesScanned: filesDone * 2,
+    entriesRechecked: 0,
     lanesAlive: 2,
     resent: 0,
   };

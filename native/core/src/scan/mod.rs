@@ -1,6 +1,7 @@
 //! Reading a volume: its directories and the attributes of its entries, in parallel, relative to descriptors.
 
 pub mod attributes;
+pub mod closing;
 pub mod digest;
 pub mod facts;
 pub mod measure;

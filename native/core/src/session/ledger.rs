@@ -26,6 +26,8 @@ pub struct Ledger {
     not_preserved: Mutex<BTreeMap<String, u64>>,
     bytes: AtomicU64,
     moved: AtomicU64,
+    compared: AtomicU64,
+    assumed: AtomicU64,
 }
 
 /// What a session did, once it has settled.
@@ -34,6 +36,10 @@ pub struct Outcome {
     pub entries: EntryCounts,
     pub bytes: u64,
     pub moved_bytes: u64,
+    /// Files that were there, and of which both sides have read the same bytes.
+    pub compared: u64,
+    /// Files that were there with the same size and modification time.
+    pub assumed: u64,
     pub wire_bytes: u64,
     pub resent: u64,
     pub roots: Leaf,
@@ -88,12 +94,22 @@ impl Ledger {
         self.moved.fetch_add(bytes, Ordering::Relaxed);
     }
 
+    pub fn count_compared(&self) {
+        self.compared.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub fn count_assumed(&self) {
+        self.assumed.fetch_add(1, Ordering::Relaxed);
+    }
+
     pub fn outcome(&self, roots: Leaf, wire_bytes: u64, resent: u64) -> Outcome {
         let left_out = self.not_preserved.lock().unwrap_or_else(PoisonError::into_inner);
         Outcome {
             entries: *self.entries.lock().unwrap_or_else(PoisonError::into_inner),
             bytes: self.bytes.load(Ordering::Relaxed),
             moved_bytes: self.moved.load(Ordering::Relaxed),
+            compared: self.compared.load(Ordering::Relaxed),
+            assumed: self.assumed.load(Ordering::Relaxed),
             wire_bytes,
             resent,
             roots,

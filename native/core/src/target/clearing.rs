@@ -50,8 +50,19 @@ fn recorded(opener: &Opener, folder: BorrowedFd<'_>) -> Result<Option<String>, E
 }
 
 /// Makes the volume ours: refuses what holds anything else, removes what an earlier try of this transfer left.
-pub(super) fn occupy(opener: &Opener, root: BorrowedFd<'_>, path: &Path, transfer: &str) -> Result<Own, CoreError> {
+///
+/// With `compare` everything stays.
+pub(super) fn occupy(
+    opener: &Opener,
+    root: BorrowedFd<'_>,
+    path: &Path,
+    transfer: &str,
+    compare: bool,
+) -> Result<Own, CoreError> {
     let failed = |what: &str, errno: Errno| volume_error(path, what, errno);
+    if compare {
+        return make_folders(opener, root, transfer).map_err(|errno| failed("cannot be written", errno));
+    }
     let found = unfinished_transfer(opener, root).map_err(|errno| failed("cannot be read", errno))?;
     if found.as_deref() == Some(transfer) {
         clear_found(root, path, &Stop::default())?;

@@ -2,6 +2,7 @@
 //! acknowledge after.
 
 mod clearing;
+mod compare;
 mod coverage;
 mod directory;
 mod entries;
@@ -15,9 +16,11 @@ mod links;
 mod order;
 mod pack;
 mod piece;
+mod present;
 mod session;
 mod volume;
 
 pub use clearing::clear_leftovers;
 pub(crate) use clearing::unfinished_transfer;
+pub use compare::Comparison;
 pub use session::{TargetConfig, TargetSession};

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::thread;
 use std::time::Duration;
 
+use super::compare::{Claims, Comparison};
 use super::directory::TargetDirectory;
 use super::files::Files;
 use super::index::OpenDirectories;
@@ -34,6 +35,8 @@ pub struct TargetConfig {
     pub volume: PathBuf,
     /// Recorded in the volume until the copy is finished.
     pub transfer: String,
+    /// The volume may hold data: what is there is compared. None: it has to be empty, or left by this transfer.
+    pub compare: Option<Comparison>,
     pub secret: Secret,
     pub lanes: u16,
     pub idle_timeout: Duration,
@@ -52,6 +55,7 @@ pub(super) struct Shared {
     pub(super) directories: OpenDirectories,
     pub(super) files: Files,
     pub(super) links: Links,
+    pub(super) claims: Claims,
     pub(super) ledger: Ledger,
     pub(super) counters: Arc<Counters>,
     pub(super) life: Life,
@@ -68,7 +72,7 @@ impl TargetSession {
     /// Opens the volume, makes it ours, and has the listener bind connections that bring the secret.
     pub fn open(config: TargetConfig, listener: &Listener, sink: Sink) -> Result<Self, CoreError> {
         crate::fs::limits::raise_open_files();
-        let volume = TargetVolume::open(&config.volume, &config.transfer)?;
+        let volume = TargetVolume::open(&config.volume, &config.transfer, config.compare.is_some())?;
         let life = Life::new(sink)?;
         let secret = config.secret;
         let shared = Arc::new(Shared {
@@ -77,6 +81,7 @@ impl TargetSession {
             directories: OpenDirectories::default(),
             files: Files::default(),
             links: Links::default(),
+            claims: Claims::default(),
             ledger: Ledger::default(),
             counters: Arc::new(Counters::default()),
             life,

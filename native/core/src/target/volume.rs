@@ -9,7 +9,7 @@ use crate::error::CoreError;
 use crate::fs::Errno;
 use crate::fs::apply::{Applier, Attributes};
 use crate::fs::directory_path::{Directories, DirectoryNode};
-use crate::fs::fresh::FreshRule;
+use crate::fs::fresh::{Creation, FreshRule};
 use crate::fs::limits::directory_budget;
 use crate::fs::open::{Opener, open_volume};
 use crate::fs::probe::probe;
@@ -28,12 +28,13 @@ pub(super) struct TargetVolume {
     pub(super) root_rule: FreshRule,
     pub(super) parts_rule: FreshRule,
     pub(super) fsync_each: bool,
+    pub(super) creation: Creation,
     own: Own,
 }
 
 impl TargetVolume {
     /// Opens the volume before anything is written, so that its write-back errors reach `sync`.
-    pub(super) fn open(path: &Path, transfer: &str) -> Result<Self, CoreError> {
+    pub(super) fn open(path: &Path, transfer: &str, compare: bool) -> Result<Self, CoreError> {
         let failed = |what: &'static str| move |errno: Errno| volume_error(path, what, errno);
         let root = open_volume(path).map_err(failed("cannot be opened"))?;
         let opener = Opener::new(false);
@@ -42,7 +43,7 @@ impl TargetVolume {
             return Err(volume_error(path, "is mounted read-only", Errno::ROFS));
         }
         let ids = ProcessIds::read().map_err(failed("cannot be prepared: /proc is missing"))?;
-        let own = clearing::occupy(&opener, root.as_fd(), path, transfer)?;
+        let own = clearing::occupy(&opener, root.as_fd(), path, transfer, compare)?;
         let abilities = probe(&opener, own.folder.as_fd(), &ids).map_err(failed("cannot be written"))?;
         // Entries would inherit it; the source's own is set when the root is complete.
         let _ = xattrs::remove_fd(root.as_fd(), ACL_DEFAULT);
@@ -58,6 +59,7 @@ impl TargetVolume {
             applier: Applier::new(&abilities, true),
             root_rule,
             parts_rule,
+            creation: abilities.creation,
             fsync_each: durability(&facts.filesystem) != Durability::Syncfs,
             own,
         })

@@ -5,6 +5,7 @@
 mod alone;
 mod changes;
 mod copies;
+mod cutover;
 mod flipped_bits;
 mod lost_lanes;
 mod nesting;
@@ -15,5 +16,7 @@ mod refused_answers;
 mod refused_data;
 mod relay;
 mod rogue;
+mod second_copy;
 mod sizes;
+
 mod volumes;

@@ -18,8 +18,8 @@ use pvferry_core::session::events::{Event, Events, Sink};
 use pvferry_core::session::item::{Item, ItemClass};
 use pvferry_core::session::ledger::Outcome;
 use pvferry_core::session::stop::Stop;
-use pvferry_core::source::{SourceConfig, SourceSession};
-use pvferry_core::target::{TargetConfig, TargetSession};
+use pvferry_core::source::{Pass, SourceConfig, SourceSession};
+use pvferry_core::target::{Comparison, TargetConfig, TargetSession};
 
 use super::pki;
 use super::relay::{Hook, Relay};
@@ -28,13 +28,14 @@ pub(crate) const SECRET: [u8; 32] = [0x5a; 32];
 pub(crate) const LONG: Duration = Duration::from_secs(20);
 /// A session that has not ended after this long hangs.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
-pub(crate) const POLICY: ScanPolicy = ScanPolicy { one_file_system: true, keep_selinux: false };
+pub(crate) const POLICY: ScanPolicy = ScanPolicy { one_file_system: true, keep_selinux: false, file_attributes: false };
 
 /// What one side has told.
 pub(crate) struct Witness {
     receiver: Receiver<Event>,
     pub(crate) items: Vec<Item>,
     pub(crate) lost: Vec<u16>,
+    pub(crate) closings: usize,
     pub(crate) end: Option<Result<Outcome, CoreError>>,
 }
 
@@ -42,7 +43,7 @@ impl Witness {
     pub(crate) fn new() -> (Self, Sink) {
         let (sender, receiver) = channel();
         let sink: Sink = Box::new(move |events| events.into_iter().for_each(|event| drop(sender.send(event))));
-        (Self { receiver, items: Vec::new(), lost: Vec::new(), end: None }, sink)
+        (Self { receiver, items: Vec::new(), lost: Vec::new(), closings: 0, end: None }, sink)
     }
 
     /// Takes what has come within `patience`.
@@ -53,6 +54,7 @@ impl Witness {
                 Ok(Event::Items(items)) => self.items.extend(items),
                 Ok(Event::LaneLost { lane, .. }) => self.lost.push(lane),
                 Ok(Event::Settled(outcome)) => self.end = Some(Ok(*outcome)),
+                Ok(Event::Closing) => self.closings += 1,
                 Ok(Event::IndexLost(error) | Event::Failed(error)) => self.end = Some(Err(error)),
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return,
             }
@@ -86,10 +88,20 @@ pub(crate) fn listener(credentials: pvferry_core::net::Credentials) -> Listener 
 }
 
 pub(crate) fn target(volume: &Path, lanes: u16, listener: &Listener) -> (TargetSession, Witness) {
+    comparing_target(volume, lanes, listener, None)
+}
+
+pub(crate) fn comparing_target(
+    volume: &Path,
+    lanes: u16,
+    listener: &Listener,
+    compare: Option<Comparison>,
+) -> (TargetSession, Witness) {
     let (witness, sink) = Witness::new();
     let config = TargetConfig {
         volume: volume.to_owned(),
         transfer: "t1".to_owned(),
+        compare,
         secret: SECRET,
         lanes,
         idle_timeout: LONG,
@@ -101,6 +113,7 @@ pub(crate) fn target(volume: &Path, lanes: u16, listener: &Listener) -> (TargetS
 pub(crate) fn source_config(volume: &Path, compress: Mode) -> SourceConfig {
     SourceConfig {
         volume: volume.to_owned(),
+        pass: Pass::Stage,
         policy: POLICY,
         scan_threads: 2,
         compress,
@@ -144,16 +157,38 @@ impl Pair {
     }
 
     pub(crate) fn compressed(from: &Path, to: &Path, lanes: u16, mode: Mode) -> Self {
+        Self::passing(from, to, (lanes, mode), Pass::Stage)
+    }
+
+    pub(crate) fn passing(from: &Path, to: &Path, (lanes, mode): (u16, Mode), pass: Pass) -> Self {
         let listener = listener(pki::target());
         let (target, to) = target(to, lanes, &listener);
-        let (source, from) = source(from, mode);
+        let (witness, sink) = Witness::new();
+        let config = SourceConfig { pass, ..source_config(from, mode) };
+        let (source, from) = (SourceSession::open(config, sink).unwrap(), witness);
         let port = listener.port();
         Self { source, target, from, to, port, lanes, _listener: listener, _relay: None }
     }
 
+    /// Onto a target that may hold data.
+    pub(crate) fn comparing(from: &Path, to: &Path, lanes: u16, comparison: Comparison) -> Self {
+        let listener = listener(pki::target());
+        let (target, to) = comparing_target(to, lanes, &listener, Some(comparison));
+        let (witness, sink) = Witness::new();
+        let mut config = source_config(from, Mode::None);
+        config.policy.file_attributes = true;
+        let source = SourceSession::open(config, sink).unwrap();
+        let port = listener.port();
+        Self { source, target, from: witness, to, port, lanes, _listener: listener, _relay: None }
+    }
+
     /// With a relay in between that shows every frame to `hook`.
     pub(crate) fn relayed(from: &Path, to: &Path, lanes: u16, mode: Mode, hook: Hook) -> Self {
-        let pair = Self::compressed(from, to, lanes, mode);
+        Self::relayed_pass(from, to, (lanes, mode), Pass::Stage, hook)
+    }
+
+    pub(crate) fn relayed_pass(from: &Path, to: &Path, lanes: (u16, Mode), pass: Pass, hook: Hook) -> Self {
+        let pair = Self::passing(from, to, lanes, pass);
         let relay = Relay::open(pair.port, hook);
         Self { port: relay.port(), _relay: Some(relay), ..pair }
     }
