@@ -50,6 +50,9 @@ async function outcome(start: CopyStart, signal: AbortSignal): Promise<CopyRepor
           tls: start.tls,
           volumeName: start.volumeName,
           reconnectTimeoutMs: start.reconnectTimeoutMs,
+          existing: start.existing,
+          maxDelete: start.maxDelete,
+          allowEmptySource: start.allowEmptySource,
           onListening: (port) => void report({ type: "listening", port }),
         },
         // The source's items are in the parent's hands; this side writes its own, all of them.

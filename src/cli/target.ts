@@ -25,6 +25,9 @@ export async function targetCommand(context: CommandContext<"target">): Promise<
         tls,
         volumeName: flags.volumeName,
         reconnectTimeoutMs: flags.reconnectTimeout,
+        existing: flags.existing,
+        maxDelete: flags.maxDelete,
+        allowEmptySource: flags.allowEmptySource,
         // docs/flags.md promises this line to scripts that let the kernel choose the port.
         onListening: (port) => notice(`Listening on ${hostPortText({ ...listen, port })}`),
       },

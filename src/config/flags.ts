@@ -8,6 +8,7 @@ import { durationText } from "../core/units.ts";
 import { DEFAULTS, LIMITS } from "./limits.ts";
 import {
   choice,
+  DELETE_LIMIT,
   duration,
   HOST_PORT,
   integer,
@@ -165,6 +166,29 @@ export const FLAGS = {
     fallbackText: "drop",
     help: "drop or keep SELinux labels (security.selinux), which belong to the source's host",
     commands: ["copy", "source", "digest"],
+  }),
+  existing: flag({
+    name: "existing",
+    value: "WHAT",
+    kind: choice("refuse", "update", "mirror"),
+    fallback: "refuse",
+    fallbackText: "refuse",
+    help: "entries that the target volume holds already. refuse: there may be none; update: replace what differs; mirror: also remove what the source does not have",
+    commands: ["copy", "target"],
+  }),
+  maxDelete: flag({
+    name: "max-delete",
+    value: "N|P%",
+    kind: DELETE_LIMIT,
+    fallback: { entries: null, percent: null },
+    fallbackText: "no limit",
+    help: "remove at most N entries, or P % of those that the target volume had; with more to remove, remove none and end with 34",
+    commands: ["copy", "target"],
+  }),
+  allowEmptySource: toggle({
+    name: "allow-empty-source",
+    help: "mirror a source volume that is empty, removing everything from the target volume",
+    commands: ["copy", "target"],
   }),
   receipt: optional({
     name: "receipt",

@@ -36,6 +36,10 @@ const KINDS: { readonly [Kind in NativeErrorKind]: KindRow } = {
     next: "Check the health of the volume and of its file system, then run the same command again.",
   },
   busy: { code: 33, next: "End what uses it, or choose another, then run the same command again." },
+  limit: {
+    code: 34,
+    next: "If these are the right two volumes, change the flag that the message names, then run the same command again.",
+  },
   interrupted: { code: 130, next: "Run the same command again." },
 };
 

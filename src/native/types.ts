@@ -16,6 +16,7 @@ export type NativeErrorKind =
   | "volume"
   | "io"
   | "busy"
+  | "limit"
   | "interrupted";
 
 export interface NativeErrorText {
@@ -184,6 +185,19 @@ export interface Moment {
   readonly nanoseconds: number;
 }
 
+/**
+ * "refuse": there may be none, unless they are this transfer's own. "update": what differs is replaced, what the source
+ * does not have stays. "mirror": what the source does not have is removed.
+ */
+export type Existing = "refuse" | "update" | "mirror";
+
+/** At most one of the two is non-null; with neither, any number of entries may be removed. */
+export interface MaxDelete {
+  readonly entries: number | null;
+  /** Of the entries that the target had before; at most two decimals count. */
+  readonly percent: number | null;
+}
+
 export interface TargetOptions {
   readonly volume: string;
   /** What is recorded in the volume until the copy is finished: transfer id and volume name. */
@@ -192,6 +206,11 @@ export interface TargetOptions {
   readonly compare: Comparison | null;
   readonly lanes: number;
   readonly secret: string;
+  /** What becomes of entries that the volume holds already. */
+  readonly existing: Existing;
+  readonly maxDelete: MaxDelete;
+  /** A source without any entry may be mirrored. */
+  readonly allowEmptySource: boolean;
   readonly idleTimeoutMs: number;
   readonly keepAliveMs: number;
 }

@@ -3,7 +3,7 @@
 import type { TransferEvent } from "../core/events.ts";
 import type { PassKind } from "../core/receipt.ts";
 import type { Role } from "../core/transfer-id.ts";
-import type { Addon } from "../native/types.ts";
+import type { Addon, Existing, MaxDelete } from "../native/types.ts";
 import type { Dialer } from "../net/dialer.ts";
 
 /** One side's certificate folder, read. PEM texts. */
@@ -44,6 +44,10 @@ export interface TargetRun {
   readonly volumeName: string;
   /** How long to wait for the source after a lost connection; 0 does not. */
   readonly reconnectTimeoutMs: number;
+  /** What becomes of entries that the volume holds already. */
+  readonly existing: Existing;
+  readonly maxDelete: MaxDelete;
+  readonly allowEmptySource: boolean;
   /** Called once, with the port in use. */
   readonly onListening: (port: number) => void;
 }

@@ -18,8 +18,9 @@ export async function agreeWithSource(
   run: TargetRun,
   channel: ControlChannel,
 ): Promise<Comparison | null> {
-  const found = checkTargetVolume(context.parts.addon, run.volume, transferRecord(run));
-  const facts = asIfCleared(found);
+  const { volume, existing } = run;
+  const found = checkTargetVolume(context.parts.addon, volume, existing, transferRecord(run));
+  const facts = asIfCleared(found, existing);
   await channel.send(preflightMessage(facts, null));
   const source = await receivePreflight(channel, context.signal);
   const refusal = refusalBeforeCopy(source.facts, source.totals, facts);

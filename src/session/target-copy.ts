@@ -3,7 +3,14 @@
 import { statfs } from "node:fs/promises";
 
 import { LIMITS } from "../config/limits.ts";
-import type { Comparison, Listener, SessionResult, TargetSession } from "../native/types.ts";
+import type {
+  Comparison,
+  Existing,
+  Listener,
+  MaxDelete,
+  SessionResult,
+  TargetSession,
+} from "../native/types.ts";
 import type { MessageOf, OutgoingMessage } from "../wire/control-messages.ts";
 import { readCounters, type Counters } from "./counters.ts";
 import { ItemLedger } from "./item-ledger.ts";
@@ -18,6 +25,9 @@ export interface TargetCopyStart {
   readonly lanes: number;
   /** base64 of 32 bytes. */
   readonly secret: string;
+  readonly existing: Existing;
+  readonly maxDelete: MaxDelete;
+  readonly allowEmptySource: boolean;
   readonly listener: Listener;
 }
 
@@ -136,14 +146,10 @@ function openNative(
   start: TargetCopyStart,
   events: NativeEvents,
 ): TargetSession {
-  const { volume, transfer, compare, lanes, secret, listener } = start;
+  const { listener, ...options } = start;
   return context.parts.addon.openTarget(
     {
-      volume,
-      transfer,
-      compare,
-      lanes,
-      secret,
+      ...options,
       idleTimeoutMs: LIMITS.idleTimeoutMs,
       keepAliveMs: LIMITS.keepAliveMs,
     },

@@ -65,7 +65,8 @@ export class TargetSteps {
   /** Before anybody is kept waiting for a volume that cannot be used. */
   checkVolume(): void {
     this.#context.signal.throwIfAborted();
-    checkTargetVolume(this.#context.parts.addon, this.#run.volume, transferRecord(this.#run));
+    const { volume, existing } = this.#run;
+    checkTargetVolume(this.#context.parts.addon, volume, existing, transferRecord(this.#run));
   }
 
   listen(): void {
@@ -94,7 +95,7 @@ export class TargetSteps {
     this.#context.observe({ type: "session", number: this.#copies });
     const door = this.#opened(this.#door);
     const secret = randomBytes(32).toString("base64");
-    const { volume } = this.#run;
+    const { volume, existing, maxDelete, allowEmptySource } = this.#run;
     const transfer = transferRecord(this.#run);
     const copy = new TargetCopy(this.#context, {
       volume,
@@ -102,6 +103,9 @@ export class TargetSteps {
       compare,
       lanes,
       secret,
+      existing,
+      maxDelete,
+      allowEmptySource,
       listener: door.listener,
     });
     this.#copy = copy;

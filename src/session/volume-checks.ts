@@ -5,7 +5,7 @@ import { accessSync, constants } from "node:fs";
 import { PvferryError } from "../core/errors.ts";
 import { escapeText } from "../core/names.ts";
 import { quantityText } from "../core/units.ts";
-import type { Addon, VolumeFacts } from "../native/types.ts";
+import type { Addon, Existing, VolumeFacts } from "../native/types.ts";
 
 export function checkSourceVolume(addon: Addon, path: string): VolumeFacts {
   const facts = addon.volumeFacts(path);
@@ -14,13 +14,17 @@ export function checkSourceVolume(addon: Addon, path: string): VolumeFacts {
 }
 
 /** `transfer` is what an unfinished copy of the same transfer would have recorded there. */
-export function checkTargetVolume(addon: Addon, path: string, transfer: string): VolumeFacts {
+export function checkTargetVolume(
+  addon: Addon,
+  path: string,
+  existing: Existing,
+  transfer: string,
+): VolumeFacts {
   const facts = addon.volumeFacts(path);
   if (facts.readOnly) throw readOnly(path);
   requireAccess(path, "target", constants.R_OK | constants.W_OK | constants.X_OK);
-  if (facts.firstNames.length > 0 && facts.unfinishedTransfer !== transfer) {
-    throw notEmpty(path, facts);
-  }
+  const foreign = facts.firstNames.length > 0 && facts.unfinishedTransfer !== transfer;
+  if (foreign && existing === "refuse") throw notEmpty(path, facts);
   return facts;
 }
 
@@ -55,7 +59,7 @@ function notEmpty(path: string, facts: VolumeFacts): PvferryError {
   return new PvferryError({
     code: 31,
     message: `The target volume ${escapeText(path)} is not empty${owner}: it holds ${namesText(facts.firstNames)}.`,
-    next: "Empty it, or name another volume.",
+    next: "Empty it, name another volume, or say with --existing what becomes of what it holds.",
   });
 }
 

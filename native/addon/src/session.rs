@@ -1,7 +1,7 @@
 //! SourceOptions, TargetOptions, SourceSession, TargetSession, openSource, openTarget.
 
 use crate::counters::shared;
-use crate::dto::{Dto, nullable};
+use crate::dto::{Dto, nullable, nullable_count};
 use crate::error::thrown;
 use crate::events::sink;
 use crate::listener::{Listener, TlsIdentity};
@@ -19,7 +19,7 @@ use pvferry_core::net::raw_descriptor;
 use pvferry_core::scan::volume::ScanPolicy;
 use pvferry_core::session::compress::Mode;
 use pvferry_core::source::{self, Pass, SourceConfig};
-use pvferry_core::target::{self, TargetConfig};
+use pvferry_core::target::{self, Existing, TargetConfig, extras};
 use serde::Deserialize;
 use serde_json::Value;
 use std::path::PathBuf;
@@ -64,6 +64,34 @@ pub struct SourceOptions {
     keep_alive_ms: u32,
 }
 
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ExistingEntries {
+    Refuse,
+    Update,
+    Mirror,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct MaxDelete {
+    #[serde(deserialize_with = "nullable_count")]
+    entries: Option<u64>,
+    #[serde(deserialize_with = "nullable")]
+    percent: Option<f64>,
+}
+
+impl MaxDelete {
+    fn limit(&self) -> extras::MaxDelete {
+        match (self.entries, self.percent) {
+            (Some(entries), _) => extras::MaxDelete::Entries(entries),
+            // At most 100 %, in hundredths.
+            (None, Some(percent)) => extras::MaxDelete::Share((percent * 100.0).round() as u32),
+            (None, None) => extras::MaxDelete::Unlimited,
+        }
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Comparison {
@@ -102,6 +130,9 @@ pub struct TargetOptions {
     compare: Option<Comparison>,
     lanes: u16,
     secret: String,
+    existing: ExistingEntries,
+    max_delete: MaxDelete,
+    allow_empty_source: bool,
     idle_timeout_ms: u32,
     keep_alive_ms: u32,
 }
@@ -209,6 +240,13 @@ pub fn open_target(
         compare: options.compare.map(Into::into),
         secret: secret(&options.secret)?,
         lanes: options.lanes,
+        existing: match options.existing {
+            ExistingEntries::Refuse => Existing::Refuse,
+            ExistingEntries::Update => Existing::Update,
+            ExistingEntries::Mirror => Existing::Mirror,
+        },
+        max_delete: options.max_delete.limit(),
+        allow_empty_source: options.allow_empty_source,
         idle_timeout: Duration::from_millis(options.idle_timeout_ms.into()),
         keep_alive: Duration::from_millis(options.keep_alive_ms.into()),
     };

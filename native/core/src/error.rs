@@ -20,6 +20,8 @@ pub enum ErrorKind {
     Volume,
     Io,
     Busy,
+    /// Refused by a limit that the user set.
+    Limit,
     Interrupted,
 }
 

@@ -4,16 +4,16 @@ import path from "node:path";
 
 import { describe, expect, it } from "vitest";
 
-import type { VolumeFacts } from "../../../src/native/types.ts";
+import type { Existing, VolumeFacts } from "../../../src/native/types.ts";
 import { checkTargetVolume } from "../../../src/session/volume-checks.ts";
 import { EMPTY_FACTS, FakeNative } from "../../fixtures/fake-native.ts";
 
 const folder = mkdtempSync(path.join(tmpdir(), "pvferry-volume-"));
 
-function check(facts: Partial<VolumeFacts>): void {
+function check(facts: Partial<VolumeFacts>, existing: Existing = "refuse"): void {
   const native = new FakeNative();
   native.targetFacts = { ...EMPTY_FACTS, ...facts };
-  checkTargetVolume(native.addonFor("target"), folder, "t/v");
+  checkTargetVolume(native.addonFor("target"), folder, existing, "t/v");
 }
 
 describe("a target volume", () => {
@@ -44,5 +44,11 @@ describe("a target volume", () => {
   ])("%s is refused", (_name, facts, sentence) => {
     expect(() => check(facts)).toThrow(sentence);
     expect(() => check(facts)).toThrow(expect.objectContaining({ code: 31 }));
+  });
+
+  it.each(["update", "mirror"] as const)("may hold anything with --existing %s", (existing) => {
+    expect(() => check({ firstNames: ["a"] }, existing)).not.toThrow();
+    expect(() => check({ firstNames: ["a"], unfinishedTransfer: "x/y" }, existing)).not.toThrow();
+    expect(() => check({ firstNames: ["a"], readOnly: true }, existing)).toThrow(/read-only/);
   });
 });

@@ -152,6 +152,11 @@ impl Applier {
         handle.stat().map(|stat| stat.mtime)
     }
 
+    /// Gives a directory its modification time back after its entries have changed.
+    pub fn restore_mtime(&self, fd: BorrowedFd<'_>, mtime: Timestamp) -> Result<(), Errno> {
+        Handle::Fd(fd).set_mtime(mtime, self.both_times)
+    }
+
     fn run(&self, handle: Handle<'_>, kind: Kind, wanted: &Attributes, fresh: &Fresh) -> Vec<Lost> {
         let mut work = Work {
             applier: self,

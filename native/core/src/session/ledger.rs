@@ -28,6 +28,7 @@ pub struct Ledger {
     moved: AtomicU64,
     compared: AtomicU64,
     assumed: AtomicU64,
+    deleted: AtomicU64,
 }
 
 /// What a session did, once it has settled.
@@ -42,6 +43,8 @@ pub struct Outcome {
     pub assumed: u64,
     pub wire_bytes: u64,
     pub resent: u64,
+    /// Entries of the target that the source did not have, and that are gone.
+    pub deleted: u64,
     pub roots: Leaf,
     /// In the order of ITEM_CLASSES.
     pub item_counts: [u64; ITEM_CLASSES.len()],
@@ -102,6 +105,11 @@ impl Ledger {
         self.assumed.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Entries removed because the source does not have them.
+    pub fn count_deleted(&self, entries: u64) {
+        self.deleted.fetch_add(entries, Ordering::Relaxed);
+    }
+
     pub fn outcome(&self, roots: Leaf, wire_bytes: u64, resent: u64) -> Outcome {
         let left_out = self.not_preserved.lock().unwrap_or_else(PoisonError::into_inner);
         Outcome {
@@ -112,6 +120,7 @@ impl Ledger {
             assumed: self.assumed.load(Ordering::Relaxed),
             wire_bytes,
             resent,
+            deleted: self.deleted.load(Ordering::Relaxed),
             roots,
             item_counts: std::array::from_fn(|at| self.items[at].load(Ordering::Relaxed)),
             not_preserved: left_out.iter().map(|(kind, count)| (kind.clone(), *count)).collect(),

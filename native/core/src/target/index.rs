@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::compare::Decision;
 use super::directory::{DirectoryData, TargetDirectory};
+use super::existing::{Existing, check_empty_source};
 use super::files::Announced;
 use super::links::{Contents, First, NamePlace};
 use super::order::Order;
@@ -120,6 +121,7 @@ impl Shared {
                 let end = DirectoryEnd::read(payload).map_err(malformed)?;
                 let directory = self.directories.get(end.directory)?;
                 directory.data.order.end(end.entries).map_err(malformed)?;
+                self.note_extras(&directory, &end)?;
                 let root = expect(&directory, end.entries, self)?;
                 self.volume_complete(root)?;
                 Ok(Vec::new())
@@ -133,6 +135,28 @@ impl Shared {
             }
             _ => Err(CoreError::protocol("The peer broke the protocol: the index brings data.")),
         }
+    }
+
+    /// What a directory holds besides is extra, if the source has named all that it has there.
+    fn note_extras(&self, directory: &Arc<TargetDirectory>, end: &DirectoryEnd) -> Result<(), CoreError> {
+        let data = &directory.data;
+        let Some(present) = &data.present else { return Ok(()) };
+        let reserved: &[&[u8]] = if directory.parent().is_none() { &RESERVED } else { &[] };
+        let listed = present.len() as u64;
+        let extras = present.take_extras(reserved);
+        let config = &self.config;
+        if directory.parent().is_none() && end.complete {
+            let (had, allowed) = (extras.len() as u64, config.allow_empty_source);
+            check_empty_source(&config.volume, config.existing, allowed, end.entries, had)?;
+        }
+        if config.existing != Existing::Mirror {
+            return Ok(());
+        }
+        self.extras.listed(listed);
+        if end.complete && !extras.is_empty() {
+            self.extras.add(&data.node, extras.iter().map(|name| &**name))?;
+        }
+        Ok(())
     }
 
     fn announce_directory(&self, message: &Directory<'_>) -> Result<Exceptions, CoreError> {

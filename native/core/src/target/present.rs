@@ -48,8 +48,12 @@ impl Present {
         false
     }
 
+    /// How many names there are, reserved ones included.
+    pub(super) fn len(&self) -> usize {
+        self.lock().listing.len()
+    }
+
     /// The names that nobody announced, `reserved` ones aside; all names are known then. Forgets everything.
-    #[expect(dead_code, reason = "for the mirror, which removes them")]
     pub(super) fn take_extras(&self, reserved: &[&[u8]]) -> Vec<Box<[u8]>> {
         let State { listing, next, extras } = std::mem::take(&mut *self.lock());
         let passed = extras.iter().map(|place| *place as usize);

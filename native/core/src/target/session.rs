@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use super::compare::{Claims, Comparison};
 use super::directory::TargetDirectory;
+use super::existing::Existing;
+use super::extras::{Extras, MaxDelete, Remover};
 use super::files::Files;
 use super::index::OpenDirectories;
 use super::index_place::IndexPlace;
@@ -39,6 +41,10 @@ pub struct TargetConfig {
     pub compare: Option<Comparison>,
     pub secret: Secret,
     pub lanes: u16,
+    pub existing: Existing,
+    pub max_delete: MaxDelete,
+    /// A source without any entry may be mirrored.
+    pub allow_empty_source: bool,
     pub idle_timeout: Duration,
     pub keep_alive: Duration,
 }
@@ -56,6 +62,7 @@ pub(super) struct Shared {
     pub(super) files: Files,
     pub(super) links: Links,
     pub(super) claims: Claims,
+    pub(super) extras: Extras,
     pub(super) ledger: Ledger,
     pub(super) counters: Arc<Counters>,
     pub(super) life: Life,
@@ -75,6 +82,7 @@ impl TargetSession {
         let volume = TargetVolume::open(&config.volume, &config.transfer, config.compare.is_some())?;
         let life = Life::new(sink)?;
         let secret = config.secret;
+        let extras = Extras::new(volume.own_folder()?, volume.opener.clone(), config.max_delete);
         let shared = Arc::new(Shared {
             config,
             volume,
@@ -82,6 +90,7 @@ impl TargetSession {
             files: Files::default(),
             links: Links::default(),
             claims: Claims::default(),
+            extras,
             ledger: Ledger::default(),
             counters: Arc::new(Counters::default()),
             life,
@@ -227,12 +236,27 @@ impl Shared {
     /// Everything is written: the source hears of it, and its own word is waited for.
     pub(super) fn volume_complete(&self, root: Option<Leaf>) -> Result<(), CoreError> {
         let Some(root) = root else { return Ok(()) };
+        self.remove_extras()?;
         let roots = volume_roots(&root, &self.links.digest());
         if let Some(index) = self.index.get() {
             index.send(FrameType::Settled, false, &[])?;
         }
         self.settle_here(roots);
         Ok(())
+    }
+
+    /// Last of all: until here, whatever failed has cost the target nothing that the source does not have.
+    fn remove_extras(&self) -> Result<(), CoreError> {
+        let remover = Remover {
+            volume: &self.volume.path,
+            directories: &self.volume.directories,
+            applier: &self.volume.applier,
+            fsync_each: self.volume.fsync_each,
+            stop: &self.life.stop,
+            ledger: &self.ledger,
+            report: &|item| self.report(item),
+        };
+        self.extras.remove_all(&remover).map(drop)
     }
 
     /// An item goes to this side's account and to the peer.

@@ -69,6 +69,11 @@ impl TargetVolume {
         self.own.parts.as_fd()
     }
 
+    /// pvferry's own folder, for a list that does not fit into memory.
+    pub(super) fn own_folder(&self) -> std::io::Result<OwnedFd> {
+        self.own.folder.try_clone()
+    }
+
     fn root_descriptor(&self) -> &Arc<OwnedFd> {
         self.directories.root()
     }

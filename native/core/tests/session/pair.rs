@@ -19,7 +19,8 @@ use pvferry_core::session::item::{Item, ItemClass};
 use pvferry_core::session::ledger::Outcome;
 use pvferry_core::session::stop::Stop;
 use pvferry_core::source::{Pass, SourceConfig, SourceSession};
-use pvferry_core::target::{Comparison, TargetConfig, TargetSession};
+use pvferry_core::target::extras::MaxDelete;
+use pvferry_core::target::{Comparison, Existing, TargetConfig, TargetSession};
 
 use super::pki;
 use super::relay::{Hook, Relay};
@@ -104,6 +105,9 @@ pub(crate) fn comparing_target(
         compare,
         secret: SECRET,
         lanes,
+        existing: if compare.is_some() { Existing::Mirror } else { Existing::Refuse },
+        max_delete: MaxDelete::Unlimited,
+        allow_empty_source: false,
         idle_timeout: LONG,
         keep_alive: Duration::from_secs(1),
     };

@@ -9,7 +9,8 @@ use std::time::Duration;
 use pvferry_core::fs::apply::Attributes;
 use pvferry_core::fs::stat::Timestamp;
 use pvferry_core::net::{Channel as Bound, Duplex, Listener, TlsStream, connect_bound};
-use pvferry_core::target::{TargetConfig, TargetSession};
+use pvferry_core::target::extras::MaxDelete;
+use pvferry_core::target::{Existing, TargetConfig, TargetSession};
 use pvferry_core::wire::channel::Channel;
 use pvferry_core::wire::cursor::Put;
 use pvferry_core::wire::frame::FrameType;
@@ -52,6 +53,9 @@ impl Bench {
             compare: None,
             secret: SECRET,
             lanes: 2,
+            existing: Existing::Refuse,
+            max_delete: MaxDelete::Unlimited,
+            allow_empty_source: false,
             idle_timeout: IDLE,
             keep_alive: IDLE / 2,
         };

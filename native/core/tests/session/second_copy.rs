@@ -187,3 +187,31 @@ fn an_interrupted_copy_goes_on_where_it_was() {
     assert_eq!(fs::metadata(to.root().join("links/large")).unwrap().nlink(), 2);
     assert!(!to.root().join(".pvferry").exists());
 }
+
+#[test]
+fn what_the_source_no_longer_has_goes_and_nothing_else() {
+    let (from, to) = furnished();
+    let second = copied_again(&from, &to, BY_TIME, |root| {
+        shell(root, "rm -r a/b links/small large-0 sparse; rmdir empty; mv text moved");
+    });
+    // a/b with c and 60 files, of which one has two names elsewhere; the link; two files; a folder; the old name.
+    assert_eq!(second.target.deleted, 62 + 1 + 2 + 1 + 1);
+    to.expect_canary();
+    assert_eq!(again(&from.root(), &to.root(), BY_TIME).target.deleted, 0);
+}
+
+#[test]
+fn an_empty_source_is_not_mirrored() {
+    let (from, to) = furnished();
+    let empty = Place::new();
+    Pair::open(&from.root(), &to.root(), 2).copy();
+    let before = roots(&to.root());
+    let mut pair = Pair::comparing(&empty.root(), &to.root(), 1, BY_TIME);
+    pair.attach_index();
+    pair.attach_lanes();
+    let error = pair.to.failure();
+    assert!(error.message.contains("--allow-empty-source"), "{}", error.message);
+    drop(pair);
+    fs::remove_dir_all(to.root().join(".pvferry")).unwrap();
+    assert_eq!(roots(&to.root()).content, before.content);
+}
