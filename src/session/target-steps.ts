@@ -244,7 +244,11 @@ export class TargetSteps {
     copy?.close();
     this.#far = copy?.counters() ?? this.#far;
     await this.#channel?.closeWith(error);
-    await copy?.gone();
+    if (copy !== null) {
+      const tooLate = (): PvferryError => this.#recovery.givenUp(error);
+      const deadlineMs = this.#recovery.remainingMs;
+      await waitFor(copy.gone(), { deadlineMs, signal: this.#context.signal, tooLate });
+    }
     this.#copy = null;
     this.#link = null;
     this.#channel = null;
