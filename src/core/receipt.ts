@@ -65,6 +65,8 @@ export interface Receipt extends Verdict {
   readonly logicalBytes: number;
   /** File data that crossed, before compression, bytes. */
   readonly movedBytes: number;
+  /** Entries that the target had and the source did not, and that were removed. */
+  readonly deleted: number;
   /** How many files are known to be equal in which way; together they are all of them. */
   readonly knownBy: KnownBy;
   /** What index and lanes carried inside of TLS, bytes. */

@@ -255,6 +255,8 @@ export interface SessionResult {
   readonly comparedFiles: number;
   /** Files that the target had, with the same size and modification time; nobody has read them. */
   readonly assumedFiles: number;
+  /** Entries of the target that the source did not have, and that are gone; 0 on the source. */
+  readonly deleted: number;
   /** What the lanes and the index sent or received, bytes, inside TLS. */
   readonly wireBytes: number;
   /** Moved bytes that were sent more than once (source), or that arrived wrong (target). */

@@ -70,12 +70,14 @@ function timeText({ durationMs, bytesPerSecond, startedAt }: Receipt): string {
 }
 
 /** Only where not every file was sent. */
-function knownRows({ knownBy: { streamed, compared, assumed } }: Receipt): readonly string[] {
-  if (compared + assumed === 0) return [];
+function knownRows({ knownBy, deleted }: Receipt): readonly string[] {
+  const { streamed, compared, assumed } = knownBy;
+  const removed = deleted === 0 ? [] : [row("removed", quantityText(deleted, "entry", "entries"))];
+  if (compared + assumed === 0) return removed;
   const parts = [`${quantityText(streamed, "file")} sent`];
   if (compared > 0) parts.push(`${countText(compared)} found equal byte by byte`);
   if (assumed > 0) parts.push(`${countText(assumed)} taken for equal by size and time`);
-  return [row("equal", parts.join(", "))];
+  return [row("equal", parts.join(", ")), ...removed];
 }
 
 /** Both sides' digests only when they differ; none where the bytes of some file were not read. */

@@ -49,6 +49,7 @@ export function makeReceipt(outcome: Outcome): Receipt {
     entries: target.entries,
     logicalBytes: target.bytes,
     movedBytes: source.movedBytes,
+    deleted: target.deleted,
     knownBy: knownBy(target),
     wireBytes: source.wireBytes,
     bytesPerSecond: Math.round((source.movedBytes / Math.max(1, durationMs)) * 1_000),

@@ -1,7 +1,7 @@
 /** What the target settles with its source before the first byte: that the volume is usable still, large enough, and
  * whether what it holds is compared. */
 
-import type { Comparison } from "../native/types.ts";
+import type { Comparison, Existing } from "../native/types.ts";
 import type { ControlChannel } from "./control-channel.ts";
 import { asIfCleared, preflightMessage, receivePreflight } from "./preflight.ts";
 import type { SessionContext, TargetRun } from "./run-options.ts";
@@ -13,11 +13,18 @@ export function transferRecord(run: TargetRun): string {
   return `${run.tls.transfer}/${run.volumeName}`;
 }
 
+/** What the copy goes onto. */
+export interface Onto {
+  /** null for a volume that is empty. */
+  readonly compare: Comparison | null;
+  readonly existing: Existing;
+}
+
 export async function agreeWithSource(
   context: SessionContext,
   run: TargetRun,
   channel: ControlChannel,
-): Promise<Comparison | null> {
+): Promise<Onto> {
   const { volume, existing } = run;
   const found = checkTargetVolume(context.parts.addon, volume, existing, transferRecord(run));
   const facts = asIfCleared(found, existing);
@@ -25,7 +32,10 @@ export async function agreeWithSource(
   const source = await receivePreflight(channel, context.signal);
   const refusal = refusalBeforeCopy(source.facts, source.totals, facts);
   if (refusal !== null) throw refusal;
-  return found.firstNames.length === 0 ? null : BY_SIZE_AND_TIME;
+  if (found.firstNames.length === 0) return { compare: null, existing };
+  // Passes of one transfer make the target what the source is, unless told otherwise.
+  const own = found.unfinishedTransfer === transferRecord(run) && existing === "refuse";
+  return { compare: BY_SIZE_AND_TIME, existing: own ? "mirror" : existing };
 }
 
 const BY_SIZE_AND_TIME: Comparison = { digests: false, racyFrom: null, unsafeFrom: null };

@@ -5,7 +5,7 @@ import { randomBytes } from "node:crypto";
 import { LIMITS } from "../config/limits.ts";
 import { PvferryError, toPvferryError } from "../core/errors.ts";
 import type { Receipt } from "../core/receipt.ts";
-import type { Comparison, SessionResult } from "../native/types.ts";
+import type { SessionResult } from "../native/types.ts";
 import type { MessageOf, OutgoingMessage } from "../wire/control-messages.ts";
 import type { ControlChannel } from "./control-channel.ts";
 import type { Counters } from "./counters.ts";
@@ -19,7 +19,7 @@ import type { SessionContext, TargetRun } from "./run-options.ts";
 import { SourceLink } from "./source-link.ts";
 import { StateMachine } from "./state-machine.ts";
 import { TARGET_STATES, type TargetState } from "./states.ts";
-import { agreeWithSource, transferRecord } from "./target-agreement.ts";
+import { agreeWithSource, transferRecord, type Onto } from "./target-agreement.ts";
 import { TargetCopy } from "./target-copy.ts";
 import { isFinished, judge } from "./verdict.ts";
 import { checkTargetVolume } from "./volume-checks.ts";
@@ -31,8 +31,7 @@ export type Durable = Extract<OutgoingMessage, { type: "durable" }>;
 /** A source that was let in, agreed with, and asked to start. */
 export interface Admitted extends Guest {
   readonly start: MessageOf<"start">;
-  /** null for a volume that was empty. */
-  readonly compare: Comparison | null;
+  readonly onto: Onto;
   readonly startedAt: string;
 }
 
@@ -90,20 +89,19 @@ export class TargetSteps {
     }
   }
 
-  beginCopy({ channel, hello, start: { lanes }, compare }: Admitted): void {
+  beginCopy({ channel, hello, start: { lanes }, onto }: Admitted): void {
     this.#copies += 1;
     this.#context.observe({ type: "session", number: this.#copies });
     const door = this.#opened(this.#door);
     const secret = randomBytes(32).toString("base64");
-    const { volume, existing, maxDelete, allowEmptySource } = this.#run;
+    const { volume, maxDelete, allowEmptySource } = this.#run;
     const transfer = transferRecord(this.#run);
     const copy = new TargetCopy(this.#context, {
       volume,
       transfer,
-      compare,
+      ...onto,
       lanes,
       secret,
-      existing,
       maxDelete,
       allowEmptySource,
       listener: door.listener,
@@ -115,7 +113,7 @@ export class TargetSteps {
       this.#attach(returned);
       link.take(returned);
     });
-    link.post({ type: "ready", secret, lanes, compare: compare !== null });
+    link.post({ type: "ready", secret, lanes, compare: onto.compare !== null });
     copy.report((message) => link.post(message));
   }
 
@@ -209,17 +207,17 @@ export class TargetSteps {
     this.#door?.close();
   }
 
-  async #agree(channel: ControlChannel): Promise<Pick<Admitted, "start" | "compare">> {
+  async #agree(channel: ControlChannel): Promise<Pick<Admitted, "start" | "onto">> {
     this.#states.enter("preflight");
     const context = { ...this.#context, signal: this.#signal };
-    const compare = await agreeWithSource(context, this.#run, channel);
+    const onto = await agreeWithSource(context, this.#run, channel);
     this.#states.enter("starting");
     const start = await channel.receive(["start"], {
       deadlineMs: LIMITS.startTimeoutMs,
       signal: this.#signal,
       tooLate: () => tooLate(channel, "word to start", LIMITS.startTimeoutMs),
     });
-    return { start, compare };
+    return { start, onto };
   }
 
   async #listenAgain({ channel, superseded }: Guest, error: PvferryError): Promise<void> {

@@ -106,7 +106,11 @@ function verdict(exitCode: ExitCode, message: string, next: string): Verdict {
 }
 
 function everythingKept({ target }: BothSides<SessionResult>): string {
-  return `Everything was kept: ${filesText(target)}; both sides hold the same root digests.`;
+  const proof =
+    target.assumedFiles === 0
+      ? "both sides hold the same root digests"
+      : `${quantityText(target.assumedFiles, "file")} of them taken for equal by size and time`;
+  return `Everything was kept: ${filesText(target)}; ${proof}.`;
 }
 
 function filesText({ entries, bytes }: SessionResult): string {

@@ -31,6 +31,7 @@ export const sessionResult = z.strictObject({
   movedBytes: u64,
   comparedFiles: u64,
   assumedFiles: u64,
+  deleted: u64,
   wireBytes: u64,
   resent: u64,
   roots: z.strictObject({ content: rootDigest, metadata: rootDigest }),

@@ -123,6 +123,7 @@ fn result(outcome: &Outcome) -> Value {
         "movedBytes": number(outcome.moved_bytes),
         "comparedFiles": number(outcome.compared),
         "assumedFiles": number(outcome.assumed),
+        "deleted": number(outcome.deleted),
         "wireBytes": number(outcome.wire_bytes),
         "resent": number(outcome.resent),
         "roots": roots(&outcome.roots),

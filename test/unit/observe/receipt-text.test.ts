@@ -30,6 +30,7 @@ const KEPT: Receipt = {
     devices: 0,
   },
   logicalBytes: 1.25e9,
+  deleted: 0,
   knownBy: { streamed: 1_234, compared: 0, assumed: 0 },
   movedBytes: 1.2e9,
   wireBytes: 9e8,

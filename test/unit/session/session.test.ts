@@ -282,6 +282,21 @@ describe("before the copy", () => {
     expect(() => native.knock()).toThrow("Nothing listens");
   });
 
+  it("a target that may hold entries is listened on, and told what to do with them", async () => {
+    const native = new FakeNative();
+    native.targetFacts = { ...EMPTY_FACTS, firstNames: ["a", "b"] };
+    const wanted = {
+      existing: "mirror",
+      maxDelete: { entries: null, percent: 5 },
+      allowEmptySource: true,
+    } as const;
+    const target = startTarget(native, wanted);
+    startSource(native);
+    expect((await native.target.promise).options).toMatchObject(wanted);
+    target.interrupt();
+    expect(await target.ended).toMatchObject({ code: 130 });
+  });
+
   it("leftovers of the same transfer are no obstacle", async () => {
     const native = new FakeNative();
     native.targetFacts = {

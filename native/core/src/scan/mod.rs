@@ -7,5 +7,6 @@ pub mod facts;
 pub mod measure;
 pub mod read;
 pub mod shown;
+pub mod visitor;
 pub mod volume;
 pub mod walk;

@@ -7,8 +7,10 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use super::attributes::{Report, of_descriptor, of_entry, of_stat};
+use super::attributes::{of_descriptor, of_entry, of_stat};
 use super::read::note_attributes;
+use super::visitor::size_hint;
+pub use super::visitor::{Body, Scanned, Visitor};
 use super::volume::{RESERVED, Volume};
 use crate::error::CoreError;
 use crate::fs::Errno;
@@ -21,54 +23,6 @@ use crate::fs::xattrs::Xattrs;
 use crate::session::item::{Item, ItemClass};
 use crate::session::stop::Stop;
 use crate::wire::limits::{BATCH_BYTES, BATCH_ENTRIES, MAX_DEPTH};
-
-/// An entry as the walk found it.
-pub struct Scanned<'a> {
-    pub name: &'a [u8],
-    pub body: Body,
-}
-
-pub enum Body {
-    /// With its attributes when the policy asks for those of files too.
-    File(Stat, Option<Attributes>),
-    /// Visited by itself later.
-    Directory,
-    Symlink {
-        stat: Stat,
-        target: Box<[u8]>,
-        attributes: Attributes,
-    },
-    Special {
-        stat: Stat,
-        attributes: Attributes,
-    },
-    /// An item has said why.
-    Failed,
-}
-
-/// What the walk calls, from several threads. A directory is announced before its entries and ended after them; its
-/// subdirectories follow later. Entries are numbered from 0 in byte order of their names.
-pub trait Visitor: Report {
-    type Directory: Send + Sync;
-
-    /// Nothing is looked at but what stat(2) tells, and that is asked for anew; links come without their targets.
-    const ONLY_STATS: bool = false;
-
-    fn directory(
-        &self,
-        parent: Option<(&Arc<Self::Directory>, u64)>,
-        node: &Arc<DirectoryNode>,
-        attributes: Attributes,
-    ) -> Result<Arc<Self::Directory>, CoreError>;
-
-    fn entries(&self, directory: &Arc<Self::Directory>, first: u64, batch: &[Scanned<'_>]) -> Result<(), CoreError>;
-
-    /// `complete` is false when the directory could not be listed.
-    fn end(&self, directory: &Arc<Self::Directory>, entries: u64, complete: bool) -> Result<(), CoreError>;
-
-    /// A subdirectory that was announced as an entry cannot be entered.
-    fn failed(&self, parent: &Arc<Self::Directory>, entry: u64) -> Result<(), CoreError>;
-}
 
 struct Unfinished<D> {
     node: Arc<DirectoryNode>,
@@ -387,16 +341,5 @@ pub fn entry_path(node: &DirectoryNode, name: Option<&[u8]>) -> Vec<u8> {
     name.map_or_else(|| path_bytes(node), |name| directory_path::entry_path(node, name))
 }
 
-/// About what an entry takes in a frame, bytes; xattrs and targets are what makes one large.
-fn size_hint(name: &[u8], body: &Body) -> usize {
-    let xattrs = |attributes: &Attributes| -> usize {
-        attributes.xattrs.iter().map(|(name, value)| name.len() + value.len() + 5).sum()
-    };
-    name.len()
-        + 64
-        + match body {
-            Body::Symlink { target, attributes, .. } => target.len() + xattrs(attributes),
-            Body::Special { attributes, .. } | Body::File(_, Some(attributes)) => xattrs(attributes),
-            Body::File(_, None) | Body::Directory | Body::Failed => 0,
-        }
-}
+#[cfg(test)]
+mod tests;

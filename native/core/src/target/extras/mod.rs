@@ -42,6 +42,8 @@ struct Account {
     listed: u64,
     /// Entries found beneath extra directories.
     beneath: u64,
+    /// Entries that the limit has let pass, gone or about to go: threads that remove at once share it.
+    granted: u64,
     removed: u64,
 }
 
@@ -146,8 +148,9 @@ impl Extras {
         let mut account = self.account();
         account.beneath += planned.entries.saturating_sub(planned.names);
         let before = self.before.get().copied().unwrap_or(account.listed + account.beneath);
-        let (most, all) = (self.limit.most(before), account.removed + planned.entries);
+        let (most, all) = (self.limit.most(before), account.granted + planned.entries);
         if all <= most {
+            account.granted = all;
             return Ok(());
         }
         let share =
