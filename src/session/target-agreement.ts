@@ -2,8 +2,10 @@
  * whether what it holds is compared. */
 
 import type { Comparison, Existing } from "../native/types.ts";
+import type { MessageOf } from "../wire/control-messages.ts";
 import type { ControlChannel } from "./control-channel.ts";
 import { asIfCleared, preflightMessage, receivePreflight } from "./preflight.ts";
+import { racyFrom } from "./racy-from.ts";
 import type { SessionContext, TargetRun } from "./run-options.ts";
 import { refusalBeforeCopy } from "./space.ts";
 import { checkTargetVolume } from "./volume-checks.ts";
@@ -20,23 +22,43 @@ export interface Onto {
   readonly existing: Existing;
 }
 
+/** What the volume was like when both agreed on it. */
+export interface Agreed {
+  /** Nothing is in it. */
+  readonly empty: boolean;
+  /** What is in it comes from this very transfer. */
+  readonly own: boolean;
+}
+
 export async function agreeWithSource(
   context: SessionContext,
   run: TargetRun,
   channel: ControlChannel,
-): Promise<Onto> {
-  const { existing, discardJournal } = run;
+): Promise<Agreed> {
   const found = checkTargetVolume(context.parts.addon, run, transferRecord(run));
-  const facts = asIfCleared(found, existing);
+  const facts = asIfCleared(found, run.existing);
   await channel.send(preflightMessage(facts, null));
   const source = await receivePreflight(channel, context.signal);
   const refusal = refusalBeforeCopy(source.facts, source.totals, facts);
   if (refusal !== null) throw refusal;
-  if (found.firstNames.length === 0) return { compare: null, existing };
-  // Passes of one transfer make the target what the source is, unless told otherwise.
-  const own = found.unfinishedTransfer === transferRecord(run) && existing === "refuse";
-  const compare = { ...BY_SIZE_AND_TIME, digests: discardJournal };
-  return { compare, existing: own ? "mirror" : existing };
+  const own = found.unfinishedTransfer === transferRecord(run);
+  return { empty: found.firstNames.length === 0, own };
 }
 
-const BY_SIZE_AND_TIME: Comparison = { digests: false, racyFrom: null };
+/** How what is there is compared, now that the source has said that it starts. */
+export async function chooseComparison(
+  context: SessionContext,
+  run: TargetRun,
+  { empty, own }: Agreed,
+  start: MessageOf<"start">,
+): Promise<Onto> {
+  if (empty) return { compare: null, existing: run.existing };
+  const compare = { digests: run.discardJournal, racyFrom: null };
+  if (!own || run.discardJournal) return { compare, existing: run.existing };
+  const journal = await context.parts.addon.readJournal(run.volume);
+  return {
+    compare: { ...compare, racyFrom: racyFrom(journal, start.clock, Date.now()) },
+    // Passes of one transfer make the target what the source is, unless told otherwise.
+    existing: run.existing === "refuse" ? "mirror" : run.existing,
+  };
+}

@@ -19,7 +19,12 @@ import type { SessionContext, TargetRun } from "./run-options.ts";
 import { SourceLink } from "./source-link.ts";
 import { StateMachine } from "./state-machine.ts";
 import { TARGET_STATES, type TargetState } from "./states.ts";
-import { agreeWithSource, transferRecord, type Onto } from "./target-agreement.ts";
+import {
+  agreeWithSource,
+  chooseComparison,
+  transferRecord,
+  type Onto,
+} from "./target-agreement.ts";
 import { TargetCopy } from "./target-copy.ts";
 import { isFinished, judge } from "./verdict.ts";
 import { checkTargetVolume } from "./volume-checks.ts";
@@ -211,14 +216,14 @@ export class TargetSteps {
   async #agree(channel: ControlChannel): Promise<Pick<Admitted, "start" | "onto">> {
     this.#states.enter("preflight");
     const context = { ...this.#context, signal: this.#signal };
-    const onto = await agreeWithSource(context, this.#run, channel);
+    const agreed = await agreeWithSource(context, this.#run, channel);
     this.#states.enter("starting");
     const start = await channel.receive(["start"], {
       deadlineMs: LIMITS.startTimeoutMs,
       signal: this.#signal,
       tooLate: () => tooLate(channel, "word to start", LIMITS.startTimeoutMs),
     });
-    return { start, onto };
+    return { start, onto: await chooseComparison(context, this.#run, agreed, start) };
   }
 
   async #listenAgain({ channel, superseded }: Guest, error: PvferryError): Promise<void> {
