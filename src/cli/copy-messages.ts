@@ -4,6 +4,7 @@ import type { ExitCode } from "../core/exit-codes.ts";
 import type { Receipt } from "../core/receipt.ts";
 import type { Existing, MaxDelete } from "../native/types.ts";
 import type { AgentIdentity } from "../pki/identity.ts";
+import type { TargetRun } from "../session/run-options.ts";
 
 /** To the target, once. Its key goes this way so that it never is in argv, environment or a file. */
 export interface CopyStart {
@@ -11,6 +12,7 @@ export interface CopyStart {
   readonly volume: string;
   readonly volumeName: string;
   readonly existing: Existing;
+  readonly compare: TargetRun["compare"];
   readonly maxDelete: MaxDelete;
   readonly allowEmptySource: boolean;
   readonly tls: Pick<AgentIdentity, "ca" | "certificate" | "key" | "transfer" | "role">;

@@ -51,6 +51,7 @@ async function outcome(start: CopyStart, signal: AbortSignal): Promise<CopyRepor
           volumeName: start.volumeName,
           reconnectTimeoutMs: start.reconnectTimeoutMs,
           existing: start.existing,
+          compare: start.compare,
           maxDelete: start.maxDelete,
           allowEmptySource: start.allowEmptySource,
           checkpointMs: start.checkpointMs,

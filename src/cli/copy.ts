@@ -53,6 +53,7 @@ async function copyBetween(
       volume: folders.target,
       volumeName: copyVolumeName(folders.source, folders.target),
       existing: context.flags.existing,
+      compare: context.flags.compare,
       maxDelete: context.flags.maxDelete,
       allowEmptySource: context.flags.allowEmptySource,
       tls: identities.target,

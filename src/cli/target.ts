@@ -26,6 +26,7 @@ export async function targetCommand(context: CommandContext<"target">): Promise<
         volumeName: flags.volumeName,
         reconnectTimeoutMs: flags.reconnectTimeout,
         existing: flags.existing,
+        compare: flags.compare,
         maxDelete: flags.maxDelete,
         allowEmptySource: flags.allowEmptySource,
         checkpointMs: flags.checkpoint,

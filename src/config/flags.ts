@@ -184,6 +184,15 @@ export const FLAGS = {
     help: "entries that the target volume holds already. refuse: there may be none; update: replace what differs; mirror: also remove what the source does not have",
     commands: ["copy", "target"],
   }),
+  compare: flag({
+    name: "compare",
+    value: "HOW",
+    kind: choice("size+mtime", "digest"),
+    fallback: "size+mtime",
+    fallbackText: "size+mtime",
+    help: "how to tell that a file which the target volume holds is the same. size+mtime reads only files whose time proves nothing; digest reads all of them, on both sides",
+    commands: ["copy", "target"],
+  }),
   maxDelete: flag({
     name: "max-delete",
     value: "N|P%",

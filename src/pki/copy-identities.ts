@@ -129,7 +129,16 @@ function tryToKeep(file: string, json: string): void {
     writeFileSync(staged, json, { mode: 0o600, flag: "wx" });
     renameSync(staged, file);
   } catch {
-    rmSync(staged, { force: true });
+    tryToRemove(staged);
+  }
+}
+
+/** `force` forgives a file that is not there, but not a folder that may not be looked into. */
+function tryToRemove(file: string): void {
+  try {
+    rmSync(file, { force: true });
+  } catch {
+    // Somebody else's folder, in which nothing was made.
   }
 }
 

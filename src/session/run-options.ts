@@ -46,6 +46,8 @@ export interface TargetRun {
   readonly reconnectTimeoutMs: number;
   /** What becomes of entries that the volume holds already. */
   readonly existing: Existing;
+  /** How to tell that a file that is there is the same. */
+  readonly compare: "size+mtime" | "digest";
   readonly maxDelete: MaxDelete;
   readonly allowEmptySource: boolean;
   /** Between two checkpoints while the copy runs; 0: only at the end. */

@@ -53,8 +53,8 @@ export async function chooseComparison(
   start: MessageOf<"start">,
 ): Promise<Onto> {
   if (empty) return { compare: null, existing: run.existing };
-  const compare = { digests: run.discardJournal, racyFrom: null };
-  if (!own || run.discardJournal) return { compare, existing: run.existing };
+  const compare = { digests: run.discardJournal || run.compare === "digest", racyFrom: null };
+  if (!own) return { compare, existing: run.existing };
   const journal = await context.parts.addon.readJournal(run.volume);
   return {
     compare: { ...compare, racyFrom: racyFrom(journal, start.clock, Date.now()) },

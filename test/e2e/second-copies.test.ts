@@ -1,5 +1,5 @@
 /** Passes over volumes that were copied before: what they send, what they leave alone, and what they refuse. */
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -97,6 +97,24 @@ describe("a target that holds something", () => {
     expect(readFileSync(`${target}/new`, "utf8")).toBe("new");
     expect(readFileSync(`${target}/old`, "utf8")).toBe("old");
     expect(existsSync(`${target}/both/gone/deep/file`)).toBe(true);
+  });
+
+  it("is read on both sides with --compare digest, whatever its files look like", async () => {
+    using place = scratch();
+    const [source, target] = furnish(place);
+    const long = new Date("2001-01-01T00:00:00Z");
+    for (const side of [source, target]) utimesSync(`${side}/both/file`, long, long);
+    const trusting = await copy(place, "--existing", "mirror");
+    expect(trusting.knownBy).toMatchObject({ compared: 0, assumed: 1 });
+    expect(trusting.roots.target.content).toBeNull();
+    // The same size and time, other bytes.
+    writeFileSync(`${target}/both/file`, "the SAME");
+    utimesSync(`${target}/both/file`, long, long);
+    const reading = await copy(place, "--existing", "mirror", "--compare", "digest");
+    expect(reading.knownBy).toMatchObject({ streamed: 1, assumed: 0 });
+    expect(reading.movedBytes).toBe("the same".length);
+    expect(reading.roots.target.content).toMatch(/^[0-9a-f]{64}$/);
+    expect(readFileSync(`${target}/both/file`, "utf8")).toBe("the same");
   });
 
   it("becomes what the source is with --existing mirror, within --max-delete", async () => {
