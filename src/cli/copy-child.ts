@@ -9,10 +9,10 @@ import { PvferryError } from "../core/errors.ts";
 import type { Receipt } from "../core/receipt.ts";
 import type { CopyReport, CopyStart } from "./copy-messages.ts";
 
-/** A child that was killed has `failed` too, with 24: there is always exactly one end. */
+/** There is always exactly one. A child that was killed has vanished, and said nothing: the error is this side's. */
 export type ChildEnd =
   | { readonly type: "receipt"; readonly receipt: Receipt }
-  | { readonly type: "failed"; readonly error: PvferryError };
+  | { readonly type: "failed" | "vanished"; readonly error: PvferryError };
 
 export class CopyChild {
   readonly #process: ChildProcess;
@@ -31,12 +31,12 @@ export class CopyChild {
     this.#listening.promise.catch(() => undefined);
     this.#process.on("message", (report: CopyReport) => this.#take(report, notice));
     this.#process.on("error", (cause) => {
-      this.#end(endedByItself(cause.message, cause));
+      this.#end("vanished", endedByItself(cause.message, cause));
       // Never started: no exit follows.
       if (this.#process.pid === undefined) this.#exited.resolve();
     });
     this.#process.on("exit", (code, signal) => {
-      this.#end(endedByItself(signal ?? `exit code ${code ?? 1}`));
+      this.#end("vanished", endedByItself(signal ?? `exit code ${code ?? 1}`));
       this.#exited.resolve();
     });
   }
@@ -46,6 +46,10 @@ export class CopyChild {
     // A child that is gone already is told by "exit", not by this.
     this.#process.send(start, () => undefined);
     return this.#listening.promise;
+  }
+
+  get ended(): Promise<ChildEnd> {
+    return this.#ended.promise;
   }
 
   /** How it ended, or null when it did not within the time. */
@@ -83,14 +87,14 @@ export class CopyChild {
       case "receipt":
         return this.#ended.resolve({ type: "receipt", receipt: report.receipt });
       case "failed":
-        return this.#end(new PvferryError(report));
+        return this.#end("failed", new PvferryError(report));
     }
   }
 
   /** The first end counts: settled promises take no second value. */
-  #end(error: PvferryError): void {
+  #end(type: "failed" | "vanished", error: PvferryError): void {
     this.#listening.reject(error);
-    this.#ended.resolve({ type: "failed", error });
+    this.#ended.resolve({ type, error });
   }
 }
 

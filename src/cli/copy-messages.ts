@@ -2,6 +2,7 @@
 
 import type { ExitCode } from "../core/exit-codes.ts";
 import type { Receipt } from "../core/receipt.ts";
+import type { Existing, MaxDelete } from "../native/types.ts";
 import type { AgentIdentity } from "../pki/identity.ts";
 
 /** To the target, once. Its key goes this way so that it never is in argv, environment or a file. */
@@ -9,11 +10,15 @@ export interface CopyStart {
   readonly type: "start";
   readonly volume: string;
   readonly volumeName: string;
+  readonly existing: Existing;
+  readonly maxDelete: MaxDelete;
+  readonly allowEmptySource: boolean;
   readonly tls: Pick<AgentIdentity, "ca" | "certificate" | "key" | "transfer" | "role">;
   readonly checkpointMs: number;
   readonly discardJournal: boolean;
   /** The target appends its items to the same file. */
   readonly items: string | null;
+  readonly reconnectTimeoutMs: number;
 }
 
 export type CopyReport =

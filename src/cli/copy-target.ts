@@ -51,10 +51,15 @@ async function outcome(start: CopyStart, signal: AbortSignal): Promise<CopyRepor
           volumeName: start.volumeName,
           checkpointMs: start.checkpointMs,
           discardJournal: start.discardJournal,
+          reconnectTimeoutMs: start.reconnectTimeoutMs,
+          existing: start.existing,
+          maxDelete: start.maxDelete,
+          allowEmptySource: start.allowEmptySource,
           onListening: (port) => void report({ type: "listening", port }),
         },
         // The source's items are in the parent's hands; this side writes its own, all of them.
         (event) => {
+          if (event.type === "session" && event.number > 1) items?.restart();
           if (event.type === "item" && event.item.side === "target") items?.add(event.item);
         },
         signal,

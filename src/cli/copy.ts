@@ -4,7 +4,7 @@ import process from "node:process";
 
 import type { FlagValues } from "../config/flags.ts";
 import { DEFAULTS, LIMITS } from "../config/limits.ts";
-import { toPvferryError, type PvferryError } from "../core/errors.ts";
+import { PvferryError, toPvferryError } from "../core/errors.ts";
 import type { Receipt } from "../core/receipt.ts";
 import { copyVolumeName } from "../core/transfer-id.ts";
 import { defaultParallelism } from "../host/parallelism.ts";
@@ -52,15 +52,20 @@ async function copyBetween(
       type: "start",
       volume: folders.target,
       volumeName: copyVolumeName(folders.source, folders.target),
+      existing: context.flags.existing,
+      maxDelete: context.flags.maxDelete,
+      allowEmptySource: context.flags.allowEmptySource,
       tls: identities.target,
       checkpointMs: context.flags.checkpoint,
       discardJournal: context.flags.discardJournal,
       items: context.flags.items,
+      reconnectTimeoutMs: context.flags.reconnectTimeout,
     });
     // Loaded only now, while the child loads its own part on another CPU.
     const [port, { runSource }] = await Promise.all([listening, import("../session/source.ts")]);
     const run = sourceRun(folders, context.flags, identities, port);
-    return await conclude(child, runSource(run, observe, context.signal), context.signal);
+    const signal = AbortSignal.any([context.signal, targetGone(child)]);
+    return await conclude(child, runSource(run, observe, signal), context.signal);
   } finally {
     await child.close();
     process.removeListener("exit", kill);
@@ -83,6 +88,7 @@ function sourceRun(
   const { lanes, threads } = defaultParallelism();
   return {
     volume: folders.source,
+    pass: flags.pass,
     host: "127.0.0.1",
     port,
     tls: identities.source,
@@ -93,9 +99,32 @@ function sourceRun(
     selinux: flags.selinux,
     rereads: DEFAULTS.rereads,
     connectTimeoutMs: LIMITS.connectAttemptMs,
+    reconnectTimeoutMs: flags.reconnectTimeout,
     scanFirst: flags.scanFirst,
     volumeName: copyVolumeName(folders.source, folders.target),
   };
+}
+
+/**
+ * A target that is gone does not come back, and is not looked for. One that says why has told the source too, which gets
+ * a moment to end by itself.
+ */
+function targetGone(child: CopyChild): AbortSignal {
+  const gone = new AbortController();
+  void child.ended.then((end) => {
+    const error = end.type === "receipt" ? targetEnded() : end.error;
+    const graceMs = end.type === "vanished" ? 0 : LIMITS.reasonGraceMs;
+    setTimeout(() => gone.abort(error), graceMs).unref();
+  });
+  return gone.signal;
+}
+
+function targetEnded(): PvferryError {
+  return new PvferryError({
+    code: 20,
+    message: "The connection to the target's process was lost, and it has ended.",
+    next: "Run the same command again.",
+  });
 }
 
 /** The source's word counts, unless all it knows is that the target is gone. */

@@ -21,6 +21,7 @@ export async function sourceCommand(context: CommandContext<"source">): Promise<
     return runSource(
       {
         volume,
+        pass: flags.pass,
         ...flags.to,
         tls,
         lanes: flags.lanes ?? lanes,
@@ -30,6 +31,7 @@ export async function sourceCommand(context: CommandContext<"source">): Promise<
         selinux: flags.selinux,
         rereads: DEFAULTS.rereads,
         connectTimeoutMs: flags.connectTimeout,
+        reconnectTimeoutMs: flags.reconnectTimeout,
         scanFirst: flags.scanFirst,
         volumeName: flags.volumeName,
       },

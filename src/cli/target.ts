@@ -26,6 +26,10 @@ export async function targetCommand(context: CommandContext<"target">): Promise<
         volumeName: flags.volumeName,
         checkpointMs: flags.checkpoint,
         discardJournal: flags.discardJournal,
+        reconnectTimeoutMs: flags.reconnectTimeout,
+        existing: flags.existing,
+        maxDelete: flags.maxDelete,
+        allowEmptySource: flags.allowEmptySource,
         // docs/flags.md promises this line to scripts that let the kernel choose the port.
         onListening: (port) => notice(`Listening on ${hostPortText({ ...listen, port })}`),
       },

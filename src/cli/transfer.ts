@@ -46,6 +46,7 @@ export async function runTransfer(
   process.once("exit", restoreTerminal);
   try {
     const receipt = await transfer((event) => {
+      if (event.type === "session" && event.number > 1) items?.restart();
       if (event.type === "item" && keepsItem(event.item)) items?.add(event.item);
       watch.observe(event);
     });

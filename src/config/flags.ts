@@ -8,6 +8,7 @@ import { durationText } from "../core/units.ts";
 import { DEFAULTS, LIMITS } from "./limits.ts";
 import {
   choice,
+  DELETE_LIMIT,
   duration,
   HOST_PORT,
   integer,
@@ -118,6 +119,15 @@ export const FLAGS = {
     help: "parallel connections that carry data",
     commands: ["copy", "source"],
   }),
+  pass: flag({
+    name: "pass",
+    value: "KIND",
+    kind: choice("cutover", "stage"),
+    fallback: "cutover",
+    fallbackText: "cutover",
+    help: "stage: the volume is in use, what changes is listed; cutover: nothing may change, which is checked at the end",
+    commands: ["copy", "source"],
+  }),
   compress: flag({
     name: "compress",
     value: "WHEN",
@@ -135,6 +145,15 @@ export const FLAGS = {
     fallbackText: durationText(DEFAULTS.connectTimeoutMs),
     help: "how long to wait for the target to be there",
     commands: ["source"],
+  }),
+  reconnectTimeout: flag({
+    name: "reconnect-timeout",
+    value: "DURATION",
+    kind: duration(0, 86_400_000, DEFAULTS.reconnectTimeoutMs),
+    fallback: DEFAULTS.reconnectTimeoutMs,
+    fallbackText: durationText(DEFAULTS.reconnectTimeoutMs),
+    help: "how long to go on trying after a lost connection, counted anew once a session has moved anything; 0: not at all",
+    commands: ["copy", "source", "target"],
   }),
   scanFirst: toggle({
     name: "scan-first",
@@ -168,6 +187,29 @@ export const FLAGS = {
   discardJournal: toggle({
     name: "discard-journal",
     help: "do without the journal in the target volume when it is foreign or damaged: compare everything by content",
+    commands: ["copy", "target"],
+  }),
+  existing: flag({
+    name: "existing",
+    value: "WHAT",
+    kind: choice("refuse", "update", "mirror"),
+    fallback: "refuse",
+    fallbackText: "refuse",
+    help: "entries that the target volume holds already. refuse: there may be none; update: replace what differs; mirror: also remove what the source does not have",
+    commands: ["copy", "target"],
+  }),
+  maxDelete: flag({
+    name: "max-delete",
+    value: "N|P%",
+    kind: DELETE_LIMIT,
+    fallback: { entries: null, percent: null },
+    fallbackText: "no limit",
+    help: "remove at most N entries, or P % of those that the target volume had; with more to remove, remove none and end with 34",
+    commands: ["copy", "target"],
+  }),
+  allowEmptySource: toggle({
+    name: "allow-empty-source",
+    help: "mirror a source volume that is empty, removing everything from the target volume",
     commands: ["copy", "target"],
   }),
   receipt: optional({

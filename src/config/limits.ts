@@ -15,6 +15,8 @@ export const DEFAULTS = {
   connectTimeoutMs: 10 * MINUTE,
   /** What a power failure can cost; a syncfs is cheap when it comes often. */
   checkpointMs: 10 * SECOND,
+  /** A node that reboots, a pod that is moved, a router that is replaced. */
+  reconnectTimeoutMs: 5 * MINUTE,
   /** A file that changes while it is read three times over will not hold still for a fourth. */
   rereads: 3,
   /** A transfer's certificates outlive a slow migration, not a forgotten one. */
@@ -40,6 +42,9 @@ export const LIMITS = {
   /** Pause between two attempts to reach a target that is not there yet: first, longest. */
   connectRetryFirstMs: 250,
   connectRetryLongestMs: 5 * SECOND,
+  /** Pause before a broken session is followed by another: its bound at first, at longest; full jitter below. */
+  newSessionFirstMs: 500,
+  newSessionLongestMs: 10 * SECOND,
   /** Pause before a dead lane is dialled again: first, longest. */
   laneRetryFirstMs: 100,
   laneRetryLongestMs: 1 * SECOND,
@@ -117,6 +122,8 @@ export const LIMITS = {
   laneAttemptsInVain: 3,
   /** When the native session loses its peer, the control channel may know why a moment later. */
   reasonGraceMs: 1_500,
+  /** The native session's word that it has settled, on its way to where a lost connection was noticed first. */
+  settledNewsMs: 100,
   /** One line about lost lanes at most this often. */
   laneNoticeEveryMs: 10 * SECOND,
 } as const;

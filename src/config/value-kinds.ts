@@ -1,6 +1,7 @@
 /** What the value of a flag may look like: one parser per kind, and the words to say so when it does not. */
 
 import { durationText, parseDurationMs } from "../core/units.ts";
+import type { MaxDelete } from "../native/types.ts";
 
 export interface ValueKind<T> {
   /** Completes "... is not": "a whole number from 1 to 64". */
@@ -55,11 +56,23 @@ export function duration(leastMs: number, mostMs: number, exampleMs: number): Va
     expects: `a duration from ${durationText(leastMs)} to ${durationText(mostMs)}`,
     example: durationText(exampleMs),
     parse: (text) => {
-      const ms = parseDurationMs(text);
+      // Nothing is nothing in every unit.
+      const ms = text === "0" ? 0 : parseDurationMs(text);
       return ms !== null && ms >= leastMs && ms <= mostMs ? ms : undefined;
     },
   };
 }
+
+/** "100": so many entries. "5%", "0.25%": a share of all. */
+export const DELETE_LIMIT: ValueKind<MaxDelete> = {
+  expects: "a whole number of entries, or a percentage from 0% to 100% with at most two decimals",
+  example: "5%",
+  parse: (text) => {
+    if (/^\d{1,15}$/.test(text)) return { entries: Number(text), percent: null };
+    const percent = /^\d{1,3}(?:\.\d{1,2})?%$/.test(text) ? Number(text.slice(0, -1)) : Number.NaN;
+    return percent <= 100 ? { entries: null, percent } : undefined;
+  },
+};
 
 /** Text of one line without surprises: it is sent to the peer and printed there. */
 export function label(mostBytes: number): ValueKind<string> {

@@ -8,6 +8,7 @@ export const TRANSFER_PHASES = [
   "hello",
   "preflight",
   "copy",
+  "close",
   "settle",
   "durable",
   "verdict",
@@ -21,6 +22,8 @@ export interface TransferCounters {
   readonly bytesTotal: number | null;
   readonly filesDone: number;
   readonly entriesScanned: number;
+  /** Looked at again by the closing walk. */
+  readonly entriesRechecked: number;
   readonly lanesAlive: number;
   readonly resent: number;
 }
@@ -29,6 +32,8 @@ export type TransferEvent =
   | { readonly type: "phase"; readonly phase: TransferPhase }
   /** Nothing moves until this happens, in words: "the target at 10.0.0.7:6443 (connection refused)". */
   | { readonly type: "waiting"; readonly for: string }
+  /** A session begins to copy. What an earlier one has counted and reported is void. */
+  | { readonly type: "session"; readonly number: number }
   | ({ readonly type: "counters" } & TransferCounters)
   | { readonly type: "item"; readonly item: Item }
   | { readonly type: "notice"; readonly message: string };

@@ -1,14 +1,38 @@
 /**
  * The receipt: what a pass moved, what it could not keep, and the verdict. One JSON document, written alike by both
- * sides. A field is never taken away or given another meaning without a new number in `receipt`.
+ * sides. When a pass took several sessions, everything but `sessions` is about the last one. A field is never taken away or given another meaning without a new number in `receipt`.
  */
 
-import type { EntryCounts, Item, ItemClass, NotPreserved, Roots } from "../native/types.ts";
+import type { EntryCounts, Item, ItemClass, NotPreserved } from "../native/types.ts";
 import type { ExitCode, ExitCodeName } from "./exit-codes.ts";
 
 export const RECEIPT_VERSION = 1;
 
 export type ItemCounts = { readonly [itemClass in ItemClass]: number };
+
+export interface KnownBy {
+  /** The bytes that the source read are those that the target wrote, in this pass. */
+  readonly streamed: number;
+  /** Both sides have read the same bytes in this pass; none were sent. */
+  readonly compared: number;
+  /** Size and modification time alone. */
+  readonly assumed: number;
+}
+
+export interface ReceiptRoots {
+  readonly content: string | null;
+  readonly metadata: string;
+}
+
+/** What a pass is for: to copy most of a volume that is in use, or to end with both sides alike. */
+export const PASS_KINDS = ["stage", "cutover"] as const;
+export type PassKind = (typeof PASS_KINDS)[number];
+
+export interface Pass {
+  readonly kind: PassKind;
+  /** Names this pass, in both sides' logs too. */
+  readonly session: string;
+}
 
 export interface BothSides<T> {
   readonly source: T;
@@ -28,8 +52,7 @@ export interface Receipt extends Verdict {
   readonly receipt: typeof RECEIPT_VERSION;
   readonly transfer: string;
   readonly volume: string;
-  /** Names this pass, in both sides' logs too. */
-  readonly pass: string;
+  readonly pass: Pass;
   /** Releases of pvferry. */
   readonly agents: BothSides<string>;
   /** By the target's clock, from the hello until the volume was durable. */
@@ -42,17 +65,23 @@ export interface Receipt extends Verdict {
   readonly logicalBytes: number;
   /** File data that crossed, before compression, bytes. */
   readonly movedBytes: number;
+  /** Entries that the target had and the source did not, and that were removed. */
+  readonly deleted: number;
+  /** How many files are known to be equal in which way; together they are all of them. */
+  readonly knownBy: KnownBy;
   /** What index and lanes carried inside of TLS, bytes. */
   readonly wireBytes: number;
   /** Moved bytes over the whole duration. */
   readonly bytesPerSecond: number;
+  /** How many sessions it took, as far as either side knows: 1 unless a connection was lost for good. */
+  readonly sessions: number;
   readonly lanes: number;
   /** Lanes that were lost and dialled again. */
   readonly reconnects: number;
   /** Of the moved bytes, those that were sent more than once: lane lost, arrived wrong, file changed meanwhile. */
   readonly resent: number;
-  /** docs/protocol.md, "Root digests". */
-  readonly roots: BothSides<Roots>;
+  /** docs/protocol.md, "Digests". The content root is null when it would not cover every file's bytes. */
+  readonly roots: BothSides<ReceiptRoots>;
   readonly itemCounts: BothSides<ItemCounts>;
   readonly notPreserved: BothSides<readonly NotPreserved[]>;
   /** The first ones of both sides, 10,000 at most; by side, then by path in byte order. */

@@ -132,6 +132,7 @@ function wrapTarget(raw: TargetSession): TargetSession {
     recordPass: (pass) => guardAsync(() => raw.recordPass(pass)),
     durable: (finished) => guardAsync(() => raw.durable(finished)),
     close: () => guard(() => raw.close()),
+    gone: () => guardAsync(() => raw.gone()),
   };
 }
 

@@ -40,6 +40,10 @@ const KINDS: { readonly [Kind in NativeErrorKind]: KindRow } = {
     code: 35,
     next: "With --discard-journal the target does without it: whatever the volume holds is then compared with the source by content.",
   },
+  limit: {
+    code: 34,
+    next: "If these are the right two volumes, change the flag that the message names, then run the same command again.",
+  },
   interrupted: { code: 130, next: "Run the same command again." },
 };
 

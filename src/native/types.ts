@@ -17,6 +17,7 @@ export type NativeErrorKind =
   | "io"
   | "busy"
   | "journal"
+  | "limit"
   | "interrupted";
 
 export interface NativeErrorText {
@@ -151,6 +152,8 @@ export interface FileDigest {
 
 export interface SourceOptions {
   readonly volume: string;
+  /** "cutover" looks at every entry again before it settles; what has changed since the scan began is an item. */
+  readonly pass: "stage" | "cutover";
   readonly lanes: number;
   readonly scanThreads: number;
   readonly compress: "auto" | "none" | "zstd";
@@ -158,6 +161,8 @@ export interface SourceOptions {
   readonly selinux: "keep" | "drop";
   /** How often a file that changes while it is read is read again before it becomes an item. */
   readonly rereads: number;
+  /** The target holds data already and says of each file whether it needs it. */
+  readonly compare: boolean;
   /** base64 of 32 bytes, from the target's ready message. */
   readonly secret: string;
   readonly tls: TlsIdentity;
@@ -169,6 +174,35 @@ export interface SourceOptions {
   readonly keepAliveMs: number;
 }
 
+/** How a target that holds data tells what is unchanged: by size and modification time, unless one of these applies. */
+export interface Comparison {
+  /** Digests of all files are compared. */
+  readonly digests: boolean;
+  /** Files of this time (the source's clock) or later may have changed unseen: digests are compared. */
+  readonly racyFrom: Moment | null;
+  /** What the target's file system changed at this time (its own clock) or later may not be on disk: likewise. */
+  readonly unsafeFrom: Moment | null;
+}
+
+export interface Moment {
+  /** Since 1970, negative before. */
+  readonly seconds: number;
+  readonly nanoseconds: number;
+}
+
+/**
+ * "refuse": there may be none, unless they are this transfer's own. "update": what differs is replaced, what the source
+ * does not have stays. "mirror": what the source does not have is removed.
+ */
+export type Existing = "refuse" | "update" | "mirror";
+
+/** At most one of the two is non-null; with neither, any number of entries may be removed. */
+export interface MaxDelete {
+  readonly entries: number | null;
+  /** Of the entries that the target had before; at most two decimals count. */
+  readonly percent: number | null;
+}
+
 export interface TargetOptions {
   readonly volume: string;
   /** What is recorded in the volume until the copy is finished: transfer id and volume name. */
@@ -177,8 +211,15 @@ export interface TargetOptions {
   readonly discardJournal: boolean;
   /** Between two checkpoints; 0: only at the end. */
   readonly checkpointMs: number;
+  /** null: the volume has to be empty, or to hold an unfinished copy of this transfer, which is removed. */
+  readonly compare: Comparison | null;
   readonly lanes: number;
   readonly secret: string;
+  /** What becomes of entries that the volume holds already. */
+  readonly existing: Existing;
+  readonly maxDelete: MaxDelete;
+  /** A source without any entry may be mirrored. */
+  readonly allowEmptySource: boolean;
   readonly idleTimeoutMs: number;
   readonly keepAliveMs: number;
 }
@@ -219,6 +260,12 @@ export interface SessionResult {
   readonly bytes: number;
   /** File data that crossed the lanes before compression, bytes; holes and resends as they went. */
   readonly movedBytes: number;
+  /** Files that the target had, and of which both sides have read the same bytes. */
+  readonly comparedFiles: number;
+  /** Files that the target had, with the same size and modification time; nobody has read them. */
+  readonly assumedFiles: number;
+  /** Entries of the target that the source did not have, and that are gone; 0 on the source. */
+  readonly deleted: number;
   /** What the lanes and the index sent or received, bytes, inside TLS. */
   readonly wireBytes: number;
   /** Moved bytes that were sent more than once (source), or that arrived wrong (target). */
@@ -239,6 +286,8 @@ export type SessionEvent =
     }
   /** The network failed before the target had bound the index (source only): attach another, or give up. */
   | { readonly type: "index-lost"; readonly error: NativeErrorText }
+  /** Every entry is acknowledged; the closing walk of a cutover pass begins (source only). */
+  | { readonly type: "closing" }
   /** Every entry is written (source: acknowledged); the result is final but not yet durable. */
   | { readonly type: "settled"; readonly result: SessionResult }
   /** The session is over; nothing follows. */
@@ -260,6 +309,7 @@ export const COUNTERS = [
   "resent",
   "lanesAlive",
   "lanesLost",
+  "entriesRechecked",
 ] as const;
 
 export interface SourceSession {
@@ -278,6 +328,8 @@ export interface TargetSession {
   /** syncfs (fsync where syncfs promises nothing), then removes the record of the unfinished copy if `finished`. */
   durable(finished: boolean): Promise<void>;
   close(): void;
+  /** After close(): resolves when no thread of the session touches the volume any more. */
+  gone(): Promise<void>;
 }
 
 // -- the journal ----------------------------------------------------------------------------------------------------

@@ -5,10 +5,10 @@
  */
 
 import { Buffer } from "node:buffer";
-import { closeSync, openSync, writeSync } from "node:fs";
+import { closeSync, ftruncateSync, openSync, writeSync } from "node:fs";
 
 import type { PvferryError } from "../core/errors.ts";
-import { fileError } from "../core/system-errors.ts";
+import { errnoOf, fileError } from "../core/system-errors.ts";
 import type { Item } from "../native/types.ts";
 
 const FLUSH_BYTES = 256 * 1024;
@@ -16,6 +16,7 @@ const FLUSH_EVERY_MS = 1_000;
 
 export class ItemFile {
   readonly #file: string;
+  readonly #how: "anew" | "append";
   readonly #onFailure: (error: PvferryError) => void;
   readonly #timer: NodeJS.Timeout;
   #descriptor: number | null;
@@ -25,6 +26,7 @@ export class ItemFile {
   /** Throws when the file cannot be opened. `onFailure` is told once when it cannot be written later. */
   constructor(file: string, how: "anew" | "append", onFailure: (error: PvferryError) => void) {
     this.#file = file;
+    this.#how = how;
     this.#onFailure = onFailure;
     this.#descriptor = openItems(file, how);
     this.#timer = setInterval(() => this.#flush(), FLUSH_EVERY_MS);
@@ -42,6 +44,21 @@ export class ItemFile {
     if (this.#lines.length >= FLUSH_BYTES) this.#flush();
   }
 
+  /**
+   * Another session reports its items: those of the one before are taken back. Who shares the file with another process
+   * takes back only what is not in it yet, and leaves the file to the one that has made it.
+   */
+  restart(): void {
+    this.#lines = "";
+    if (this.#how === "append" || this.#descriptor === null || this.#failure !== null) return;
+    try {
+      ftruncateSync(this.#descriptor, 0);
+    } catch (cause) {
+      // What has gone into a pipe or to a terminal stays there.
+      if (errnoOf(cause) !== "EINVAL") this.#fail(cause);
+    }
+  }
+
   /** May be called twice. */
   close(): void {
     clearInterval(this.#timer);
@@ -57,9 +74,13 @@ export class ItemFile {
     try {
       for (let at = 0; at < bytes.length;) at += writeSync(this.#descriptor, bytes, at);
     } catch (cause) {
-      this.#failure = fileError("write the items to", this.#file, cause);
-      this.#onFailure(this.#failure);
+      this.#fail(cause);
     }
+  }
+
+  #fail(cause: unknown): void {
+    this.#failure = fileError("write the items to", this.#file, cause);
+    this.#onFailure(this.#failure);
   }
 }
 

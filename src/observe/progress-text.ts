@@ -9,6 +9,7 @@ const PHASE_WORDS: Readonly<Record<TransferPhase, string>> = {
   hello: "greeting",
   preflight: "checking",
   copy: "copying",
+  close: "closing walk",
   settle: "settling",
   durable: "bringing to disk",
   verdict: "done",
@@ -59,6 +60,9 @@ function clip(line: string, columns: number): string {
 function figures(snapshot: Snapshot): readonly string[] {
   const { phase, bytesDone, bytesTotal, filesDone, entriesScanned, resent } = snapshot;
   if (phase === "connect" || phase === "hello") return [];
+  if (phase === "close") {
+    return [`${quantityText(snapshot.entriesRechecked, "entry", "entries")} looked at again`];
+  }
   // After the scan the total says more; during it, that entries are still being found tells that something happens.
   const scanning = bytesTotal === null && phase === "copy";
   const rate = phase === "copy" ? bytesPerSecond(snapshot) : null;
@@ -71,6 +75,6 @@ function figures(snapshot: Snapshot): readonly string[] {
     ...(scanning ? [`${quantityText(entriesScanned, "entry", "entries")} found so far`] : []),
     ...(rate === null ? [] : [`${bytesText(rate)}/s`]),
     ...(left === null ? [] : [`${clockText(left)} left`]),
-    ...(resent === 0 ? [] : [`${resent} resent`]),
+    ...(resent === 0 ? [] : [`${bytesText(resent)} resent`]),
   ];
 }

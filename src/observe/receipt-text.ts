@@ -12,15 +12,19 @@ const LABEL_WIDTH = 13;
 
 /** Several lines without a newline at the end: verdict first, advice last and only where something is to be done. */
 export function receiptText(receipt: Receipt): string {
+  const { pass } = receipt;
+  const isDone = receipt.exitCode === 0 && pass.kind === "cutover";
   return [
     receipt.message,
     row("entries", entriesText(receipt.entries)),
     row("moved", movedText(receipt)),
+    ...knownRows(receipt),
+    row(`${pass.kind} pass`, pass.session),
     row("time", timeText(receipt)),
     ...rootRows(receipt),
     ...notPreservedRows(receipt),
     ...itemRows(receipt),
-    ...(receipt.exitCode === 0 ? [] : [receipt.next]),
+    ...(isDone ? [] : [receipt.next]),
   ].join("\n");
 }
 
@@ -47,13 +51,14 @@ function entriesText(entries: EntryCounts): string {
 
 /** "moved of logical": less where files have holes. What the wire carried is after compression, frames included. */
 function movedText(receipt: Receipt): string {
-  const { logicalBytes, movedBytes, wireBytes, lanes, reconnects, resent } = receipt;
+  const { logicalBytes, movedBytes, wireBytes, lanes, reconnects, resent, sessions } = receipt;
   const parts = [
     `${bytesText(movedBytes)} of ${bytesText(logicalBytes)}`,
     `${bytesText(wireBytes)} over ${quantityText(lanes, "lane")}`,
   ];
+  if (sessions > 1) parts.push(quantityText(sessions, "session"));
   if (reconnects > 0) parts.push(quantityText(reconnects, "reconnect"));
-  if (resent > 0) parts.push(`${countText(resent)} resent`);
+  if (resent > 0) parts.push(`${bytesText(resent)} resent`);
   return parts.join(", ");
 }
 
@@ -64,13 +69,26 @@ function timeText({ durationMs, bytesPerSecond, startedAt }: Receipt): string {
   return `${seconds}, ${bytesText(bytesPerSecond)}/s, from ${startedAt}`;
 }
 
-/** Both sides' digests only when they differ. */
+/** Only where not every file was sent. */
+function knownRows({ knownBy, deleted }: Receipt): readonly string[] {
+  const { streamed, compared, assumed } = knownBy;
+  const removed = deleted === 0 ? [] : [row("removed", quantityText(deleted, "entry", "entries"))];
+  if (compared + assumed === 0) return removed;
+  const parts = [`${quantityText(streamed, "file")} sent`];
+  if (compared > 0) parts.push(`${countText(compared)} found equal byte by byte`);
+  if (assumed > 0) parts.push(`${countText(assumed)} taken for equal by size and time`);
+  return [row("equal", parts.join(", ")), ...removed];
+}
+
+/** Both sides' digests only when they differ; none where the bytes of some file were not read. */
 function rootRows({ roots: { source, target } }: Receipt): readonly string[] {
-  return (["content", "metadata"] as const).flatMap((kind) =>
-    source[kind] === target[kind]
-      ? [row(kind, `${source[kind]} (both sides)`)]
-      : [row(kind, `${source[kind]} (source)`), row("", `${target[kind]} (target)`)],
-  );
+  return (["content", "metadata"] as const).flatMap((kind) => {
+    const [here, there] = [source[kind], target[kind]];
+    if (here === null || there === null) return [];
+    return here === there
+      ? [row(kind, `${here} (both sides)`)]
+      : [row(kind, `${here} (source)`), row("", `${there} (target)`)];
+  });
 }
 
 function notPreservedRows({ notPreserved }: Receipt): readonly string[] {

@@ -17,9 +17,10 @@ export interface Snapshot {
   readonly bytesTotal: number | null;
   readonly filesDone: number;
   readonly entriesScanned: number;
+  readonly entriesRechecked: number;
   readonly lanesAlive: number;
   readonly resent: number;
-  /** Never less than it was; 100 only when the volume is durable; null as long as the whole is not known. */
+  /** Never less than it was in the same session; 100 only when the volume is durable; null as long as the whole is not known. */
   readonly percent: number | null;
   readonly items: { readonly [itemClass in ItemClass]: number };
   /** The latest ones, for the rate. */
@@ -38,6 +39,7 @@ export const FIRST_SNAPSHOT: Snapshot = {
   bytesTotal: null,
   filesDone: 0,
   entriesScanned: 0,
+  entriesRechecked: 0,
   lanesAlive: 0,
   resent: 0,
   percent: null,
@@ -51,6 +53,9 @@ export function reduce(before: Snapshot, event: TransferEvent, nowMs: number): S
       return withPercent({ ...before, phase: event.phase, waitingFor: null });
     case "waiting":
       return { ...before, waitingFor: event.for };
+    // Nothing of an earlier session counts: to go on from its numbers would be a promise that nobody can keep.
+    case "session":
+      return { ...FIRST_SNAPSHOT, phase: before.phase };
     case "counters":
       return withPercent(countersApplied(before, event, nowMs));
     case "item": {
@@ -64,7 +69,7 @@ export function reduce(before: Snapshot, event: TransferEvent, nowMs: number): S
 
 type CountersEvent = Extract<TransferEvent, { readonly type: "counters" }>;
 
-/** What was done stays done, also when a counter starts anew. */
+/** Within a session, what was done stays done. */
 function countersApplied(before: Snapshot, event: CountersEvent, nowMs: number): Snapshot {
   const bytesDone = Math.max(before.bytesDone, event.bytesDone);
   const kept = before.samples.filter((sample) => nowMs - sample.atMs <= RATE_WINDOW_MS);
@@ -75,6 +80,7 @@ function countersApplied(before: Snapshot, event: CountersEvent, nowMs: number):
     bytesTotal: atLeast(bytesDone, event.bytesTotal ?? before.bytesTotal),
     filesDone: Math.max(before.filesDone, event.filesDone),
     entriesScanned: Math.max(before.entriesScanned, event.entriesScanned),
+    entriesRechecked: event.entriesRechecked,
     lanesAlive: event.lanesAlive,
     resent: Math.max(before.resent, event.resent),
     samples: [...kept, { atMs: nowMs, bytes: bytesDone }],

@@ -11,7 +11,19 @@ export function backOffMs(
   failures: number,
   random: () => number = Math.random,
 ): number {
+  return boundMs(backOff, failures) * (0.5 + random() / 2);
+}
+
+/** Anything between nothing and the doubled pause: for many who lost the same thing in the same instant. */
+export function fullJitterMs(
+  backOff: BackOff,
+  failures: number,
+  random: () => number = Math.random,
+): number {
+  return boundMs(backOff, failures) * random();
+}
+
+function boundMs(backOff: BackOff, failures: number): number {
   const doubled = backOff.firstMs * 2 ** Math.min(Math.max(failures, 1) - 1, 30);
-  const capped = Math.min(doubled, backOff.longestMs);
-  return capped * (0.5 + random() / 2);
+  return Math.min(doubled, backOff.longestMs);
 }

@@ -10,6 +10,7 @@ import { addressText } from "../net/dialer.ts";
 import type { MessageOf } from "../wire/control-messages.ts";
 import { backOffMs } from "./back-off.ts";
 import { ControlChannel } from "./control-channel.ts";
+import { isRefusal } from "./endings.ts";
 import { greetTarget, type Greeting } from "./greeting.ts";
 import type { SessionContext, SourceRun } from "./run-options.ts";
 import { toTlsIdentity } from "./tls-identity.ts";
@@ -48,6 +49,7 @@ export async function reachTarget(
         failures,
         deadline,
         timeoutMs: attempts.timeoutMs,
+        wants: greeting.wants,
       });
     }
   }
@@ -97,6 +99,12 @@ interface Failure {
   readonly failures: number;
   readonly deadline: number;
   readonly timeoutMs: number;
+  readonly wants: Greeting["wants"];
+}
+
+/** A target that knows nothing of the session whose verdict is asked for will not come to know it. */
+function isFinal(error: PvferryError, wants: Greeting["wants"]): boolean {
+  return error.code !== 20 || (wants === "verdict" && isRefusal(error));
 }
 
 async function pauseOrGiveUp(
@@ -106,7 +114,7 @@ async function pauseOrGiveUp(
 ): Promise<void> {
   context.signal.throwIfAborted();
   const error = toPvferryError(failure.error);
-  if (error.code !== 20) throw error;
+  if (isFinal(error, failure.wants)) throw error;
   const pause = backOffMs(BACK_OFF, failure.failures);
   if (performance.now() + pause >= failure.deadline) {
     throw notReached(run, failure.timeoutMs, error);

@@ -20,5 +20,6 @@ export function readCounters(memory: BigUint64Array): Counters {
     resent: at("resent"),
     lanesAlive: at("lanesAlive"),
     lanesLost: at("lanesLost"),
+    entriesRechecked: at("entriesRechecked"),
   };
 }

@@ -1,6 +1,7 @@
 /**
- * The target's door: takes every trusted connection, hears its hello, and lets in one session at a time. A peer that
- * says nothing or nonsense is turned away and the door stays open; one that may not come in now is told why.
+ * The target's door: takes every trusted connection, hears its hello, and lets in one session at a time; a newer one
+ * takes the place of an older one. A peer that says nothing or nonsense is turned away and the door stays open; one that
+ * may not come in now is told why.
  */
 
 import { LIMITS } from "../config/limits.ts";
@@ -11,20 +12,28 @@ import type { Listener } from "../native/types.ts";
 import type { MessageOf } from "../wire/control-messages.ts";
 import { ControlChannel } from "./control-channel.ts";
 import { checkSameVolume, helloMessage, receiveHello } from "./greeting.ts";
-import { noDeadline } from "./late.ts";
 import type { SessionContext, TargetRun } from "./run-options.ts";
 import { toTlsIdentity } from "./tls-identity.ts";
-import { waitFor } from "./waiting.ts";
+import { waitFor, type Wait } from "./waiting.ts";
 
 export interface Guest {
   readonly channel: ControlChannel;
   readonly hello: MessageOf<"hello">;
+  /** Aborted, with the error to end with, when a newer session of the transfer takes this one's place. */
+  readonly superseded: AbortSignal;
+  /** There is nothing left to copy: from now on no newer session takes this one's place. */
+  readonly keepPlace: () => void;
 }
 
-/** The session that is let in, and what to do when its source comes back over a new connection. */
+/** The newest session that was let in. */
 interface Seat {
   readonly session: string;
-  readonly onReturn: (channel: ControlChannel) => void;
+  readonly epoch: number;
+  readonly superseded: AbortController;
+  /** What to do when its source comes back over a new connection; null before there is a verdict to come back for. */
+  onReturn: ((channel: ControlChannel) => void) | null;
+  /** "kept": there is a verdict, or soon will be. */
+  stage: "greeted" | "served" | "kept";
 }
 
 export class Door {
@@ -33,7 +42,10 @@ export class Door {
   readonly #run: TargetRun;
   readonly #greeting = new Set<ControlChannel>();
   readonly #closed = new AbortController();
-  #guest: PromiseWithResolvers<Guest> | null = null;
+  /** Where the next session is waited for. */
+  #admitting: PromiseWithResolvers<Guest> | null = null;
+  /** Let in while the session before it was still being ended. */
+  #waiting: Guest | null = null;
   #seat: Seat | null = null;
   #noticedAt = Number.NEGATIVE_INFINITY;
   #unnoticed = 0;
@@ -54,25 +66,30 @@ export class Door {
     );
   }
 
-  /** The next session. Nobody is seated while this waits. */
-  async admit(): Promise<Guest> {
-    this.#seat = null;
-    this.#guest = Promise.withResolvers<Guest>();
-    return waitFor(this.#guest.promise, {
-      deadlineMs: null,
-      signal: this.#context.signal,
-      tooLate: noDeadline,
-    });
+  /** The next session; the one before it is over. */
+  async admit(patience: Pick<Wait, "deadlineMs" | "tooLate">): Promise<Guest> {
+    const waiting = this.#waiting;
+    this.#waiting = null;
+    if (waiting !== null && !waiting.channel.over.aborted) return waiting;
+    if (this.#seat?.stage !== "greeted") this.#seat = null;
+    const admitting = Promise.withResolvers<Guest>();
+    this.#admitting = admitting;
+    try {
+      return await waitFor(admitting.promise, { ...patience, signal: this.#context.signal });
+    } finally {
+      this.#admitting = null;
+    }
   }
 
   /** From now on a connection for this session is handed to `onReturn`, whose channel it then is. */
   expectReturn(session: string, onReturn: (channel: ControlChannel) => void): void {
-    this.#seat = { session, onReturn };
+    if (this.#seat?.session === session) this.#seat.onReturn = onReturn;
   }
 
   /** May be called twice. Channels that were handed out are not closed. */
   close(): void {
     this.#closed.abort(closing());
+    void this.#waiting?.channel.closeWith(closing());
     this.listener.close();
   }
 
@@ -92,33 +109,61 @@ export class Door {
 
   /** Answers the hello, and hands the channel on. Throws when there is no place for it. */
   async #seatFor(channel: ControlChannel, hello: MessageOf<"hello">): Promise<void> {
-    const returning = this.#seat?.session === hello.session;
-    if (hello.wants === "verdict" && !returning) throw unknownSession();
-    if (hello.wants === "verdict") {
-      await this.#answer(channel, hello);
-      this.#seat?.onReturn(channel);
-      return;
-    }
-    const place = this.#guest;
-    if (place === null) throw inUse(this.#run.volume);
-    // Taken before the answer is sent: the next hello must not find the place free.
-    this.#guest = null;
-    try {
-      await this.#answer(channel, hello);
-    } catch (error) {
-      this.#guest = place;
-      throw error;
-    }
-    place.resolve({ channel, hello });
+    if (hello.wants === "copy") return this.#letIn(channel, hello);
+    const onReturn = this.#seat?.session === hello.session ? this.#seat.onReturn : null;
+    if (onReturn === null) throw unknownSession();
+    await this.#answer(channel, hello);
+    onReturn(channel);
   }
 
-  async #answer(channel: ControlChannel, { session, wants }: MessageOf<"hello">): Promise<void> {
+  /** A new session has a place when nobody is there, or somebody older who has not got everything. */
+  async #letIn(channel: ControlChannel, hello: MessageOf<"hello">): Promise<void> {
+    const { session, epoch } = hello;
+    const older = this.#seat;
+    if (older !== null && epoch <= older.epoch) throw this.#occupied(older);
+    const superseded = new AbortController();
+    const seat: Seat = { session, epoch, superseded, onReturn: null, stage: "greeted" };
+    // Taken before the answer is sent: the next hello must not find the place free.
+    this.#seat = seat;
+    try {
+      if (older?.stage !== "kept") await this.#answer(channel, hello);
+      // It may have got everything while the answer went out.
+      if (older?.stage === "kept") throw this.#occupied(older);
+      superseded.signal.throwIfAborted();
+    } catch (error) {
+      if (this.#seat === seat) this.#seat = older;
+      throw error;
+    }
+    older?.superseded.abort(supersededBy(channel.peer));
+    seat.stage = "served";
+    const keepPlace = (): void => {
+      seat.stage = "kept";
+    };
+    this.#hand({ channel, hello, superseded: superseded.signal, keepPlace });
+  }
+
+  #hand(guest: Guest): void {
+    // One that was let in and not yet served: it hears of it like any other.
+    void this.#waiting?.channel.closeWith(supersededBy(guest.channel.peer));
+    this.#waiting = this.#admitting === null ? guest : null;
+    this.#admitting?.resolve(guest);
+    this.#admitting = null;
+  }
+
+  #occupied(seat: Seat): PvferryError {
+    const { volume } = this.#run;
+    return seat.stage === "kept" ? allCopied(volume) : inUse(volume);
+  }
+
+  async #answer(channel: ControlChannel, hello: MessageOf<"hello">): Promise<void> {
+    const { session, epoch, wants } = hello;
     await channel.send(
       helloMessage({
         agent: this.#context.parts.agent,
         transfer: this.#run.tls.transfer,
         volume: this.#run.volumeName,
         session,
+        epoch,
         wants,
       }),
     );
@@ -138,7 +183,7 @@ export class Door {
     if (this.#closed.signal.aborted) return;
     this.#notice(channel.peer, error);
     // Another release on the other side: waiting longer will not bring the right one by itself.
-    if (channel.otherVersion) this.#guest?.reject(error);
+    if (channel.otherVersion) this.#admitting?.reject(error);
   }
 
   #notice(peer: string, error: PvferryError): void {
@@ -165,8 +210,25 @@ export class Door {
 function inUse(volume: string): PvferryError {
   return new PvferryError({
     code: 33,
-    message: `Another session is copying into the target volume ${escapeText(volume)}.`,
-    next: "Wait until it has ended, or end it.",
+    message: `Another session, which is not older than this one, is copying into the target volume ${escapeText(volume)}.`,
+    next: "Wait until it has ended, or end it; should its source be gone, try again in a minute.",
+  });
+}
+
+function allCopied(volume: string): PvferryError {
+  return new PvferryError({
+    code: 33,
+    message: `Everything has been copied into the target volume ${escapeText(volume)} already, and its target is ending.`,
+    next: "Look at what the target prints; for another copy start another target.",
+  });
+}
+
+/** What the older session ends with, on both sides. */
+function supersededBy(peer: string): PvferryError {
+  return new PvferryError({
+    code: 24,
+    message: `This session was superseded by a newer one, from ${peer}.`,
+    next: "Let the newer session finish.",
   });
 }
 

@@ -91,7 +91,13 @@ export function refusedBy(peer: string, refusal: MessageOf<"refused">): PvferryE
     code: refusalCode(refusal.code),
     message: `Refused by ${peer}: ${harmlessText(refusal.message)}`,
     next: harmlessText(refusal.next),
+    cause: refusal,
   });
+}
+
+/** Whether the peer itself turned this side away, in words, rather than being out of reach. */
+export function isRefusal({ cause }: PvferryError): boolean {
+  return typeof cause === "object" && cause !== null && Reflect.get(cause, "type") === "refused";
 }
 
 const REFUSALS: ReadonlySet<number> = new Set([2, 20, 22, 23, 30, 31, 32, 33, 34]);

@@ -13,6 +13,7 @@ export interface Greeting {
   readonly transfer: string;
   readonly volume: string;
   readonly session: string;
+  readonly epoch: number;
   readonly wants: "copy" | "verdict";
 }
 
@@ -50,7 +51,7 @@ export async function receiveHello(
 }
 
 export function helloMessage(greeting: Greeting): OutgoingMessage {
-  const { agent, transfer, volume, session, wants } = greeting;
+  const { agent, transfer, volume, session, epoch, wants } = greeting;
   return {
     type: "hello",
     magic: "pvferry",
@@ -60,6 +61,7 @@ export function helloMessage(greeting: Greeting): OutgoingMessage {
     volume,
     agent,
     session,
+    epoch,
     wants,
   };
 }

@@ -23,6 +23,9 @@ export interface LaneCalls {
 
 const BACK_OFF = { firstMs: LIMITS.laneRetryFirstMs, longestMs: LIMITS.laneRetryLongestMs };
 
+/** Any of these that grows is a sign that the session goes on. */
+type Progress = Pick<Counters, "bytesDone" | "entriesDone" | "entriesRechecked">;
+
 export class Lanes {
   readonly #session: SourceSession;
   readonly #calls: LaneCalls;
@@ -72,9 +75,9 @@ export class Lanes {
   }
 
   /** Called with every reading of the counters. Lanes that are lost as fast as they are dialled move nothing. */
-  watch({ bytesDone, entriesDone }: Pick<Counters, "bytesDone" | "entriesDone">): void {
+  watch({ bytesDone, entriesDone, entriesRechecked }: Progress): void {
     const now = performance.now();
-    const done = bytesDone + entriesDone;
+    const done = bytesDone + entriesDone + entriesRechecked;
     if (done !== this.#done) {
       this.#done = done;
       this.#progressAt = now;

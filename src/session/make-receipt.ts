@@ -4,17 +4,25 @@ import { Buffer } from "node:buffer";
 
 import { LIMITS } from "../config/limits.ts";
 import { bytesOfName } from "../core/names.ts";
-import { RECEIPT_VERSION, type BothSides, type Receipt } from "../core/receipt.ts";
+import {
+  RECEIPT_VERSION,
+  type BothSides,
+  type KnownBy,
+  type Pass,
+  type Receipt,
+  type ReceiptRoots,
+} from "../core/receipt.ts";
 import type { Item, SessionResult } from "../native/types.ts";
 import { addCounts, judge, totalItems } from "./verdict.ts";
 
 export interface Outcome {
   readonly transfer: string;
   readonly volume: string;
-  readonly pass: string;
+  readonly pass: Pass;
   readonly agents: BothSides<string>;
   readonly startedAt: string;
   readonly endedAt: string;
+  readonly sessions: number;
   readonly lanes: number;
   readonly lanesLost: number;
   readonly results: BothSides<SessionResult>;
@@ -30,7 +38,7 @@ export function makeReceipt(outcome: Outcome): Receipt {
   const items = byPlace(first);
   return {
     receipt: RECEIPT_VERSION,
-    ...judge(outcome.results),
+    ...judge(outcome.pass.kind, outcome.results),
     transfer: outcome.transfer,
     volume: outcome.volume,
     pass: outcome.pass,
@@ -41,17 +49,30 @@ export function makeReceipt(outcome: Outcome): Receipt {
     entries: target.entries,
     logicalBytes: target.bytes,
     movedBytes: source.movedBytes,
+    deleted: target.deleted,
+    knownBy: knownBy(target),
     wireBytes: source.wireBytes,
     bytesPerSecond: Math.round((source.movedBytes / Math.max(1, durationMs)) * 1_000),
+    sessions: outcome.sessions,
     lanes: outcome.lanes,
     reconnects: outcome.lanesLost,
     resent: source.resent,
-    roots: { source: source.roots, target: target.roots },
+    roots: { source: rootsOf(source), target: rootsOf(target) },
     itemCounts: { source: source.itemCounts, target: target.itemCounts },
     notPreserved: { source: source.notPreserved, target: target.notPreserved },
     items,
     itemsOmitted: Math.max(0, counted - items.length),
   };
+}
+
+function knownBy({ entries, comparedFiles, assumedFiles }: SessionResult): KnownBy {
+  const streamed = entries.files - comparedFiles - assumedFiles;
+  return { streamed, compared: comparedFiles, assumed: assumedFiles };
+}
+
+/** Nothing is said of the bytes of files that nobody has read. */
+function rootsOf({ roots, assumedFiles }: SessionResult): ReceiptRoots {
+  return { content: assumedFiles === 0 ? roots.content : null, metadata: roots.metadata };
 }
 
 /** Both sides list the same items in the same order, in whichever order their threads have met them. */

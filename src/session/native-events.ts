@@ -6,6 +6,7 @@ import type { Item, SessionEvent, SessionResult } from "../native/types.ts";
 
 export interface NativeEventCalls {
   readonly onItems: (items: readonly Item[]) => void;
+  readonly onClosing: () => void;
   readonly onLaneLost: (loss: LaneLoss) => void;
   readonly onIndexLost: (error: PvferryError) => void;
 }
@@ -45,6 +46,8 @@ export class NativeEvents {
         return this.#calls.onLaneLost(event);
       case "index-lost":
         return this.#calls.onIndexLost(fromNativeError(event.error));
+      case "closing":
+        return this.#calls.onClosing();
       case "settled":
         return this.#settled.resolve(event.result);
       case "failed":

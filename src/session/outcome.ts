@@ -1,10 +1,10 @@
 /** How the source learns its outcome: by listening; or, when the connection breaks too late, by coming back for it. */
 
-import { LIMITS } from "../config/limits.ts";
 import { PvferryError } from "../core/errors.ts";
 import { durationText } from "../core/units.ts";
 import type { MessageOf } from "../wire/control-messages.ts";
 import type { ControlChannel } from "./control-channel.ts";
+import { isRefusal } from "./endings.ts";
 import { noDeadline } from "./late.ts";
 import type { SourceCopy } from "./source-copy.ts";
 
@@ -27,11 +27,13 @@ export async function listenUntilDurable(
 }
 
 /** Everything was sent and acknowledged, but whether the target finished nobody says. */
-export function outcomeUnknown(cause: PvferryError): PvferryError {
-  const waited = durationText(LIMITS.verdictKeptMs);
+export function outcomeUnknown(cause: PvferryError, waitedMs: number): PvferryError {
+  const end = isRefusal(cause)
+    ? "what answers in its place does not know it"
+    : `not found again within ${durationText(waitedMs)}`;
   return new PvferryError({
     code: 20,
-    message: `The outcome is unknown: the target was lost before its verdict came, and not found again within ${waited}.`,
+    message: `The outcome is unknown: the target was lost before its verdict came, and ${end}.`,
     next: "Look at what the target printed, or run both sides again.",
     cause,
   });

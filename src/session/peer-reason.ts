@@ -4,14 +4,17 @@ import { LIMITS } from "../config/limits.ts";
 import { toPvferryError, type PvferryError } from "../core/errors.ts";
 import { waitFor } from "./waiting.ts";
 
-/** The better of two reasons: `error`, or how the channel ends within a moment, if that is more than a lost connection. */
+/**
+ * The better of two reasons: `error`, or how the channel ends within a moment, if that is more than a lost connection.
+ * A peer whose session is over refuses its connections (22) before this side has heard that control is lost.
+ */
 export async function reasonFromPeer(
   error: PvferryError,
   over: AbortSignal,
 ): Promise<PvferryError> {
-  if (error.code !== 20) return error;
+  if (error.code !== 20 && error.code !== 22) return error;
   const never = Promise.withResolvers<never>().promise;
   const wait = { deadlineMs: LIMITS.reasonGraceMs, signal: over, tooLate: () => error };
   const reason = await waitFor(never, wait).catch((thrown: unknown) => toPvferryError(thrown));
-  return reason.code === 20 ? error : reason;
+  return error.code === 20 && reason.code === 20 ? error : reason;
 }

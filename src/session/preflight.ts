@@ -1,10 +1,11 @@
 /** Each side tells the other what its volume is like; both judge by the same rules whether the copy can end well. */
 
 import { LIMITS } from "../config/limits.ts";
-import type { VolumeFacts, VolumeTotals } from "../native/types.ts";
+import type { Existing, VolumeFacts, VolumeTotals } from "../native/types.ts";
 import type { MessageOf, OutgoingMessage } from "../wire/control-messages.ts";
 import type { ControlChannel } from "./control-channel.ts";
 import { tooLate } from "./late.ts";
+import { hasJournal } from "./volume-checks.ts";
 
 export function preflightMessage(
   facts: VolumeFacts,
@@ -31,9 +32,13 @@ export function preflightMessage(
   };
 }
 
-/** What an earlier try left is cleared before the copy begins: until then, all of the volume counts as free. */
-export function asIfCleared(facts: VolumeFacts): VolumeFacts {
-  if (facts.unfinishedTransfer === null && facts.journalError === null) return facts;
+/**
+ * What an earlier try left is cleared before the copy begins, and what else is there may be what the source has too:
+ * until more is known, all of the volume counts as free.
+ */
+export function asIfCleared(facts: VolumeFacts, existing: Existing): VolumeFacts {
+  const holdsOthers = existing !== "refuse" && facts.firstNames.length > 0;
+  if (!hasJournal(facts) && !holdsOthers) return facts;
   return { ...facts, freeBytes: facts.totalBytes, freeInodes: facts.totalInodes };
 }
 

@@ -7,7 +7,7 @@ const BACK_OFF = { firstMs: LIMITS.connectRetryFirstMs, longestMs: LIMITS.connec
 
 export interface ReturnAttempt {
   readonly pauseMs: number;
-  /** What is left of the time that a verdict is kept. */
+  /** What is left of the time that a source goes on looking for its verdict. */
   readonly timeoutMs: number;
 }
 
@@ -16,13 +16,20 @@ export interface ReturnAttempt {
  * that lasted does, since the flush of a large volume may outlive several connections.
  */
 export class Returns {
+  readonly #windowMs: number;
   readonly #now: () => number;
   #failures = 0;
   #until = 0;
   #begunAt = Number.NEGATIVE_INFINITY;
 
-  constructor(now: () => number = () => performance.now()) {
+  /** As long as a lost session may be replaced, but not less than a verdict is kept. */
+  constructor(reconnectTimeoutMs: number, now: () => number = () => performance.now()) {
+    this.#windowMs = Math.max(LIMITS.verdictKeptMs, reconnectTimeoutMs);
     this.#now = now;
+  }
+
+  get windowMs(): number {
+    return this.#windowMs;
   }
 
   /** Called when a connection is lost. */
@@ -30,7 +37,7 @@ export class Returns {
     const now = this.#now();
     if (now - this.#begunAt > LIMITS.idleTimeoutMs) {
       this.#failures = 0;
-      this.#until = now + LIMITS.verdictKeptMs;
+      this.#until = now + this.#windowMs;
     }
     this.#begunAt = now;
     this.#failures += 1;

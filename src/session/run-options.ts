@@ -1,8 +1,9 @@
 /** What a session is asked to do, complete and resolved: nothing here is optional, nothing is read from elsewhere. */
 
 import type { TransferEvent } from "../core/events.ts";
+import type { PassKind } from "../core/receipt.ts";
 import type { Role } from "../core/transfer-id.ts";
-import type { Addon } from "../native/types.ts";
+import type { Addon, Existing, MaxDelete } from "../native/types.ts";
 import type { Dialer } from "../net/dialer.ts";
 
 /** One side's certificate folder, read. PEM texts. */
@@ -17,6 +18,7 @@ export interface TlsMaterial {
 
 export interface SourceRun {
   readonly volume: string;
+  readonly pass: PassKind;
   readonly host: string;
   readonly port: number;
   readonly tls: TlsMaterial;
@@ -27,6 +29,8 @@ export interface SourceRun {
   readonly selinux: "keep" | "drop";
   readonly rereads: number;
   readonly connectTimeoutMs: number;
+  /** How long to try again after a lost connection; 0 never does. */
+  readonly reconnectTimeoutMs: number;
   /** Count everything before the first byte is copied. */
   readonly scanFirst: boolean;
   /** Both sides must name the same; within one transfer it tells volumes apart. */
@@ -42,6 +46,12 @@ export interface TargetRun {
   readonly checkpointMs: number;
   /** Go on without the journal that is there, whatever it says. */
   readonly discardJournal: boolean;
+  /** How long to wait for the source after a lost connection; 0 does not. */
+  readonly reconnectTimeoutMs: number;
+  /** What becomes of entries that the volume holds already. */
+  readonly existing: Existing;
+  readonly maxDelete: MaxDelete;
+  readonly allowEmptySource: boolean;
   /** Called once, with the port in use. */
   readonly onListening: (port: number) => void;
 }

@@ -56,10 +56,10 @@ async function countVolume(
 
 export async function askToStart(
   channel: ControlChannel,
-  lanes: number,
+  { lanes, pass }: Pick<SourceRun, "lanes" | "pass">,
   signal: AbortSignal,
 ): Promise<MessageOf<"ready">> {
-  await channel.send({ type: "start", lanes });
+  await channel.send({ type: "start", lanes, pass });
   return channel.receive(["ready"], {
     deadlineMs: LIMITS.readyTimeoutMs,
     signal,

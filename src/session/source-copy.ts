@@ -19,6 +19,8 @@ export interface SourceCopyStart {
   readonly run: SourceRun;
   readonly channel: ControlChannel;
   readonly agreement: SourceAgreement;
+  /** Every entry is acknowledged, and the closing walk begins. */
+  readonly onClosing: () => void;
 }
 
 export class SourceCopy {
@@ -42,6 +44,7 @@ export class SourceCopy {
     this.ledger = new ItemLedger(context.observe);
     this.#events = new NativeEvents({
       onItems: (items) => this.ledger.add(items),
+      onClosing: start.onClosing,
       onLaneLost: (loss) => this.#lanes.onLost(loss),
       onIndexLost: (error) => this.#lanes.onIndexLost(error),
     });
@@ -114,7 +117,7 @@ export class SourceCopy {
   #showCounters(): void {
     const counters = this.counters();
     this.#lanes.watch(counters);
-    const { bytesDone, filesDone, entriesScanned, lanesAlive, resent } = counters;
+    const { bytesDone, filesDone, entriesScanned, entriesRechecked, lanesAlive, resent } = counters;
     const bytesTotal = this.#bytesTotal(counters);
     this.#context.observe({
       type: "counters",
@@ -122,6 +125,7 @@ export class SourceCopy {
       bytesTotal,
       filesDone,
       entriesScanned,
+      entriesRechecked,
       lanesAlive,
       resent,
     });
@@ -168,12 +172,14 @@ function openNative(
   return context.parts.addon.openSource(
     {
       volume: run.volume,
+      pass: run.pass,
       lanes: ready.lanes,
       scanThreads: run.scanThreads,
       compress: run.compress,
       oneFileSystem: run.oneFileSystem,
       selinux: run.selinux,
       rereads: run.rereads,
+      compare: ready.compare,
       secret: ready.secret,
       tls: toTlsIdentity(run.tls),
       serverName: serverNameFor(run.host),

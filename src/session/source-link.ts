@@ -12,6 +12,8 @@ import { noDeadline } from "./late.ts";
 
 export interface LinkCalls {
   readonly onScanned: (message: MessageOf<"scanned">) => void;
+  /** The source has nothing left to send, and looks whether anything has changed. */
+  readonly onClosing: () => void;
   readonly notice: (message: string) => void;
 }
 
@@ -27,6 +29,8 @@ export class SourceLink {
   #verdict: OutgoingMessage | null = null;
   #mayReturn = false;
   #hasSettled = false;
+  /** How the last connection ended, when it was lost. */
+  #lost: PvferryError | null = null;
   #patience: NodeJS.Timeout | undefined = undefined;
 
   constructor(channel: ControlChannel, calls: LinkCalls) {
@@ -57,6 +61,7 @@ export class SourceLink {
     clearTimeout(this.#patience);
     const former = this.#channel;
     this.#channel = channel;
+    this.#lost = null;
     former?.close();
     void this.#listen(channel);
   }
@@ -64,6 +69,7 @@ export class SourceLink {
   /** This side has written everything: from now on a lost connection is no reason to fail. */
   allowReturn(): void {
     this.#mayReturn = true;
+    if (this.#lost !== null) this.#awaitReturn(this.#lost);
   }
 
   post(message: OutgoingMessage): void {
@@ -94,13 +100,15 @@ export class SourceLink {
 
   async #next(channel: ControlChannel): Promise<Heard> {
     const wait = { deadlineMs: null, signal: this.#readers.signal, tooLate: noDeadline };
-    return channel.receive(["scanned", "settled", "farewell"], wait);
+    return channel.receive(["scanned", "closing", "settled", "farewell"], wait);
   }
 
   #takeMessage(channel: ControlChannel, message: Heard): void {
     switch (message.type) {
       case "scanned":
         return this.#calls.onScanned(message);
+      case "closing":
+        return this.#calls.onClosing();
       case "farewell":
         return this.#farewell.resolve();
       case "settled":
@@ -119,11 +127,19 @@ export class SourceLink {
   }
 
   #onLost(error: PvferryError): void {
-    if (!this.#mayReturn || error.code !== 20) return this.#broken.abort(error);
+    if (error.code !== 20) return this.#broken.abort(error);
+    this.#lost = error;
+    if (this.#mayReturn) return this.#awaitReturn(error);
+    // Everything may be written already: that news comes from a thread, and may be a moment behind.
+    this.#patience = setTimeout(() => this.#broken.abort(error), LIMITS.settledNewsMs);
+  }
+
+  #awaitReturn(error: PvferryError): void {
+    clearTimeout(this.#patience);
     if (this.#hasSettled) return;
     this.#calls.notice(`${error.message} Waiting for the source to come back.`);
     this.#patience = setTimeout(() => this.#broken.abort(error), LIMITS.verdictKeptMs);
   }
 }
 
-type Heard = MessageOf<"scanned" | "settled" | "farewell">;
+type Heard = MessageOf<"scanned" | "closing" | "settled" | "farewell">;

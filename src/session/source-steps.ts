@@ -9,12 +9,16 @@ import type { VolumeFacts } from "../native/types.ts";
 import type { MessageOf, OutgoingMessage } from "../wire/control-messages.ts";
 import { reachTarget } from "./connect.ts";
 import type { ControlChannel } from "./control-channel.ts";
+import type { Counters } from "./counters.ts";
+import { isRefusal } from "./endings.ts";
+import { Epochs } from "./epoch.ts";
 import type { Greeting } from "./greeting.ts";
 import { withHowFar } from "./how-far.ts";
 import { noDeadline, tooLate } from "./late.ts";
 import { makeReceipt } from "./make-receipt.ts";
 import { listenUntilDurable, outcomeUnknown } from "./outcome.ts";
 import { reasonFromPeer } from "./peer-reason.ts";
+import { hasMoved, Recovery } from "./recovery.ts";
 import { Returns } from "./returns.ts";
 import type { SessionContext, SourceRun } from "./run-options.ts";
 import { agreeWithTarget, askToStart, type SourceAgreement } from "./source-agreement.ts";
@@ -31,23 +35,38 @@ export class SourceSteps {
   readonly #run: SourceRun;
   readonly #context: SessionContext;
   readonly #states: StateMachine<SourceState>;
-  readonly #pass = randomBytes(16).toString("hex");
-  readonly #returns = new Returns();
+  readonly #recovery: Recovery;
+  readonly #epochs = new Epochs();
+  #session: SessionNames;
+  /** Sessions that came to copy something. */
+  #copies = 0;
+  /** How far the last of those was that have ended. */
+  #far: Counters | null = null;
   #line: Line | null = null;
   #copy: SourceCopy | null = null;
 
   constructor(run: SourceRun, context: SessionContext) {
     this.#run = run;
     this.#context = context;
+    this.#recovery = new Recovery(run.reconnectTimeoutMs);
+    this.#session = this.#nameSession();
     this.#states = new StateMachine(SOURCE_STATES, "connecting", (phase) =>
       context.observe({ type: "phase", phase }),
     );
   }
 
+  /** The first time within the connect timeout; after a break, as long as another session may still begin. */
   async connect(): Promise<Hello> {
-    return this.#reach("copy", this.#run.connectTimeoutMs, (step) => {
-      if (this.#states.state !== step) this.#states.enter(step);
-    });
+    const { connectTimeoutMs } = this.#run;
+    const remainingMs = this.#recovery.remainingMs;
+    try {
+      return await this.#reach("copy", remainingMs ?? connectTimeoutMs, (step) => {
+        if (this.#states.state !== step) this.#states.enter(step);
+      });
+    } catch (thrown) {
+      const error = toPvferryError(thrown);
+      throw remainingMs === null || error.code !== 20 ? error : this.#recovery.givenUp(error);
+    }
   }
 
   async agree(facts: VolumeFacts): Promise<SourceAgreement> {
@@ -55,13 +74,16 @@ export class SourceSteps {
     this.#states.enter("preflight");
     const volumes = await agreeWithTarget(this.#context, this.#run, channel, facts);
     this.#states.enter("starting");
-    return { ...volumes, ready: await askToStart(channel, this.#run.lanes, this.#context.signal) };
+    return { ...volumes, ready: await askToStart(channel, this.#run, this.#context.signal) };
   }
 
   beginCopy(agreement: SourceAgreement): void {
+    this.#copies += 1;
+    this.#context.observe({ type: "session", number: this.#copies });
     this.#states.enter("copying");
     const { channel } = this.#openLine();
-    this.#copy = new SourceCopy(this.#context, { run: this.#run, channel, agreement });
+    const onClosing = (): void => this.#close(channel);
+    this.#copy = new SourceCopy(this.#context, { run: this.#run, channel, agreement, onClosing });
     this.#listen();
   }
 
@@ -76,7 +98,8 @@ export class SourceSteps {
       const result = await waitFor(Promise.race([copy.settled, lost]), wait);
       this.#states.enter("settled");
       copy.finish();
-      return { type: "settled", result, lanes: copy.laneCount, lanesLost: copy.lanesLost };
+      const { laneCount: lanes, lanesLost } = copy;
+      return { type: "settled", result, lanes, lanesLost, sessions: this.#copies };
     } catch (error) {
       throw await reasonFromPeer(toPvferryError(error), channel.over);
     }
@@ -103,10 +126,11 @@ export class SourceSteps {
     return makeReceipt({
       transfer: this.#run.tls.transfer,
       volume: this.#run.volumeName,
-      pass: this.#pass,
+      pass: { kind: this.#run.pass, session: this.#session.id },
       agents: { source: this.#context.parts.agent, target: target.agent },
       startedAt: durable.startedAt,
       endedAt: durable.endedAt,
+      sessions: durable.sessions,
       lanes: settled.lanes,
       lanesLost: settled.lanesLost,
       results: { source: settled.result, target: durable.result },
@@ -114,9 +138,23 @@ export class SourceSteps {
     });
   }
 
+  /** Ends the session that broke, and waits before the next one; throws `error` when there is to be none. */
+  async recover(error: PvferryError): Promise<void> {
+    const { observe, signal } = this.#context;
+    if (!this.#isLost(error) || signal.aborted) throw error;
+    const pauseMs = this.#recovery.broke(hasMoved(this.#copy?.counters() ?? null));
+    if (pauseMs >= (this.#recovery.remainingMs ?? 0)) throw this.#recovery.givenUp(error);
+    this.#states.enter("recovering");
+    await this.#endSession(error);
+    const until = this.#recovery.untilText();
+    observe({ type: "notice", message: `${error.message} Trying a new session ${until}.` });
+    this.#session = this.#nameSession();
+    await sleep(pauseMs, signal);
+  }
+
   /** Tells the target, as far as it still listens; resolves with what to throw. */
   async fail(error: PvferryError): Promise<PvferryError> {
-    const failure = withHowFar(error, this.#copy?.counters() ?? null);
+    const failure = withHowFar(error, this.#copy?.counters() ?? this.#far);
     this.#states.enter("failed");
     await this.#line?.channel.closeWith(error);
     return failure;
@@ -125,6 +163,37 @@ export class SourceSteps {
   close(): void {
     this.#copy?.close();
     this.#line?.channel.close();
+  }
+
+  /** The target hears of it, so that its user knows what it waits for. */
+  #close(channel: ControlChannel): void {
+    if (this.#states.state !== "copying") return;
+    this.#states.enter("closing");
+    channel.post({ type: "closing" });
+  }
+
+  /** Who is asked for a verdict and knows nothing of the session is another process: then only a new one helps. */
+  #isLost(error: PvferryError): boolean {
+    if (error.code !== 20 || !this.#recovery.isOn || !this.#states.allows("recovering")) {
+      return false;
+    }
+    return this.#states.state !== "returning" || isRefusal(error);
+  }
+
+  async #endSession(error: PvferryError): Promise<void> {
+    this.#copy?.close();
+    this.#far = this.#copy?.counters() ?? this.#far;
+    await this.#line?.channel.closeWith(error);
+    this.#copy = null;
+    this.#line = null;
+  }
+
+  #nameSession(): SessionNames {
+    return {
+      id: randomBytes(16).toString("hex"),
+      epoch: this.#epochs.next(),
+      returns: new Returns(this.#run.reconnectTimeoutMs),
+    };
   }
 
   async #reach(
@@ -136,7 +205,8 @@ export class SourceSteps {
       agent: this.#context.parts.agent,
       transfer: this.#run.tls.transfer,
       volume: this.#run.volumeName,
-      session: this.#pass,
+      session: this.#session.id,
+      epoch: this.#session.epoch,
       wants,
     };
     const reached = await reachTarget(this.#context, this.#run, greeting, { timeoutMs, onStep });
@@ -170,13 +240,16 @@ export class SourceSteps {
     if (!lost || signal.aborted) throw error;
     this.#states.enter("returning");
     observe({ type: "notice", message: `${error.message} Going back for the verdict.` });
-    const attempt = this.#returns.begin();
+    const { returns } = this.#session;
+    const attempt = returns.begin();
     try {
       await sleep(attempt.pauseMs, signal);
       await this.#reach("verdict", attempt.timeoutMs, () => undefined);
-    } catch (failure) {
+    } catch (thrown) {
       signal.throwIfAborted();
-      throw outcomeUnknown(toPvferryError(failure));
+      const failure = toPvferryError(thrown);
+      if (this.#isLost(failure)) throw failure;
+      throw outcomeUnknown(failure, returns.windowMs);
     }
     this.#listen();
   }
@@ -197,6 +270,13 @@ export class SourceSteps {
     if (this.#copy === null) throw new TypeError("the session copies nothing yet");
     return this.#copy;
   }
+}
+
+/** One session, as its target knows it. */
+interface SessionNames {
+  readonly id: string;
+  readonly epoch: number;
+  readonly returns: Returns;
 }
 
 /** The connection to the target, and the promise of its last word over it. */

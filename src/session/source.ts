@@ -1,8 +1,9 @@
-/** The source's session, from the first dial to the receipt. */
+/** The source's sessions, from the first dial to the receipt: one, unless a connection is lost for good. */
 
 import { toPvferryError } from "../core/errors.ts";
 import type { Receipt } from "../core/receipt.ts";
 import { loadAddon, packageVersion } from "../native/addon.ts";
+import type { VolumeFacts } from "../native/types.ts";
 import { directDialer } from "../net/direct.ts";
 import type { Observe, SessionParts, SourceRun } from "./run-options.ts";
 import { SourceSteps } from "./source-steps.ts";
@@ -30,6 +31,21 @@ export async function sourceSession(
   const steps = new SourceSteps(run, { parts, observe, signal });
   try {
     const facts = checkSourceVolume(parts.addon, run.volume);
+    for (;;) {
+      const receipt = await oneSession(steps, facts);
+      if (receipt !== null) return receipt;
+    }
+  } catch (error) {
+    throw await steps.fail(toPvferryError(error));
+  } finally {
+    steps.close();
+    letGo();
+  }
+}
+
+/** null when it was lost, and another one may follow. */
+async function oneSession(steps: SourceSteps, facts: VolumeFacts): Promise<Receipt | null> {
+  try {
     const target = await steps.connect();
     const agreement = await steps.agree(facts);
     steps.beginCopy(agreement);
@@ -37,9 +53,7 @@ export async function sourceSession(
     const durable = await steps.hearOutcome(settled);
     return await steps.conclude(target, settled, durable);
   } catch (error) {
-    throw await steps.fail(toPvferryError(error));
-  } finally {
-    steps.close();
-    letGo();
+    await steps.recover(toPvferryError(error));
+    return null;
   }
 }

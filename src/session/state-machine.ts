@@ -32,8 +32,12 @@ export class StateMachine<Name extends string> {
     this.#stageChannel();
   }
 
+  allows(next: Name): boolean {
+    return this.#table[this.#state].next.includes(next);
+  }
+
   enter(next: Name): void {
-    if (!this.#table[this.#state].next.includes(next)) {
+    if (!this.allows(next)) {
       throw new RangeError(`a session cannot go from "${this.#state}" to "${next}"`);
     }
     this.#state = next;

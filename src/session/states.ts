@@ -22,9 +22,11 @@ export type SourceState =
   | "preflight"
   | "starting"
   | "copying"
+  | "closing"
   | "settled"
   | "awaiting"
   | "returning"
+  | "recovering"
   | "concluding"
   | "finished"
   | "failed";
@@ -32,12 +34,14 @@ export type SourceState =
 export const SOURCE_STATES: StateTable<SourceState> = {
   connecting: { phase: "connect", stage: null, next: ["greeting", "failed"] },
   greeting: { phase: "hello", stage: "hello", next: ["preflight", "connecting", "failed"] },
-  preflight: { phase: "preflight", stage: "preflight", next: ["starting", "failed"] },
-  starting: { phase: null, stage: "start", next: ["copying", "failed"] },
-  copying: { phase: "copy", stage: "copy", next: ["settled", "failed"] },
-  settled: { phase: "settle", stage: "settle", next: ["awaiting", "failed"] },
+  preflight: { phase: "preflight", stage: "preflight", next: ["starting", "recovering", "failed"] },
+  starting: { phase: null, stage: "start", next: ["copying", "recovering", "failed"] },
+  copying: { phase: "copy", stage: "copy", next: ["closing", "settled", "recovering", "failed"] },
+  closing: { phase: "close", stage: "copy", next: ["settled", "recovering", "failed"] },
+  settled: { phase: "settle", stage: "settle", next: ["awaiting", "recovering", "failed"] },
   awaiting: { phase: "durable", stage: "settle", next: ["returning", "concluding", "failed"] },
-  returning: { phase: null, stage: "hello", next: ["awaiting", "failed"] },
+  returning: { phase: null, stage: "hello", next: ["awaiting", "recovering", "failed"] },
+  recovering: { phase: "connect", stage: null, next: ["connecting", "failed"] },
   concluding: { phase: "verdict", stage: "verdict", next: ["finished", "failed"] },
   finished: { phase: null, stage: null, next: [] },
   failed: { phase: null, stage: null, next: [] },
@@ -51,6 +55,7 @@ export type TargetState =
   | "settled"
   | "durable"
   | "keeping"
+  | "recovering"
   | "finished"
   | "failed";
 
@@ -58,10 +63,11 @@ export const TARGET_STATES: StateTable<TargetState> = {
   listening: { phase: "connect", stage: "hello", next: ["preflight", "failed"] },
   preflight: { phase: "preflight", stage: "preflight", next: ["starting", "listening", "failed"] },
   starting: { phase: null, stage: "start", next: ["copying", "listening", "failed"] },
-  copying: { phase: "copy", stage: "copy", next: ["settled", "failed"] },
-  settled: { phase: "settle", stage: "settle", next: ["durable", "failed"] },
+  copying: { phase: "copy", stage: "copy", next: ["settled", "recovering", "failed"] },
+  settled: { phase: "settle", stage: "settle", next: ["durable", "recovering", "failed"] },
   durable: { phase: "durable", stage: "settle", next: ["keeping", "failed"] },
   keeping: { phase: "verdict", stage: "verdict", next: ["finished", "failed"] },
+  recovering: { phase: "connect", stage: null, next: ["listening", "failed"] },
   finished: { phase: null, stage: null, next: [] },
   failed: { phase: null, stage: null, next: [] },
 };

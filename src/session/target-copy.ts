@@ -3,7 +3,14 @@
 import { statfs } from "node:fs/promises";
 
 import { LIMITS } from "../config/limits.ts";
-import type { Listener, SessionResult, TargetSession } from "../native/types.ts";
+import type {
+  Comparison,
+  Existing,
+  Listener,
+  MaxDelete,
+  SessionResult,
+  TargetSession,
+} from "../native/types.ts";
 import type { MessageOf, OutgoingMessage } from "../wire/control-messages.ts";
 import { readCounters, type Counters } from "./counters.ts";
 import { ItemLedger } from "./item-ledger.ts";
@@ -16,9 +23,13 @@ export interface TargetCopyStart {
   readonly transfer: string;
   readonly discardJournal: boolean;
   readonly checkpointMs: number;
+  readonly compare: Comparison | null;
   readonly lanes: number;
   /** base64 of 32 bytes. */
   readonly secret: string;
+  readonly existing: Existing;
+  readonly maxDelete: MaxDelete;
+  readonly allowEmptySource: boolean;
   readonly listener: Listener;
 }
 
@@ -40,6 +51,8 @@ export class TargetCopy {
     this.ledger = new ItemLedger(context.observe);
     this.#events = new NativeEvents({
       onItems: (items) => this.ledger.add(items),
+      // Only a source walks again; its target is told over the control channel.
+      onClosing: () => undefined,
       // The source dials it again; its notice and the receipt's count are enough.
       onLaneLost: () => undefined,
       onIndexLost: () => undefined,
@@ -88,6 +101,11 @@ export class TargetCopy {
     this.#session.close();
   }
 
+  /** After close(): resolves when no thread of it touches the volume any more. */
+  async gone(): Promise<void> {
+    await this.#session.gone();
+  }
+
   #stopTimers(): void {
     for (const timer of this.#timers) clearInterval(timer);
     this.#timers = [];
@@ -101,6 +119,7 @@ export class TargetCopy {
       bytesTotal: this.#scanned?.done === true ? this.#scanned.bytes : null,
       filesDone,
       entriesScanned: this.#scanned?.entries ?? entriesDone,
+      entriesRechecked: 0,
       lanesAlive,
       resent,
     });
@@ -129,15 +148,10 @@ function openNative(
   start: TargetCopyStart,
   events: NativeEvents,
 ): TargetSession {
-  const { volume, transfer, discardJournal, checkpointMs, lanes, secret, listener } = start;
+  const { listener, ...options } = start;
   return context.parts.addon.openTarget(
     {
-      volume,
-      transfer,
-      discardJournal,
-      checkpointMs,
-      lanes,
-      secret,
+      ...options,
       idleTimeoutMs: LIMITS.idleTimeoutMs,
       keepAliveMs: LIMITS.keepAliveMs,
     },

@@ -3,21 +3,23 @@
 import { randomBytes } from "node:crypto";
 
 import { LIMITS } from "../config/limits.ts";
-import { toPvferryError, type PvferryError } from "../core/errors.ts";
+import { PvferryError, toPvferryError } from "../core/errors.ts";
 import type { Receipt } from "../core/receipt.ts";
 import type { SessionResult } from "../native/types.ts";
 import type { MessageOf, OutgoingMessage } from "../wire/control-messages.ts";
 import type { ControlChannel } from "./control-channel.ts";
+import type { Counters } from "./counters.ts";
 import { Door, type Guest } from "./door.ts";
 import { withHowFar } from "./how-far.ts";
 import { noDeadline, tooLate } from "./late.ts";
 import { makeReceipt } from "./make-receipt.ts";
 import { reasonFromPeer } from "./peer-reason.ts";
+import { hasMoved, Recovery } from "./recovery.ts";
 import type { SessionContext, TargetRun } from "./run-options.ts";
 import { SourceLink } from "./source-link.ts";
 import { StateMachine } from "./state-machine.ts";
 import { TARGET_STATES, type TargetState } from "./states.ts";
-import { agreeWithSource, clearLeftovers, transferRecord } from "./target-agreement.ts";
+import { agreeWithSource, transferRecord, type Onto } from "./target-agreement.ts";
 import { TargetCopy } from "./target-copy.ts";
 import { isFinished, judge } from "./verdict.ts";
 import { checkTargetVolume } from "./volume-checks.ts";
@@ -28,7 +30,8 @@ export type Durable = Extract<OutgoingMessage, { type: "durable" }>;
 
 /** A source that was let in, agreed with, and asked to start. */
 export interface Admitted extends Guest {
-  readonly lanes: number;
+  readonly start: MessageOf<"start">;
+  readonly onto: Onto;
   readonly startedAt: string;
 }
 
@@ -36,6 +39,13 @@ export class TargetSteps {
   readonly #run: TargetRun;
   readonly #context: SessionContext;
   readonly #states: StateMachine<TargetState>;
+  readonly #recovery: Recovery;
+  /** Sessions that came to copy something. */
+  #copies = 0;
+  /** How far the last of those was that have ended. */
+  #far: Counters | null = null;
+  /** The user's signal, and that of a newer session. */
+  #signal: AbortSignal;
   #door: Door | null = null;
   #channel: ControlChannel | null = null;
   #link: SourceLink | null = null;
@@ -44,6 +54,8 @@ export class TargetSteps {
   constructor(run: TargetRun, context: SessionContext) {
     this.#run = run;
     this.#context = context;
+    this.#signal = context.signal;
+    this.#recovery = new Recovery(run.reconnectTimeoutMs);
     this.#states = new StateMachine(TARGET_STATES, "listening", (phase) =>
       context.observe({ type: "phase", phase }),
     );
@@ -64,29 +76,36 @@ export class TargetSteps {
   async admit(): Promise<Admitted> {
     for (;;) {
       this.#context.observe({ type: "waiting", for: "the source" });
-      const guest = await this.#opened(this.#door).admit();
+      const guest = await this.#opened(this.#door).admit(this.#patience());
       const startedAt = new Date().toISOString();
       this.#attach(guest.channel);
+      this.#signal = AbortSignal.any([this.#context.signal, guest.superseded]);
       try {
-        return { ...guest, startedAt, lanes: await this.#agree(guest.channel) };
+        return { ...guest, startedAt, ...(await this.#agree(guest.channel)) };
       } catch (error) {
-        this.#listenAgain(guest.channel, toPvferryError(error));
+        await this.#listenAgain(guest, toPvferryError(error));
       }
     }
   }
 
-  beginCopy({ channel, hello, lanes }: Admitted): void {
+  beginCopy({ channel, hello, start: { lanes }, onto }: Admitted): void {
+    this.#copies += 1;
+    this.#context.observe({ type: "session", number: this.#copies });
     const door = this.#opened(this.#door);
     const secret = randomBytes(32).toString("base64");
-    const { volume, discardJournal, checkpointMs } = this.#run;
+    const { volume, maxDelete, allowEmptySource, checkpointMs } = this.#run;
     const transfer = transferRecord(this.#run);
     const copy = new TargetCopy(this.#context, {
       volume,
       transfer,
-      discardJournal,
+      // Once: from then on the journal is this run's own.
+      discardJournal: this.#run.discardJournal && this.#copies === 1,
       checkpointMs,
+      ...onto,
       lanes,
       secret,
+      maxDelete,
+      allowEmptySource,
       listener: door.listener,
     });
     this.#copy = copy;
@@ -96,7 +115,7 @@ export class TargetSteps {
       this.#attach(returned);
       link.take(returned);
     });
-    link.post({ type: "ready", secret, lanes });
+    link.post({ type: "ready", secret, lanes, compare: onto.compare !== null });
     copy.report((message) => link.post(message));
   }
 
@@ -120,13 +139,16 @@ export class TargetSteps {
     return waitFor(link.settled, this.#whileLinked(LIMITS.settleTimeoutMs, "the source's result"));
   }
 
-  async makeDurable(start: Admitted, source: Settled, written: SessionResult): Promise<Durable> {
+  async makeDurable(guest: Admitted, source: Settled, written: SessionResult): Promise<Durable> {
     this.#states.enter("durable");
-    const finished = isFinished(judge({ source: source.result, target: written }));
+    const { pass } = guest.start;
+    guest.keepPlace();
+    const finished = isFinished(pass, judge(pass, { source: source.result, target: written }));
     const flushing = this.#opened(this.#copy).makeDurable(finished);
     await waitFor(flushing, this.#whileLinked(LIMITS.durableTimeoutMs, "the volume's flush"));
     const endedAt = new Date().toISOString();
-    return { type: "durable", result: written, startedAt: start.startedAt, endedAt };
+    const sessions = Math.max(this.#copies, source.sessions);
+    return { type: "durable", result: written, sessions, startedAt: guest.startedAt, endedAt };
   }
 
   /** Until the source says that it heard, or time is up. From here on nothing changes the verdict. */
@@ -139,14 +161,15 @@ export class TargetSteps {
     this.#states.enter("finished");
   }
 
-  receipt(hello: MessageOf<"hello">, source: Settled, durable: Durable): Receipt {
+  receipt({ hello, start }: Admitted, source: Settled, durable: Durable): Receipt {
     return makeReceipt({
       transfer: this.#run.tls.transfer,
       volume: this.#run.volumeName,
-      pass: hello.session,
+      pass: { kind: start.pass, session: hello.session },
       agents: { source: hello.agent, target: this.#context.parts.agent },
       startedAt: durable.startedAt,
       endedAt: durable.endedAt,
+      sessions: durable.sessions,
       lanes: source.lanes,
       lanesLost: source.lanesLost,
       results: { source: source.result, target: durable.result },
@@ -154,9 +177,26 @@ export class TargetSteps {
     });
   }
 
+  /**
+   * Ends the session that broke, or that a newer one takes over from, so that nothing of it touches the volume any
+   * more; throws `error` when there is to be no other.
+   */
+  async recover(error: PvferryError, guest: Guest): Promise<void> {
+    const { observe, signal } = this.#context;
+    const superseded = guest.superseded.aborted;
+    const lost = error.code === 20 && this.#recovery.isOn;
+    if (signal.aborted || !this.#states.allows("recovering") || !(superseded || lost)) throw error;
+    if (this.#recovery.isOn) this.#recovery.broke(hasMoved(this.#copy?.counters() ?? null));
+    this.#states.enter("recovering");
+    await this.#endSession(error);
+    const next = superseded ? "" : ` Waiting for the source ${this.#recovery.untilText()}.`;
+    observe({ type: "notice", message: `${error.message}${next}` });
+    this.#states.enter("listening");
+  }
+
   /** Tells the source, as far as it still listens; resolves with what to throw. */
   async fail(error: PvferryError): Promise<PvferryError> {
-    const failure = withHowFar(error, this.#copy?.counters() ?? null);
+    const failure = withHowFar(error, this.#copy?.counters() ?? this.#far);
     this.#states.enter("failed");
     await this.#channel?.closeWith(error);
     return failure;
@@ -169,25 +209,45 @@ export class TargetSteps {
     this.#door?.close();
   }
 
-  async #agree(channel: ControlChannel): Promise<number> {
+  async #agree(channel: ControlChannel): Promise<Pick<Admitted, "start" | "onto">> {
     this.#states.enter("preflight");
-    await agreeWithSource(this.#context, this.#run, channel);
+    const context = { ...this.#context, signal: this.#signal };
+    const onto = await agreeWithSource(context, this.#run, channel);
     this.#states.enter("starting");
     const start = await channel.receive(["start"], {
       deadlineMs: LIMITS.startTimeoutMs,
-      signal: this.#context.signal,
+      signal: this.#signal,
       tooLate: () => tooLate(channel, "word to start", LIMITS.startTimeoutMs),
     });
-    await clearLeftovers(this.#context, this.#run, channel);
-    return start.lanes;
+    return { start, onto };
   }
 
-  #listenAgain(channel: ControlChannel, error: PvferryError): void {
+  async #listenAgain({ channel, superseded }: Guest, error: PvferryError): Promise<void> {
     const lost = channel.over.aborted && error.code === 20;
-    if (!lost || this.#context.signal.aborted) throw error;
+    if (!(lost || superseded.aborted) || this.#context.signal.aborted) throw error;
+    await channel.closeWith(error);
     const message = `${error.message} Nothing was copied; listening again.`;
     this.#context.observe({ type: "notice", message });
     this.#states.enter("listening");
+  }
+
+  /** For the first source as long as it takes; for one that was lost as long as it tries itself. */
+  #patience(): Pick<Wait, "deadlineMs" | "tooLate"> {
+    const deadlineMs = this.#recovery.remainingMs;
+    const nobody = new PvferryError({ code: 20, message: "No source came.", next: "" });
+    return { deadlineMs, tooLate: () => this.#recovery.givenUp(nobody) };
+  }
+
+  async #endSession(error: PvferryError): Promise<void> {
+    const copy = this.#copy;
+    this.#link?.close();
+    copy?.close();
+    this.#far = copy?.counters() ?? this.#far;
+    await this.#channel?.closeWith(error);
+    await copy?.gone();
+    this.#copy = null;
+    this.#link = null;
+    this.#channel = null;
   }
 
   #attach(channel: ControlChannel): void {
@@ -199,13 +259,14 @@ export class TargetSteps {
     const { observe } = this.#context;
     this.#link = new SourceLink(channel, {
       onScanned: (message) => copy.onScanned(message),
+      onClosing: () => observe({ type: "waiting", for: "the source's closing walk" }),
       notice: (message) => observe({ type: "notice", message }),
     });
     return this.#link;
   }
 
   #whileLinked(deadlineMs: number | null, what = "end"): Wait {
-    const signal = AbortSignal.any([this.#context.signal, this.#opened(this.#link).broken]);
+    const signal = AbortSignal.any([this.#signal, this.#opened(this.#link).broken]);
     const channel = this.#opened(this.#channel);
     const late = deadlineMs === null ? noDeadline : () => tooLate(channel, what, deadlineMs);
     return { deadlineMs, signal, tooLate: late };

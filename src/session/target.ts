@@ -1,4 +1,4 @@
-/** The target's session, from the open door to the receipt. */
+/** The target's sessions, from the open door to the receipt: one, unless a connection is lost for good. */
 
 import { toPvferryError } from "../core/errors.ts";
 import type { Receipt } from "../core/receipt.ts";
@@ -30,17 +30,30 @@ export async function targetSession(
   try {
     steps.checkVolume();
     steps.listen();
-    const source = await steps.admit();
-    steps.beginCopy(source);
-    const written = await steps.settle();
-    const settled = await steps.hearSource();
-    const durable = await steps.makeDurable(source, settled, written);
-    await steps.keepVerdict(durable);
-    return steps.receipt(source.hello, settled, durable);
+    for (;;) {
+      const receipt = await oneSession(steps);
+      if (receipt !== null) return receipt;
+    }
   } catch (error) {
     throw await steps.fail(toPvferryError(error));
   } finally {
     steps.close();
     letGo();
+  }
+}
+
+/** null when it was lost, or a newer one has come, and is to be served next. */
+async function oneSession(steps: TargetSteps): Promise<Receipt | null> {
+  const source = await steps.admit();
+  try {
+    steps.beginCopy(source);
+    const written = await steps.settle();
+    const settled = await steps.hearSource();
+    const durable = await steps.makeDurable(source, settled, written);
+    await steps.keepVerdict(durable);
+    return steps.receipt(source, settled, durable);
+  } catch (error) {
+    await steps.recover(toPvferryError(error), source);
+    return null;
   }
 }

@@ -2,14 +2,23 @@
 
 import type { ExitCode } from "../core/exit-codes.ts";
 import { exitCodeRow } from "../core/exit-codes.ts";
-import type { BothSides, ItemCounts, Verdict } from "../core/receipt.ts";
+import {
+  PASS_KINDS,
+  type BothSides,
+  type ItemCounts,
+  type PassKind,
+  type Verdict,
+} from "../core/receipt.ts";
 import { bytesText, quantityText } from "../core/units.ts";
 import type { ItemClass, SessionResult } from "../native/types.ts";
 
 interface Judgement {
   readonly code: ExitCode;
+  /** The passes that may end with it. */
+  readonly passes: readonly PassKind[];
   readonly applies: (results: BothSides<SessionResult>, items: ItemCounts) => boolean;
-  readonly message: (items: ItemCounts) => string;
+  /** Completes "The stage pass is finished, but ...". */
+  readonly but: (items: ItemCounts) => string;
   readonly next: string;
 }
 
@@ -17,28 +26,32 @@ interface Judgement {
 const JUDGEMENTS: readonly Judgement[] = [
   {
     code: 43,
+    passes: PASS_KINDS,
     applies: (results, items) => contentDiffers(results) || metadataDiffers(results, items),
-    message: () => "The copy is finished, but the two sides' root digests differ.",
+    but: () => "the two sides' root digests differ",
     next: "Do not use the copy; run the same command again, and report it if the digests differ again.",
   },
   {
     code: 40,
+    passes: PASS_KINDS,
     applies: (_results, items) => items.unreadable + items["not-written"] > 0,
-    message: (items) => `The copy is finished, but ${missingEntries(items)}.`,
+    but: missingEntries,
     next: "Look at the items of the receipt; they name each entry and its reason.",
   },
   {
     code: 42,
+    // A stage pass is made while the application writes.
+    passes: ["cutover"],
     applies: (_results, items) => items.changed > 0,
-    message: (items) =>
-      `The copy is finished, but ${quantityText(items.changed, "file")} changed while being read.`,
-    next: "Stop what writes to the source volume, then copy again into an empty volume.",
+    but: (items) =>
+      `${quantityText(items.changed, "entry", "entries")} of the source changed after it had begun`,
+    next: "Stop what writes to the source volume, then run the same again; the items of the receipt name each entry.",
   },
   {
     code: 41,
+    passes: PASS_KINDS,
     applies: (_results, items) => items["not-kept"] > 0,
-    message: (items) =>
-      `The copy is finished, but ${quantityText(items["not-kept"], "attribute")} could not be kept.`,
+    but: (items) => `${quantityText(items["not-kept"], "attribute")} could not be kept`,
     next: "Look at the items of the receipt; they name each entry, the attribute and the reason.",
   },
 ];
@@ -65,11 +78,27 @@ function metadataDiffers({ source, target }: BothSides<SessionResult>, items: It
   return source.roots.metadata !== target.roots.metadata && !explained;
 }
 
-export function judge(results: BothSides<SessionResult>): Verdict {
+export function judge(pass: PassKind, results: BothSides<SessionResult>): Verdict {
   const items = addCounts(results.source.itemCounts, results.target.itemCounts);
-  const found = JUDGEMENTS.find((judgement) => judgement.applies(results, items));
-  if (found === undefined) return verdict(0, everythingKept(results), "Nothing needs to be done.");
-  return verdict(found.code, found.message(items), found.next);
+  const found = JUDGEMENTS.find(
+    ({ passes, applies }) => passes.includes(pass) && applies(results, items),
+  );
+  if (found !== undefined) {
+    return verdict(
+      found.code,
+      `The ${pass} pass is finished, but ${found.but(items)}.`,
+      found.next,
+    );
+  }
+  if (pass === "stage") return verdict(0, staged(results, items), AFTER_STAGE);
+  return verdict(0, everythingKept(results), "Nothing needs to be done.");
+}
+
+const AFTER_STAGE = "Stop the application, then run again with --pass cutover.";
+
+function staged({ target }: BothSides<SessionResult>, { changed }: ItemCounts): string {
+  const count = changed === 0 ? "no entry" : quantityText(changed, "entry", "entries");
+  return `The stage pass is finished: ${filesText(target)}; ${count} changed while being read.`;
 }
 
 function verdict(exitCode: ExitCode, message: string, next: string): Verdict {
@@ -77,8 +106,15 @@ function verdict(exitCode: ExitCode, message: string, next: string): Verdict {
 }
 
 function everythingKept({ target }: BothSides<SessionResult>): string {
-  const files = quantityText(target.entries.files, "file");
-  return `Everything was kept: ${files}, ${bytesText(target.bytes)}; both sides hold the same root digests.`;
+  const proof =
+    target.assumedFiles === 0
+      ? "both sides hold the same root digests"
+      : `${quantityText(target.assumedFiles, "file")} of them taken for equal by size and time`;
+  return `Everything was kept: ${filesText(target)}; ${proof}.`;
+}
+
+function filesText({ entries, bytes }: SessionResult): string {
+  return `${quantityText(entries.files, "file")}, ${bytesText(bytes)}`;
 }
 
 export function addCounts(a: ItemCounts, b: ItemCounts): ItemCounts {
@@ -96,7 +132,10 @@ export function totalItems(counts: ItemCounts): number {
   return Object.values(counts).reduce((total, count) => total + count, 0);
 }
 
-/** Whether the target may forget that a copy was under way: not when the copy must not be used. */
-export function isFinished(judged: Verdict): boolean {
-  return judged.exitCode !== 43;
+/**
+ * Whether the target may forget that a transfer was under way: not when another pass is to follow, after a stage pass or
+ * because this one's copy is not what the source is now.
+ */
+export function isFinished(pass: PassKind, judged: Verdict): boolean {
+  return pass === "cutover" && judged.exitCode !== 42 && judged.exitCode !== 43;
 }

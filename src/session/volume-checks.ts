@@ -21,22 +21,34 @@ export function checkSourceVolume(addon: Addon, path: string): VolumeFacts {
  */
 export function checkTargetVolume(
   addon: Addon,
-  { volume: path, discardJournal }: Pick<TargetRun, "volume" | "discardJournal">,
+  run: Pick<TargetRun, "volume" | "existing" | "discardJournal">,
   transfer: string,
 ): VolumeFacts {
+  const { volume: path } = run;
   const facts = addon.volumeFacts(path);
   if (facts.readOnly) throw readOnly(path);
   requireAccess(path, "target", constants.R_OK | constants.W_OK | constants.X_OK);
   if (facts.heldBy !== null) throw inUse(path, facts.heldBy);
-  const { unfinishedTransfer, journalError } = facts;
-  const hasJournal = unfinishedTransfer !== null || journalError !== null;
-  if (hasJournal && discardJournal) return facts;
+  if (hasJournal(facts)) requireOurs(facts, run, transfer);
+  else if (facts.firstNames.length > 0 && run.existing === "refuse") throw notEmpty(path, facts);
+  return facts;
+}
+
+/** Of whatever transfer, readable or not. */
+export function hasJournal(facts: VolumeFacts): boolean {
+  return facts.unfinishedTransfer !== null || facts.journalError !== null;
+}
+
+function requireOurs(
+  { unfinishedTransfer, journalError }: VolumeFacts,
+  { volume, discardJournal }: Pick<TargetRun, "volume" | "discardJournal">,
+  transfer: string,
+): void {
+  if (discardJournal) return;
   if (journalError !== null) throw fromNativeError(journalError);
   if (unfinishedTransfer !== null && unfinishedTransfer !== transfer) {
-    throw foreign(path, unfinishedTransfer, transfer);
+    throw foreign(volume, unfinishedTransfer, transfer);
   }
-  if (facts.firstNames.length > 0 && !hasJournal) throw notEmpty(path, facts);
-  return facts;
 }
 
 /** Asks the kernel for the real user, which is the effective one in every pod and shell. */
@@ -76,7 +88,7 @@ function notEmpty(path: string, facts: VolumeFacts): PvferryError {
   return new PvferryError({
     code: 31,
     message: `The target volume ${escapeText(path)} is not empty: it holds ${namesText(facts.firstNames)}.`,
-    next: "Empty it, or name another volume.",
+    next: "Empty it, name another volume, or say with --existing what becomes of what it holds.",
   });
 }
 

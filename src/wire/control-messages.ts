@@ -7,6 +7,7 @@ import { z } from "zod";
 
 import { LIMITS } from "../config/limits.ts";
 import { PvferryError } from "../core/errors.ts";
+import { PASS_KINDS } from "../core/receipt.ts";
 import type { Role } from "../core/transfer-id.ts";
 import { count, secret, sentence, sessionId, timestamp, u32, u64, word } from "./fields.ts";
 import { sessionResult } from "./session-result.ts";
@@ -29,6 +30,8 @@ const AFTER_HELLO = ["preflight", "start", "copy", "settle", "verdict"] as const
 const WHILE_COPYING = ["copy", "settle"] as const;
 
 const seq = u32;
+/** How many it has taken so far, as far as the sender knows, this one included. */
+const sessions = z.int().min(1).max(0xffff_ffff);
 const totals = z.strictObject({
   entries: u64,
   files: u64,
@@ -66,6 +69,8 @@ const hello = z.object({
   volume: z.string().min(1).max(LIMITS.volumeNameBytes),
   agent: word,
   session: sessionId,
+  /** Grows from one session of a transfer to the next: a newer source takes over from an older one. */
+  epoch: u64,
   /** "verdict": the session is settled, its connection was lost, and only its end is still to be told. */
   wants: z.enum(["copy", "verdict"]),
 });
@@ -105,6 +110,7 @@ export const CONTROL_MESSAGES = {
       type: z.literal("start"),
       seq,
       lanes: z.int().min(1).max(LIMITS.lanesMost),
+      pass: z.enum(PASS_KINDS),
     }),
   },
   ready: {
@@ -116,6 +122,7 @@ export const CONTROL_MESSAGES = {
       seq,
       secret,
       lanes: z.int().min(1).max(LIMITS.lanesMost),
+      compare: z.boolean(),
     }),
   },
   scanned: {
@@ -131,6 +138,7 @@ export const CONTROL_MESSAGES = {
       done: z.boolean(),
     }),
   },
+  closing: { from: "source", during: WHILE_COPYING, once: true, schema: empty("closing") },
   progress: {
     from: "target",
     during: WHILE_COPYING,
@@ -155,6 +163,7 @@ export const CONTROL_MESSAGES = {
       result: sessionResult,
       lanes: z.int().min(1).max(LIMITS.lanesMost),
       lanesLost: u64,
+      sessions,
     }),
   },
   durable: {
@@ -165,6 +174,7 @@ export const CONTROL_MESSAGES = {
       type: z.literal("durable"),
       seq,
       result: sessionResult,
+      sessions,
       startedAt: timestamp,
       endedAt: timestamp,
     }),

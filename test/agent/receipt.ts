@@ -18,9 +18,12 @@ interface Roots {
 export interface Receipt {
   readonly exitCode: number;
   readonly message: string;
+  readonly next: string;
+  readonly pass: { readonly kind: string; readonly session: string };
   readonly entries: { readonly [type: string]: number };
   readonly logicalBytes: number;
   readonly movedBytes: number;
+  readonly sessions: number;
   readonly reconnects: number;
   readonly resent: number;
   readonly roots: { readonly source: Roots; readonly target: Roots };

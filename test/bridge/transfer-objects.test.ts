@@ -32,12 +32,14 @@ const calls = {
   openSource: {
     options: {
       volume: "/no/such",
+      pass: "cutover",
       lanes: 1,
       scanThreads: 1,
       compress: "auto",
       oneFileSystem: true,
       selinux: "drop",
       rereads: 1,
+      compare: false,
       secret,
       tls,
       serverName: null,
@@ -53,8 +55,12 @@ const calls = {
       transfer: "t/v",
       discardJournal: false,
       checkpointMs: 10_000,
+      compare: null,
       lanes: 1,
       secret,
+      existing: "refuse",
+      maxDelete: { entries: null, percent: null },
+      allowEmptySource: false,
       idleTimeoutMs: 15_000,
       keepAliveMs: 5_000,
     },
@@ -116,6 +122,23 @@ describe("a transfer object", () => {
     expect(given).not.toMatchObject({ message: expect.stringContaining("serverName") as unknown });
     const wrong = await failureOf("connect", { ...calls.connect.options, timeoutMs: null });
     expect(wrong).toMatchObject({ message: expect.stringContaining("timeoutMs") as unknown });
+  });
+
+  it("takes every limit of deletions that the flag does", async () => {
+    const told = async (maxDelete: unknown): Promise<unknown> =>
+      failureOf("openTarget", { ...calls.openTarget.options, maxDelete });
+    const complaint = { message: expect.stringContaining("maxDelete") as unknown };
+    for (const [entries, percent] of [
+      [999_999_999_999_999, null],
+      [0, null],
+      [null, 0.25],
+      [null, 100],
+    ]) {
+      expect(await told({ entries, percent })).not.toMatchObject(complaint);
+    }
+    for (const entries of [-1, 1.5, "1"]) {
+      expect(await told({ entries, percent: null })).toMatchObject(complaint);
+    }
   });
 
   it.each([-1, 65_536, 1.5, "80"])("refuses the port %j", async (port) => {

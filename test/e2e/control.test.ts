@@ -54,12 +54,12 @@ describe("a target", () => {
     expect(future.received.at(-1)?.["message"]).toMatch(sentence);
   });
 
-  it("tells a second source that it is in use", async () => {
+  it("tells an older source that it is in use", async () => {
     using place = scratch();
     const [source, target] = volumes(place);
     const listening = await startRealTarget(target);
     const first = await knock(listening.port);
-    await first.say({ ...RAW_HELLO, transfer: "test-transfer" });
+    await first.say({ ...RAW_HELLO, transfer: "test-transfer", epoch: "9007199254740991" });
     await expect.poll(() => first.received.length, { timeout: 5_000 }).toBeGreaterThan(0);
     const second = await startRealSource(source, listening.port);
     expect(await second.ended).toMatchObject({ code: 33 });

@@ -97,7 +97,10 @@ describe("copy's two processes", () => {
     await using agent = await halfway(place);
     const family = familyOf(agent.pid);
     for (const pid of family.filter((each) => each !== agent.pid)) process.kill(pid, "SIGKILL");
+    const killed = performance.now();
     const ended = await agent.ended;
+    // No new session is tried with a target that nobody starts again.
+    expect(performance.now() - killed).toBeLessThan(WITHIN_MS + SLACK_MS);
     expect(ended.code, ended.stderr).toBe(24);
     expect(ended.stderr).toContain("ended unexpectedly (SIGKILL)");
     expect(stillRunning(family)).toEqual([]);

@@ -41,15 +41,20 @@ interface Halfway {
 }
 
 /** A transfer that has been copying for a second, at a pace that leaves some to go. */
-async function halfway(target: string): Promise<Halfway> {
-  const listening = await startTarget({ volume: target, pki });
+async function halfway(target: string, flags: readonly string[] = []): Promise<Halfway> {
+  const listening = await startTarget({ volume: target, pki, flags });
   const relay = await breakingRelay({
     targetPort: listening.port,
     everyMs: 0,
     breaks: [],
     bytesPerSecond: PACE,
   });
-  const source = startSource({ volume, pki, port: relay.port, flags: ["--compress", "none"] });
+  const source = startSource({
+    volume,
+    pki,
+    port: relay.port,
+    flags: ["--compress", "none", ...flags],
+  });
   while (relay.counts().lane === 0) await sleep(20);
   await sleep(1000);
   return { source, target: listening.agent, relay };
@@ -93,11 +98,11 @@ describeWith({ programs: ["rsync", "getfattr", "getfacl"] }, "a transfer", () =>
   );
 
   it.each(["source", "target"] as const)(
-    "whose %s is killed outright ends with 20 and can be run again",
+    "that must not try again ends with 20 when its %s is killed outright, and can be run again",
     async (side) => {
       using place = scratch();
       const target = place.directory("target");
-      const transfer = await halfway(target);
+      const transfer = await halfway(target, ["--reconnect-timeout", "0"]);
       const other = side === "source" ? transfer.target : transfer.source;
       transfer[side].kill("SIGKILL");
       const heard = await other.ended;

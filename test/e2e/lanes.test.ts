@@ -70,18 +70,19 @@ describeWith({ programs: ["rsync", "getfattr", "getfacl"] }, "a copy", () => {
   });
 
   it.each(["control", "index"] as const)(
-    "ends with 20 on both sides when %s dies, and running again finishes it",
+    "that must not try again ends with 20 on both sides when %s dies, and running again finishes it",
     async (kind) => {
       using place = scratch();
       const target = place.directory("target");
-      const listening = await startTarget({ volume: target, pki });
+      const atOnce = ["--reconnect-timeout", "0"];
+      const listening = await startTarget({ volume: target, pki, flags: atOnce });
       await using relay = await breakingRelay({
         targetPort: listening.port,
         everyMs: 0,
         breaks: [],
         bytesPerSecond: PACE,
       });
-      const flags = ["--compress", "none"];
+      const flags = ["--compress", "none", ...atOnce];
       await using agent = startSource({ volume: source, pki, port: relay.port, flags });
       while (relay.counts().lane === 0) await sleep(20);
       setTimeout(() => relay.breakAll(kind), 1000);

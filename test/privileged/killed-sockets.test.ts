@@ -1,10 +1,13 @@
 /** The kernel itself ends established connections in the middle of a copy, now on the source, now on the target. */
+import { existsSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { expect, it } from "vitest";
 
 import { initPki, startSource, startTarget } from "../agent/agent-pair.ts";
+import { familyOf } from "../agent/processes.ts";
 import { receiptOf } from "../agent/receipt.ts";
+import { startPvferry } from "../agent/run-pvferry.ts";
 import { breakingRelay, type Relay } from "../bed/breaking-relay.ts";
 import { describeWith } from "../bed/needs.ts";
 import { scratch } from "../bed/scratch.ts";
@@ -34,6 +37,33 @@ async function killOneLane(relay: Relay, targetPort: number, random: RandomBytes
     : await killSocket(targetPort, lane.relay);
   return killed ? 1 : 0;
 }
+
+/** The port that a process listens on. */
+async function listeningPort(pid: number): Promise<number> {
+  const sockets = await toolOutput({ command: "ss", args: ["-tlnpH"] });
+  const line = sockets.split("\n").find((each) => each.includes(`pid=${pid},`)) ?? "";
+  return Number(/:(\d+)\s/.exec(line)?.[1]);
+}
+
+describeWith({ root: true, programs: ["ss", "rsync", "getfattr", "getfacl"] }, "copy", () => {
+  it("goes on in a new session when all connections of its two processes are killed", async () => {
+    using place = scratch();
+    const [source, target] = [place.directory("source"), place.at("target")];
+    await writePlainTree(source, { largeFiles: 4, largeBytes: 100 * MIB, smallFiles: 2000 });
+    await using agent = startPvferry(["copy", "--json", source, target]);
+    // It is there from before the first write until the copy is durable.
+    while (!existsSync(`${target}/.pvferry`)) await sleep(2);
+    const [, child = 0] = familyOf(agent.pid);
+    const port = await listeningPort(child);
+    const filter = ["dport", "=", `:${port}`];
+    await toolOutput({ command: "ss", args: ["-K", "-tnH", "state", "established", ...filter] });
+    const ended = await agent.ended;
+    expect(ended.code, ended.stderr).toBe(0);
+    expect(ended.stderr).toMatch(/Trying a new session until/);
+    expect(receiptOf(ended)).toMatchObject({ sessions: 2, items: [] });
+    await expectFaithful(source, target);
+  });
+});
 
 describeWith({ root: true, programs: ["ss", "rsync", "getfattr", "getfacl"] }, "a copy", () => {
   it("survives a lane's socket being killed every 250 ms", async () => {

@@ -140,8 +140,8 @@ describeWith(NEEDS, "an agent", () => {
     const { ended, receipt } = await copyEntries(entries, beds, { wrapper });
     expect(ended.code).toBe(41);
     expect(receipt.items.map(({ path, what }) => `${path} ${what}`)).toEqual([
-      "theirs owner",
       "theirs group",
+      "theirs owner",
     ]);
     expect(receipt.items[0]).toMatchObject({ side: "target", class: "not-kept", errno: "EPERM" });
     expect(statSync(`${beds.target.path}/theirs`).size).toBe(1);

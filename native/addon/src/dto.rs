@@ -7,7 +7,7 @@ use crate::error::thrown;
 use napi::bindgen_prelude::{FromNapiValue, TypeName, ValidateNapiValue};
 use napi::{ValueType, sys};
 use pvferry_core::error::CoreError;
-use serde::de::{Deserialize, DeserializeOwned, Deserializer};
+use serde::de::{Deserialize, DeserializeOwned, Deserializer, Error};
 use std::any::type_name;
 
 pub struct Dto<T>(pub(crate) T);
@@ -47,3 +47,16 @@ where
 {
     Option::deserialize(deserializer)
 }
+
+/// A count or null. Numbers above 2^32 arrive as floating point, exact up to 2^53.
+pub(crate) fn nullable_count<'de, D>(deserializer: D) -> Result<Option<u64>, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    let Some(number) = Option::<f64>::deserialize(deserializer)? else { return Ok(None) };
+    let is_count = number.fract() == 0.0 && (0.0..=MAX_SAFE_INTEGER).contains(&number);
+    if is_count { Ok(Some(number as u64)) } else { Err(D::Error::custom(format!("{number} is not a count"))) }
+}
+
+/// Number.MAX_SAFE_INTEGER.
+const MAX_SAFE_INTEGER: f64 = 9_007_199_254_740_991.0;

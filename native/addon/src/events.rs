@@ -59,6 +59,7 @@ fn single(event: Event) -> Value {
             json!({ "type": "lane-lost", "lane": lane, "reason": reason, "worked": worked })
         }
         Event::IndexLost(error) => json!({ "type": "index-lost", "error": error_text(&error) }),
+        Event::Closing => json!({ "type": "closing" }),
         Event::Settled(outcome) => json!({ "type": "settled", "result": result(&outcome) }),
         Event::Failed(error) => json!({ "type": "failed", "error": error_text(&error) }),
     }
@@ -120,6 +121,9 @@ fn result(outcome: &Outcome) -> Value {
         },
         "bytes": number(outcome.bytes),
         "movedBytes": number(outcome.moved_bytes),
+        "comparedFiles": number(outcome.compared),
+        "assumedFiles": number(outcome.assumed),
+        "deleted": number(outcome.deleted),
         "wireBytes": number(outcome.wire_bytes),
         "resent": number(outcome.resent),
         "roots": roots(&outcome.roots),

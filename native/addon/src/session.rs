@@ -1,7 +1,7 @@
 //! SourceOptions, TargetOptions, SourceSession, TargetSession, openSource, openTarget.
 
 use crate::counters::shared;
-use crate::dto::{Dto, nullable};
+use crate::dto::{Dto, nullable, nullable_count};
 use crate::error::thrown;
 use crate::events::sink;
 use crate::journal::PassRecord;
@@ -14,11 +14,13 @@ use napi::Env;
 use napi::bindgen_prelude::{BigUint64Array, Function, Object};
 use napi_derive::napi;
 use pvferry_core::error::CoreError;
+use pvferry_core::fs::stat::Timestamp;
 use pvferry_core::net::bind::Secret;
 use pvferry_core::net::raw_descriptor;
+use pvferry_core::scan::volume::ScanPolicy;
 use pvferry_core::session::compress::Mode;
-use pvferry_core::source::{self, SourceConfig};
-use pvferry_core::target::{self, TargetConfig, Terms};
+use pvferry_core::source::{self, Pass, SourceConfig};
+use pvferry_core::target::{self, Existing, TargetConfig, extras};
 use serde::Deserialize;
 use serde_json::Value;
 use std::path::PathBuf;
@@ -35,16 +37,25 @@ pub enum Compress {
     Zstd,
 }
 
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PassKind {
+    Stage,
+    Cutover,
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SourceOptions {
     volume: String,
+    pass: PassKind,
     lanes: u16,
     scan_threads: u32,
     compress: Compress,
     one_file_system: bool,
     selinux: Selinux,
     rereads: u32,
+    compare: bool,
     secret: String,
     tls: TlsIdentity,
     #[serde(deserialize_with = "nullable")]
@@ -54,6 +65,63 @@ pub struct SourceOptions {
     keep_alive_ms: u32,
 }
 
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ExistingEntries {
+    Refuse,
+    Update,
+    Mirror,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct MaxDelete {
+    #[serde(deserialize_with = "nullable_count")]
+    entries: Option<u64>,
+    #[serde(deserialize_with = "nullable")]
+    percent: Option<f64>,
+}
+
+impl MaxDelete {
+    fn limit(&self) -> extras::MaxDelete {
+        match (self.entries, self.percent) {
+            (Some(entries), _) => extras::MaxDelete::Entries(entries),
+            // At most 100 %, in hundredths.
+            (None, Some(percent)) => extras::MaxDelete::Share((percent * 100.0).round() as u32),
+            (None, None) => extras::MaxDelete::Unlimited,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Comparison {
+    digests: bool,
+    #[serde(deserialize_with = "nullable")]
+    racy_from: Option<Moment>,
+    #[serde(deserialize_with = "nullable")]
+    unsafe_from: Option<Moment>,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Moment {
+    seconds: i64,
+    nanoseconds: u32,
+}
+
+impl From<Moment> for Timestamp {
+    fn from(Moment { seconds, nanoseconds }: Moment) -> Self {
+        Self { seconds, nanoseconds }
+    }
+}
+
+impl From<Comparison> for target::Comparison {
+    fn from(Comparison { digests, racy_from, unsafe_from }: Comparison) -> Self {
+        Self { digests, racy_from: racy_from.map(Into::into), unsafe_from: unsafe_from.map(Into::into) }
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TargetOptions {
@@ -61,8 +129,13 @@ pub struct TargetOptions {
     transfer: String,
     discard_journal: bool,
     checkpoint_ms: u32,
+    #[serde(deserialize_with = "nullable")]
+    compare: Option<Comparison>,
     lanes: u16,
     secret: String,
+    existing: ExistingEntries,
+    max_delete: MaxDelete,
+    allow_empty_source: bool,
     idle_timeout_ms: u32,
     keep_alive_ms: u32,
 }
@@ -128,6 +201,11 @@ impl TargetSession {
     pub fn close(&self) {
         self.inner.close();
     }
+
+    #[napi(ts_return_type = "Promise<void>")]
+    pub fn gone<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
+        on_thread(env, "pvferry-gone", self.inner.gone_later())
+    }
 }
 
 #[napi]
@@ -135,7 +213,11 @@ pub fn open_source(options: Dto<SourceOptions>, on_events: Function<'_, Value, (
     let options = options.0;
     let config = SourceConfig {
         volume: options.volume.into(),
-        policy: policy(options.one_file_system, options.selinux),
+        pass: match options.pass {
+            PassKind::Stage => Pass::Stage,
+            PassKind::Cutover => Pass::Cutover,
+        },
+        policy: ScanPolicy { file_attributes: options.compare, ..policy(options.one_file_system, options.selinux) },
         scan_threads: usize::try_from(options.scan_threads).unwrap_or(1),
         compress: match options.compress {
             Compress::Auto => Mode::Auto,
@@ -164,10 +246,18 @@ pub fn open_target(
     let config = TargetConfig {
         volume: options.volume.into(),
         transfer: options.transfer,
-        terms: Terms { discard_journal: options.discard_journal, ..Terms::default() },
+        compare: options.compare.map(Into::into),
+        discard_journal: options.discard_journal,
         checkpoint: Duration::from_millis(options.checkpoint_ms.into()),
         secret: secret(&options.secret)?,
         lanes: options.lanes,
+        existing: match options.existing {
+            ExistingEntries::Refuse => Existing::Refuse,
+            ExistingEntries::Update => Existing::Update,
+            ExistingEntries::Mirror => Existing::Mirror,
+        },
+        max_delete: options.max_delete.limit(),
+        allow_empty_source: options.allow_empty_source,
         idle_timeout: Duration::from_millis(options.idle_timeout_ms.into()),
         keep_alive: Duration::from_millis(options.keep_alive_ms.into()),
     };

@@ -47,7 +47,7 @@ pub enum Selinux {
 }
 
 pub(crate) fn policy(one_file_system: bool, selinux: Selinux) -> ScanPolicy {
-    ScanPolicy { one_file_system, keep_selinux: selinux == Selinux::Keep }
+    ScanPolicy { one_file_system, keep_selinux: selinux == Selinux::Keep, file_attributes: false }
 }
 
 #[derive(Deserialize)]
@@ -148,7 +148,8 @@ fn line(line: &FileLine) -> Value {
     let (path, path_bytes) = path(&line.path);
     let form = match line.form {
         Form::Plain => "plain",
-        Form::Block => "block",
+        // Assumed is never the form of a file that was read.
+        Form::Block | Form::Assumed => "block",
     };
     json!({ "path": path, "pathBytes": path_bytes, "digest": hex(&line.digest), "form": form })
 }

@@ -22,6 +22,8 @@ pub enum ErrorKind {
     Busy,
     /// The journal is foreign, of another version, or damaged.
     Journal,
+    /// Refused by a limit that the user set.
+    Limit,
     Interrupted,
 }
 

@@ -66,6 +66,8 @@ describe("wrong usage is code 2, one sentence and what next, on stderr only", ()
     [["source", "/x", "--tls", "y", "--to", "::1:5"], "brackets"],
     [["source", "/x", "--tls", "y", "--to", "h:1", "--connect-timeout", "10"], "duration"],
     [["target", "/x", "--tls", "/none"], "there is no folder /none"],
+    [["target", "/x", "--tls", "y", "--existing", "merge"], "refuse, update, mirror"],
+    [["copy", "a", "b", "--max-delete", "5.125%"], "at most two decimals"],
     [["pki", "init", "--out", "x", "--days", "0"], "1 to 825"],
     [["copy-target"], "pvferry copy"],
   ] as const)("%j", async ([args, words]) => {

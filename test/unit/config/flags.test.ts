@@ -98,7 +98,8 @@ function spelled({ name, short, value, fallback }: Flag<unknown>): string {
     value === null ? `--${name}` : `--${name} ${value}`,
     ...(value === null && fallback === true ? [`--no-${name}`] : []),
   ];
-  return forms.map((form) => `\`${form}\``).join(", ");
+  // Within a table a bar ends the cell, also in code.
+  return forms.map((form) => `\`${form.replaceAll("|", "\\|")}\``).join(", ");
 }
 
 function fallbackOf(row: Flag<unknown>): string {

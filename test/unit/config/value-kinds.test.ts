@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 
 import {
   choice,
+  DELETE_LIMIT,
   duration,
   HOST_PORT,
   hostPortText,
@@ -58,6 +59,27 @@ describe("[HOST:]PORT", () => {
   });
 });
 
+describe("N or P%", () => {
+  test.for([
+    ["0", 0, null],
+    ["1000", 1_000, null],
+    ["999999999999999", 999_999_999_999_999, null],
+    ["0%", null, 0],
+    ["5%", null, 5],
+    ["0.25%", null, 0.25],
+    ["100%", null, 100],
+  ] as const)("%s", ([text, entries, percent]) => {
+    expect(DELETE_LIMIT.parse(text)).toEqual({ entries, percent });
+  });
+
+  test.for(["", "%", "-1", "1.5", "1e3", "100.01%", "101%", "0.125%", " 5%", "5 %", "5%%", "many"])(
+    "%j is none",
+    (text) => {
+      expect(DELETE_LIMIT.parse(text)).toBeUndefined();
+    },
+  );
+});
+
 test("switches", () => {
   expect(["1", "TRUE", "yes", "on"].map(SWITCH.parse)).toEqual([true, true, true, true]);
   expect(["0", "False", "no", "off"].map(SWITCH.parse)).toEqual([false, false, false, false]);
@@ -81,6 +103,9 @@ test("numbers, choices, durations, labels and paths keep to their bounds", () =>
     undefined,
     undefined,
   ]);
+  const orNever = duration(0, 60_000, 30_000);
+  expect(["0", "0s", "1m", "5"].map(orNever.parse)).toEqual([0, 0, 60_000, undefined]);
+  expect(wait.parse("0")).toBeUndefined();
   expect(label(5).parse("a/b.c")).toBe("a/b.c");
   expect(["", "too long", "a\nb", "äöü"].map(label(5).parse)).toEqual(Array.from({ length: 4 }));
   expect(["", "a\0b"].map(PATH.parse)).toEqual([undefined, undefined]);
@@ -96,6 +121,7 @@ test("every kind's example is of its kind", () => {
     choice("a", "b"),
     duration(1, 9, 5),
     label(9),
+    DELETE_LIMIT,
   ];
   for (const kind of kinds) expect(kind.parse(kind.example)).toBeDefined();
 });

@@ -19,6 +19,7 @@ describe("errors of the native core", () => {
     ["io", "EIO", 32],
     ["busy", null, 33],
     ["journal", null, 35],
+    ["limit", null, 34],
     ["interrupted", null, 130],
   ])("of kind %s (%s) have code %d and advice", (kind, errno, code) => {
     const error = fromNativeError({ kind, message: "It failed.", errno });

@@ -1,4 +1,6 @@
-import { readFileSync } from "node:fs";
+import { Buffer } from "node:buffer";
+import { execFileSync } from "node:child_process";
+import { closeSync, constants, openSync, readFileSync, readSync } from "node:fs";
 
 import { expect, test } from "vitest";
 
@@ -62,6 +64,45 @@ test("a new file replaces what an older run wrote", () => {
     file.close();
   }
   expect(lines(files.at("items"))).toEqual([item(2)]);
+});
+
+test("another session's items replace those of the one before, written or not", () => {
+  using files = scratch();
+  const file = new ItemFile(files.at("items"), "anew", unexpected);
+  for (let number = 0; number < 3_000; number += 1) file.add(item(number));
+  file.restart();
+  file.add(item(7));
+  file.close();
+  file.restart();
+  expect(lines(files.at("items"))).toEqual([item(7)]);
+});
+
+test("who shares the file takes back nothing that is in it", () => {
+  using files = scratch();
+  const first = new ItemFile(files.at("items"), "anew", unexpected);
+  const second = new ItemFile(files.at("items"), "append", unexpected);
+  first.add(item(1));
+  first.close();
+  second.add(item(2));
+  second.restart();
+  second.add(item(3));
+  second.close();
+  expect(lines(files.at("items"))).toEqual([item(1), item(3)]);
+});
+
+test("a pipe cannot be emptied, and takes the next session's items all the same", () => {
+  using files = scratch();
+  const pipe = files.at("pipe");
+  execFileSync("mkfifo", [pipe]);
+  const reader = openSync(pipe, constants.O_RDONLY | constants.O_NONBLOCK);
+  const file = new ItemFile(pipe, "anew", unexpected);
+  file.restart();
+  file.add(item(2));
+  file.close();
+  const read = Buffer.alloc(4_096);
+  const text = read.toString("utf8", 0, readSync(reader, read, 0, read.length, null));
+  closeSync(reader);
+  expect(JSON.parse(text)).toEqual(item(2));
 });
 
 test("a full disk is told once, at once, and remembered", () => {

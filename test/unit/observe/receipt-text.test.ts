@@ -15,7 +15,7 @@ const KEPT: Receipt = {
   next: "Nothing is left to do.",
   transfer: "t",
   volume: "volume",
-  pass: "p",
+  pass: { kind: "cutover", session: "5e55" },
   agents: { source: "0.1.0", target: "0.1.0" },
   startedAt: "2026-11-22T17:00:00.000Z",
   endedAt: "2026-11-22T17:00:04.100Z",
@@ -30,9 +30,12 @@ const KEPT: Receipt = {
     devices: 0,
   },
   logicalBytes: 1.25e9,
+  deleted: 0,
+  knownBy: { streamed: 1_234, compared: 0, assumed: 0 },
   movedBytes: 1.2e9,
   wireBytes: 9e8,
   bytesPerSecond: 292_682_927,
+  sessions: 1,
   lanes: 2,
   reconnects: 0,
   resent: 0,
@@ -48,11 +51,19 @@ test("a good transfer on a few lines", () => {
     "Everything was kept.",
     "  entries      1,234 files, 1 directory, 2 hard links, 1 FIFO",
     "  moved        1.20 GB of 1.25 GB, 900 MB over 2 lanes",
+    "  cutover pass 5e55",
     "  time         4.1s, 293 MB/s, from 2026-11-22T17:00:00.000Z",
     `  content      ${ROOTS.content} (both sides)`,
     `  metadata     ${ROOTS.metadata} (both sides)`,
     "  left out     security.selinux: 1,000",
   ]);
+});
+
+test("a stage pass says what comes next, though all is well", () => {
+  const next = "Stop the application, then run again with --pass cutover.";
+  const text = receiptText({ ...KEPT, next, pass: { kind: "stage", session: "5e55" } });
+  expect(text).toContain("\n  stage pass   5e55\n");
+  expect(text.endsWith(`\n${next}`)).toBe(true);
 });
 
 test("what went wrong: both digests, the first items escaped, how many more, and what next", () => {
@@ -71,13 +82,14 @@ test("what went wrong: both digests, the first items escaped, how many more, and
     next: "Look at the named entries.",
     roots: { source: ROOTS, target: { ...ROOTS, content: "e".repeat(64) } },
     itemCounts: { source: { ...NO_ITEMS, unreadable: 15 }, target: NO_ITEMS },
+    sessions: 2,
     reconnects: 1,
-    resent: 3,
+    resent: 3_000,
     items,
     itemsOmitted: 3,
   });
   expect(text).toContain(`${"c".repeat(64)} (source)\n               ${"e".repeat(64)} (target)`);
-  expect(text).toContain("1 reconnect, 3 resent");
+  expect(text).toContain("2 sessions, 1 reconnect, 3.00 kB resent");
   expect(text).toContain("items        source unreadable file\\n0: data (EIO)");
   expect(text).not.toContain("file\\n10");
   expect(text).toContain("and 5 more (--items FILE has all)");

@@ -18,6 +18,7 @@ function counters(bytesDone: number, bytesTotal: number | null, filesDone = 0): 
     bytesTotal,
     filesDone,
     entriesScanned: filesDone * 2,
+    entriesRechecked: 0,
     lanesAlive: 2,
     resent: 0,
   };
@@ -44,6 +45,14 @@ test("everything copied is 99 %, everything durable is 100 %", () => {
   const flushing = reduce(copied, { type: "phase", phase: "durable" }, 0);
   expect(flushing.percent).toBe(99);
   expect(reduce(flushing, { type: "phase", phase: "verdict" }, 0).percent).toBe(100);
+});
+
+test("a new session begins where it is, and at nothing", () => {
+  const lost = after(COPYING, counters(8, 10, 3), { type: "phase", phase: "connect" });
+  expect(lost.percent).toBe(80);
+  const again = reduce(reduce(lost, COPYING, 0), { type: "session", number: 2 }, 0);
+  expect(again).toEqual({ ...FIRST_SNAPSHOT, phase: "copy" });
+  expect(reduce(again, counters(1, 10, 1), 0).percent).toBe(10);
 });
 
 test("a volume without bytes has no percentage until it is durable", () => {

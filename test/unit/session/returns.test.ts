@@ -7,7 +7,7 @@ import { Returns } from "../../../src/session/returns.ts";
 describe("going back for a verdict", () => {
   it("ends when each new connection breaks at once", () => {
     let now = 1_000;
-    const returns = new Returns(() => now);
+    const returns = new Returns(0, () => now);
     let attempts = 0;
     for (;;) {
       const { pauseMs, timeoutMs } = returns.begin();
@@ -22,7 +22,7 @@ describe("going back for a verdict", () => {
 
   it("begins anew after a connection that lasted", () => {
     let now = 1_000;
-    const returns = new Returns(() => now);
+    const returns = new Returns(0, () => now);
     returns.begin();
     now += 30 * 60_000;
     expect(returns.begin().timeoutMs).toBeGreaterThan(LIMITS.verdictKeptMs - 1_000);

@@ -95,6 +95,28 @@ describe("a session", () => {
     expect(to.madeDurable).toEqual([false]);
   });
 
+  it("is in its closing walk from the native session's word on, and the target's user hears of it", async () => {
+    const { native, source, target } = startPair();
+    const from = await native.source.promise;
+    from.emit([{ type: "closing" }]);
+    const waiting = { type: "waiting", for: "the source's closing walk" };
+    await expect.poll(() => target.events).toContainEqual(waiting);
+    expect(phasesOf(source).at(-1)).toBe("close");
+    await settleBoth(native);
+    expect(await source.ended).toMatchObject({ exitCode: 0, pass: { kind: "cutover" } });
+    expect(phasesOf(source).slice(-4)).toEqual(["close", "settle", "durable", "verdict"]);
+    expect(await target.ended).toEqual(await source.ended);
+  });
+
+  it("keeps the record after a stage pass, and both sides call it one", async () => {
+    const { native, source, target } = startPair({ pass: "stage" });
+    await settleBoth(native);
+    expect(await source.ended).toMatchObject({ exitCode: 0, pass: { kind: "stage" } });
+    expect(await target.ended).toEqual(await source.ended);
+    expect((await native.source.promise).options.pass).toBe("stage");
+    expect((await native.target.promise).madeDurable).toEqual([false]);
+  });
+
   it("tells the other side why one gave up", async () => {
     const { native, source, target } = startPair();
     const to = await native.target.promise;
@@ -241,11 +263,13 @@ describe("before the copy", () => {
     expect(await target.ended).toMatchObject({ exitCode: 0 });
   });
 
-  it("a second source is told that the target is in use", async () => {
+  it("a source that is not newer is told that the target is in use", async () => {
     const { native, source, target } = startPair();
     await native.source.promise;
-    const second = startSource(native);
-    expect(await second.ended).toEqual(failure(33, /Another session is copying/));
+    const older = new RawPeer(native.knock());
+    older.say({ ...RAW_HELLO, epoch: "1" });
+    const says = expect.stringMatching(/^Another session, which is not older/) as unknown;
+    await expect.poll(() => older.heard("refused")).toMatchObject({ code: 33, message: says });
     await settleBoth(native);
     expect(await source.ended).toMatchObject({ exitCode: 0 });
     expect(await target.ended).toMatchObject({ exitCode: 0 });
@@ -256,6 +280,21 @@ describe("before the copy", () => {
     native.targetFacts = { ...EMPTY_FACTS, firstNames: ["a", "b"] };
     expect(await startTarget(native).ended).toEqual(failure(31, /is not empty: it holds a, b\.$/));
     expect(() => native.knock()).toThrow("Nothing listens");
+  });
+
+  it("a target that may hold entries is listened on, and told what to do with them", async () => {
+    const native = new FakeNative();
+    native.targetFacts = { ...EMPTY_FACTS, firstNames: ["a", "b"] };
+    const wanted = {
+      existing: "mirror",
+      maxDelete: { entries: null, percent: 5 },
+      allowEmptySource: true,
+    } as const;
+    const target = startTarget(native, wanted);
+    startSource(native);
+    expect((await native.target.promise).options).toMatchObject(wanted);
+    target.interrupt();
+    expect(await target.ended).toMatchObject({ code: 130 });
   });
 
   it("leftovers of the same transfer are no obstacle", async () => {
@@ -270,17 +309,6 @@ describe("before the copy", () => {
     await settleBoth(native);
     expect(await source.ended).toMatchObject({ exitCode: 0 });
     expect(await target.ended).toMatchObject({ exitCode: 0 });
-  });
-
-  it("a source may be interrupted while leftovers are cleared", async () => {
-    const native = new FakeNative();
-    native.clearing = Promise.withResolvers<void>().promise;
-    const { source, target } = startPair({}, native);
-    await expect.poll(() => phasesOf(target).at(-1)).toBe("preflight");
-    await expect.poll(() => phasesOf(source).at(-1)).toBe("preflight");
-    source.interrupt();
-    expect(await source.ended).toEqual(failure(130, /Interrupted/));
-    expect(await target.ended).toEqual(failure(24, /interrupted/));
   });
 
   it("both sides refuse a target that is too small", async () => {

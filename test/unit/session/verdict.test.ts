@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 
-import type { BothSides, ItemCounts } from "../../../src/core/receipt.ts";
+import { PASS_KINDS, type BothSides, type ItemCounts } from "../../../src/core/receipt.ts";
 import type { SessionResult } from "../../../src/native/types.ts";
 import { makeReceipt } from "../../../src/session/make-receipt.ts";
 import { isFinished, judge } from "../../../src/session/verdict.ts";
@@ -43,7 +43,7 @@ describe("the verdict", () => {
       43,
     ],
   ])("%s", (_case, source, target, code) => {
-    expect(judge({ source, target })).toMatchObject({ exitCode: code });
+    expect(judge("cutover", { source, target })).toMatchObject({ exitCode: code });
   });
 
   it("is the same on both sides and always a sentence with advice", () => {
@@ -61,15 +61,35 @@ describe("the verdict", () => {
     });
     const result = fc.record({ itemCounts: counts, roots }).map((part) => fakeResult(part));
     fc.assert(
-      fc.property(result, result, (source, target) => {
+      fc.property(fc.constantFrom(...PASS_KINDS), result, result, (pass, source, target) => {
         const results: BothSides<SessionResult> = { source, target };
-        const verdict = judge(results);
-        expect(judge(structuredClone(results))).toEqual(verdict);
+        const verdict = judge(pass, results);
+        expect(judge(pass, structuredClone(results))).toEqual(verdict);
         expect(verdict.message).toMatch(/\.$/);
         expect(verdict.next).toMatch(/\.$/);
-        expect(isFinished(verdict)).toBe(verdict.exitCode !== 43);
+        const done = pass === "cutover" && ![42, 43].includes(verdict.exitCode);
+        expect(isFinished(pass, verdict)).toBe(done);
       }),
     );
+  });
+});
+
+describe("the verdict on a stage pass", () => {
+  it.each<[string, SessionResult, SessionResult, number]>([
+    ["nothing is amiss", side({}), side({}), 0],
+    ["files changed and vanished", side({ changed: 9 }), side({}), 0],
+    ["files changed, and attributes were lost", side({ changed: 1 }), side({ "not-kept": 1 }), 41],
+    ["files changed, and one was unreadable", side({ changed: 1, unreadable: 1 }), side({}), 40],
+    ["files changed, and contents differ", side({ changed: 1 }), side({}, other), 43],
+  ])("%s", (_case, source, target, code) => {
+    expect(judge("stage", { source, target })).toMatchObject({ exitCode: code });
+  });
+
+  it("counts what changed and says what comes next", () => {
+    expect(judge("stage", { source: side({ changed: 2 }), target: side({}) })).toMatchObject({
+      message: "The stage pass is finished: 2 files, 2.00 kB; 2 entries changed while being read.",
+      next: "Stop the application, then run again with --pass cutover.",
+    });
   });
 });
 
@@ -77,10 +97,11 @@ describe("the receipt", () => {
   const outcome = {
     transfer: "t",
     volume: "v",
-    pass: "p",
+    pass: { kind: "cutover", session: "p" } as const,
     agents: { source: "1", target: "2" },
     startedAt: "2026-01-01T00:00:00.000Z",
     endedAt: "2026-01-01T00:00:02.000Z",
+    sessions: 1,
     lanes: 4,
     lanesLost: 1,
     results: { source: fakeResult(), target: fakeResult() },
@@ -155,6 +176,8 @@ describe("the sentence about entries that are missing", () => {
       "1 entry could not be read and 3 entries could not be written.",
     ],
   ])("names only what there is", (source, target, words) => {
-    expect(judge({ source, target }).message).toBe(`The copy is finished, but ${words}`);
+    expect(judge("cutover", { source, target }).message).toBe(
+      `The cutover pass is finished, but ${words}`,
+    );
   });
 });

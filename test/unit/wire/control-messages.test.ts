@@ -17,12 +17,13 @@ const hello = {
   volume: "v",
   agent: "0.1.0",
   session: "0".repeat(32),
+  epoch: "1",
   wants: "copy",
 };
 
 describe("control messages", () => {
   it("drop unknown fields of a hello, and of nothing else", () => {
-    expect(parseControlMessage({ ...hello, later: 1 })).toEqual(hello);
+    expect(parseControlMessage({ ...hello, later: 1 })).toEqual({ ...hello, epoch: 1 });
     expect(() => parseControlMessage({ type: "ping", seq: 0, later: 1 })).toThrow(protocolError);
   });
 

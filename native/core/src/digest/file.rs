@@ -11,6 +11,7 @@ use blake3::hazmat::{HasherExt, Mode, merge_subtrees_non_root, merge_subtrees_ro
 
 use super::Digest;
 use super::subtrees::{Join, Subtrees};
+use crate::fs::stat::Timestamp;
 
 /// Size of a piece, bytes: the unit of the digest and of a frame for files too large for a pack. 512 KiB stays in the
 /// second-level cache between cipher, hash and copy (docs/design.md, decisions).
@@ -27,6 +28,9 @@ const BLOCK_FORM_CONTEXT: &str = "pvferry 2026-11-22 block form of a sparse file
 pub enum Form {
     Plain = 0,
     Block = 1,
+    /// No digest of bytes at all: size and modification time, of a file that was not read (docs/protocol.md, assumed
+    /// form). It never travels, and no piece is ever computed in it.
+    Assumed = 2,
 }
 
 impl Form {
@@ -37,6 +41,13 @@ impl Form {
             _ => None,
         }
     }
+}
+
+/// What stands for a file's digest where nobody has read the file: H(size || seconds || nanoseconds of its mtime).
+pub fn assumed_digest(size: u64, mtime: Timestamp) -> Digest {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&size.to_be_bytes()).update(&mtime.seconds.to_be_bytes()).update(&mtime.nanoseconds.to_be_bytes());
+    *hasher.finalize().as_bytes()
 }
 
 /// Number of pieces of a file of `size` bytes.
@@ -60,7 +71,7 @@ pub fn piece_digest(form: Form, size: u64, index: u64, data: &[u8]) -> Digest {
             hasher.update(data);
             hasher.finalize_non_root()
         }
-        Form::Plain | Form::Block => *blake3::hash(data).as_bytes(),
+        Form::Plain | Form::Block | Form::Assumed => *blake3::hash(data).as_bytes(),
     }
 }
 
@@ -94,14 +105,14 @@ impl Join for FileJoin {
     fn join(&self, left: &Digest, right: &Digest) -> Digest {
         match self.form {
             Form::Plain => merge_subtrees_non_root(left, right, Mode::Hash),
-            Form::Block => join_blocks(left, right),
+            Form::Block | Form::Assumed => join_blocks(left, right),
         }
     }
 
     fn join_root(&self, left: &Digest, right: &Digest) -> Digest {
         match self.form {
             Form::Plain => *merge_subtrees_root(left, right, Mode::Hash).as_bytes(),
-            Form::Block => join_blocks(left, right),
+            Form::Block | Form::Assumed => join_blocks(left, right),
         }
     }
 
@@ -134,7 +145,7 @@ impl FileDigest {
     pub fn add_holes(&mut self, first: u64, count: u64) {
         match self.form {
             Form::Plain => self.hash_zeros(first, count),
-            Form::Block => self.skip_zeros(first, count),
+            Form::Block | Form::Assumed => self.skip_zeros(first, count),
         }
     }
 
@@ -166,7 +177,7 @@ impl FileDigest {
         let root = self.tree.finish(pieces(self.size))?;
         Some(match self.form {
             Form::Plain => root,
-            Form::Block => {
+            Form::Block | Form::Assumed => {
                 let mut hasher = blake3::Hasher::new_derive_key(BLOCK_FORM_CONTEXT);
                 hasher.update(&self.size.to_be_bytes()).update(&root);
                 *hasher.finalize().as_bytes()

@@ -17,11 +17,12 @@ use rustix::io::Errno;
 use super::fresh::Fresh;
 use super::handle::Handle;
 use super::probe::Abilities;
-use super::stat::{Kind, Timestamp};
+use super::stat::{Kind, Stat, Timestamp};
 use super::xattr_policy::{Verdict, classify};
 use super::xattrs::{ACL_ACCESS, ACL_DEFAULT, Xattrs};
 
 const NFS4_ACL: &[u8] = b"system.nfs4_acl";
+const SELINUX: &[u8] = b"security.selinux";
 const SETUID: u32 = 0o4000;
 const SETGID: u32 = 0o2000;
 
@@ -90,18 +91,70 @@ impl Applier {
 
     /// A file or directory that existed before, such as the volume's root: attributes it has and should not have go.
     pub fn apply_existing(&self, fd: BorrowedFd<'_>, wanted: &Attributes) -> Result<Vec<Lost>, Errno> {
-        let stat = super::stat::stat_fd(fd)?;
-        let present = super::xattrs::read_fd(fd, self.keep_selinux)?;
+        let present = super::xattrs::read_fd(fd, self.keep_selinux)?.xattrs;
+        self.change(Handle::Fd(fd), &super::stat::stat_fd(fd)?, &present, wanted)
+    }
+
+    /// The same for an entry of any kind, by name and never followed. `stat` is what it is now.
+    pub fn bring(
+        &self,
+        directory: BorrowedFd<'_>,
+        name: &[u8],
+        stat: &Stat,
+        wanted: &Attributes,
+    ) -> Result<Vec<Lost>, Errno> {
+        let present = super::xattrs::read_at(directory, name, self.keep_selinux)?.xattrs;
+        self.change(Handle::Entry(directory, name), stat, &present, wanted)
+    }
+
+    /// What has all that it should have is not touched.
+    fn change(
+        &self,
+        handle: Handle<'_>,
+        stat: &Stat,
+        present: &Xattrs,
+        wanted: &Attributes,
+    ) -> Result<Vec<Lost>, Errno> {
+        let extra: Vec<&[u8]> = present.iter().map(|(name, _)| name).filter(|name| is_extra(name, wanted)).collect();
+        let mode = stat.kind == Kind::Symlink || stat.mode == wanted.mode & 0o7777;
+        let kept = mode && (stat.uid, stat.gid, stat.mtime) == (wanted.uid, wanted.gid, wanted.mtime);
+        let all = wanted.xattrs.iter().all(|(name, value)| present.get(name) == Some(value));
+        if kept && all && extra.is_empty() {
+            return Ok(Vec::new());
+        }
         let mut lost = Vec::new();
-        for (name, _) in present.xattrs.iter().filter(|(name, _)| wanted.xattrs.get(name).is_none()) {
-            if name != NFS4_ACL
-                && let Err(errno) = super::xattrs::remove_fd(fd, name)
-            {
+        for name in &extra {
+            if let Err(errno) = handle.place()?.remove(name) {
                 lost.push(Lost { what: xattr_label(name), errno: Some(errno), detail: "could not be removed".into() });
             }
         }
-        lost.extend(self.apply_fd(fd, stat.kind, wanted, &Fresh::of(&stat)));
+        let stat = if extra.is_empty() { stat.clone() } else { handle.stat()? };
+        // ACLs that should not be there are gone already.
+        let fresh = Fresh { acl_inherited: false, ..Fresh::of(&stat) };
+        lost.extend(self.run(handle, stat.kind, wanted, &fresh));
         Ok(lost)
+    }
+
+    /// Lets the owner of a directory work in it for a while.
+    pub fn open_up(&self, directory: BorrowedFd<'_>, name: &[u8], mode: u32) -> Result<(), Errno> {
+        Handle::Entry(directory, name).chmod(mode)
+    }
+
+    /// Times between 1970 and 2038 are kept as they are.
+    pub fn keeps_nanoseconds(&self) -> bool {
+        self.granularity == 1
+    }
+
+    /// What becomes of a modification time in this file system: tried on a file that nobody needs.
+    pub fn stored_time(&self, scratch: BorrowedFd<'_>, wanted: Timestamp) -> Result<Timestamp, Errno> {
+        let handle = Handle::Fd(scratch);
+        handle.set_mtime(wanted, self.both_times)?;
+        handle.stat().map(|stat| stat.mtime)
+    }
+
+    /// Gives a directory its modification time back after its entries have changed.
+    pub fn restore_mtime(&self, fd: BorrowedFd<'_>, mtime: Timestamp) -> Result<(), Errno> {
+        Handle::Fd(fd).set_mtime(mtime, self.both_times)
     }
 
     fn run(&self, handle: Handle<'_>, kind: Kind, wanted: &Attributes, fresh: &Fresh) -> Vec<Lost> {
@@ -306,6 +359,11 @@ impl Work<'_> {
             Err(errno) => self.lose("times", errno),
         }
     }
+}
+
+/// Whether an attribute has to go. A label of the target's own host stays unless the source sends one.
+fn is_extra(name: &[u8], wanted: &Attributes) -> bool {
+    wanted.xattrs.get(name).is_none() && name != NFS4_ACL && name != SELINUX
 }
 
 fn xattr_label(name: &[u8]) -> String {

@@ -20,6 +20,7 @@ pub mod probe;
 pub mod process;
 pub mod space;
 pub mod stat;
+pub mod sweep;
 mod sys;
 pub mod xattr_policy;
 pub mod xattrs;

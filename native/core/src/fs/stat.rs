@@ -91,8 +91,17 @@ const WANTED: StatxFlags = StatxFlags::BASIC_STATS.union(StatxFlags::BTIME).unio
 ///
 /// On kernels before 5.8 a directory's mount id costs three more calls; `mount_id` is None for other kinds there.
 pub fn stat_at(directory: BorrowedFd<'_>, name: &[u8]) -> Result<Stat, Errno> {
+    stat_at_with(directory, name, AtFlags::empty())
+}
+
+/// As [`stat_at`], but a network file system asks its server, whatever this machine remembers.
+pub fn stat_at_anew(directory: BorrowedFd<'_>, name: &[u8]) -> Result<Stat, Errno> {
+    stat_at_with(directory, name, AtFlags::STATX_FORCE_SYNC)
+}
+
+fn stat_at_with(directory: BorrowedFd<'_>, name: &[u8], sync: AtFlags) -> Result<Stat, Errno> {
     let name = component(name)?;
-    let raw = statx(directory, name, AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT, WANTED)?;
+    let raw = statx(directory, name, AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT | sync, WANTED)?;
     let mut stat = decode(&raw)?;
     if stat.mount_id.is_none() && stat.kind == Kind::Directory {
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -104,7 +113,16 @@ pub fn stat_at(directory: BorrowedFd<'_>, name: &[u8]) -> Result<Stat, Errno> {
 
 /// Describes what a descriptor holds, `O_PATH` ones included.
 pub fn stat_fd(fd: BorrowedFd<'_>) -> Result<Stat, Errno> {
-    let raw = statx(fd, c"", AtFlags::EMPTY_PATH | AtFlags::NO_AUTOMOUNT, WANTED)?;
+    stat_fd_with(fd, AtFlags::empty())
+}
+
+/// As [`stat_fd`], but a network file system asks its server, whatever this machine remembers.
+pub fn stat_fd_anew(fd: BorrowedFd<'_>) -> Result<Stat, Errno> {
+    stat_fd_with(fd, AtFlags::STATX_FORCE_SYNC)
+}
+
+fn stat_fd_with(fd: BorrowedFd<'_>, sync: AtFlags) -> Result<Stat, Errno> {
+    let raw = statx(fd, c"", AtFlags::EMPTY_PATH | AtFlags::NO_AUTOMOUNT | sync, WANTED)?;
     let mut stat = decode(&raw)?;
     if stat.mount_id.is_none() && stat.kind == Kind::Directory {
         stat.mount_id = fdinfo_mount_id(fd);

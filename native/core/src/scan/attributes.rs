@@ -4,6 +4,7 @@ use std::os::fd::BorrowedFd;
 
 use crate::fs::Errno;
 use crate::fs::apply::Attributes;
+use crate::fs::directory_path::DirectoryNode;
 use crate::fs::stat::Stat;
 use crate::fs::xattrs::{self, Reading, Xattrs};
 use crate::session::item::{Item, ItemClass, Side};
@@ -17,6 +18,22 @@ pub trait Report: Sync {
 
     /// Something of this kind exists and is not carried, by design.
     fn left_out(&self, kind: &str);
+
+    /// An entry was looked at, or with no name the directory itself. Other mounts that are not crossed are not told.
+    fn saw(&self, _directory: &DirectoryNode, _name: Option<&[u8]>, _stat: &Stat) {}
+}
+
+/// For a file of which the scan has accounted for already, and that is only now read.
+pub struct Accounted(pub Side);
+
+impl Report for Accounted {
+    fn side(&self) -> Side {
+        self.0
+    }
+
+    fn item(&self, _item: Item) {}
+
+    fn left_out(&self, _kind: &str) {}
 }
 
 /// Attributes of what a descriptor holds, `stat` being its own. `path` is called for an item alone.

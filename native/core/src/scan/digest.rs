@@ -218,7 +218,7 @@ impl Hashing<'_> {
     /// Entries other than files and directories settle as they are scanned.
     fn entry(&self, directory: &Arc<Directory>, scanned: &Scanned<'_>) -> Option<Leaf> {
         let (stat, attributes, payload): (&Stat, _, _) = match &scanned.body {
-            Body::File(_) | Body::Directory => return None,
+            Body::File(..) | Body::Directory => return None,
             Body::Failed => return Some(FAILED_LEAF),
             Body::Symlink { stat, target, attributes } => (stat, attributes, Payload::Symlink { target }),
             Body::Special { stat, attributes } => match stat.kind {
@@ -265,7 +265,7 @@ impl Visitor for Hashing<'_> {
     fn entries(&self, directory: &Arc<Directory>, first: u64, batch: &[Scanned<'_>]) -> Result<(), CoreError> {
         let mut leaves = Vec::new();
         for (index, scanned) in (first..).zip(batch) {
-            if let Body::File(stat) = &scanned.body {
+            if let Body::File(stat, _) = &scanned.body {
                 let key = stat.shared_key();
                 let task = Task { directory: Arc::clone(directory), leaf: index, name: scanned.name.into(), key };
                 self.queue.send(task).map_err(|_| CoreError::bug("The hashing threads are gone."))?;
@@ -275,7 +275,7 @@ impl Visitor for Hashing<'_> {
         self.settle(directory, &leaves)
     }
 
-    fn end(&self, directory: &Arc<Directory>, entries: u64) -> Result<(), CoreError> {
+    fn end(&self, directory: &Arc<Directory>, entries: u64, _complete: bool) -> Result<(), CoreError> {
         let root = expect(directory, entries, &AsRead)?;
         self.complete(root);
         Ok(())
@@ -298,8 +298,8 @@ impl Report for Hashing<'_> {
     fn left_out(&self, _kind: &str) {}
 }
 
-/// `EINTR` once `stop` says so, which is asked before each piece.
-fn digest_file(
+/// A file's digest, read through a descriptor. `EINTR` once `stop` says so, which is asked before each piece.
+pub(crate) fn digest_file(
     fd: std::os::fd::BorrowedFd<'_>,
     form: Form,
     size: u64,

@@ -75,7 +75,7 @@ impl Visitor for Count {
 
     fn entries(&self, _directory: &Arc<()>, _first: u64, batch: &[Scanned<'_>]) -> Result<(), CoreError> {
         for scanned in batch {
-            let Body::File(stat) = &scanned.body else {
+            let Body::File(stat, _) = &scanned.body else {
                 let counted = u64::from(!matches!(scanned.body, Body::Directory));
                 self.entries.fetch_add(counted, Ordering::Relaxed);
                 continue;
@@ -91,7 +91,7 @@ impl Visitor for Count {
         Ok(())
     }
 
-    fn end(&self, _directory: &Arc<()>, _entries: u64) -> Result<(), CoreError> {
+    fn end(&self, _directory: &Arc<()>, _entries: u64, _complete: bool) -> Result<(), CoreError> {
         Ok(())
     }
 

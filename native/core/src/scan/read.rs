@@ -108,7 +108,7 @@ pub fn stood_still(before: &Stat, after: &Stat) -> bool {
 
 /// Counts what statx tells of what is not carried: birth time, and the chattr flags that it knows. Small files are
 /// looked at no closer, which would cost two calls each; their project id is that of their directory.
-fn note_attributes(stat: &Stat, report: &dyn Report) {
+pub(super) fn note_attributes(stat: &Stat, report: &dyn Report) {
     if stat.has_birth_time {
         report.left_out("birth time");
     }

@@ -22,6 +22,8 @@ pub struct ScanPolicy {
     pub one_file_system: bool,
     /// security.selinux is kept rather than left out.
     pub keep_selinux: bool,
+    /// The attributes of regular files are read when they are found, and not only with their data.
+    pub file_attributes: bool,
 }
 
 pub struct Volume {

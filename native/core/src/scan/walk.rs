@@ -7,7 +7,10 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use super::attributes::{Report, of_descriptor, of_entry, of_stat};
+use super::attributes::{of_descriptor, of_entry, of_stat};
+use super::read::note_attributes;
+use super::visitor::size_hint;
+pub use super::visitor::{Body, Scanned, Visitor};
 use super::volume::{RESERVED, Volume};
 use crate::error::CoreError;
 use crate::fs::Errno;
@@ -15,54 +18,11 @@ use crate::fs::apply::Attributes;
 use crate::fs::directory_path::{self, DirectoryNode, path_bytes};
 use crate::fs::flags;
 use crate::fs::list::{ListBuffer, Listing};
-use crate::fs::stat::{Kind, Stat, read_link, stat_at, stat_fd};
+use crate::fs::stat::{Kind, Stat, read_link, stat_at, stat_at_anew, stat_fd, stat_fd_anew};
 use crate::fs::xattrs::Xattrs;
 use crate::session::item::{Item, ItemClass};
 use crate::session::stop::Stop;
 use crate::wire::limits::{BATCH_BYTES, BATCH_ENTRIES, MAX_DEPTH};
-
-/// An entry as the walk found it.
-pub struct Scanned<'a> {
-    pub name: &'a [u8],
-    pub body: Body,
-}
-
-pub enum Body {
-    File(Stat),
-    /// Visited by itself later.
-    Directory,
-    Symlink {
-        stat: Stat,
-        target: Box<[u8]>,
-        attributes: Attributes,
-    },
-    Special {
-        stat: Stat,
-        attributes: Attributes,
-    },
-    /// An item has said why.
-    Failed,
-}
-
-/// What the walk calls, from several threads. A directory is announced before its entries and ended after them; its
-/// subdirectories follow later. Entries are numbered from 0 in byte order of their names.
-pub trait Visitor: Report {
-    type Directory: Send + Sync;
-
-    fn directory(
-        &self,
-        parent: Option<(&Arc<Self::Directory>, u64)>,
-        node: &Arc<DirectoryNode>,
-        attributes: Attributes,
-    ) -> Result<Arc<Self::Directory>, CoreError>;
-
-    fn entries(&self, directory: &Arc<Self::Directory>, first: u64, batch: &[Scanned<'_>]) -> Result<(), CoreError>;
-
-    fn end(&self, directory: &Arc<Self::Directory>, entries: u64) -> Result<(), CoreError>;
-
-    /// A subdirectory that was announced as an entry cannot be entered.
-    fn failed(&self, parent: &Arc<Self::Directory>, entry: u64) -> Result<(), CoreError>;
-}
 
 struct Unfinished<D> {
     node: Arc<DirectoryNode>,
@@ -167,13 +127,7 @@ impl<V: Visitor> Walk<'_, V> {
             Err(Errno::XDEV) => return self.mount_point(&node, parent),
             Err(errno) => return self.unreachable(&node, parent, errno),
         };
-        let described = stat_fd(descriptor.as_fd()).and_then(|stat| {
-            let keep_selinux = self.volume.policy.keep_selinux;
-            self.note_flags(&descriptor, &stat);
-            let path = || entry_path(&node, None);
-            of_descriptor(descriptor.as_fd(), &stat, keep_selinux, self.visitor, &path)
-        });
-        let attributes = match described {
+        let attributes = match self.describe_directory(&node, &descriptor) {
             Ok(attributes) => attributes,
             Err(errno) => return self.unreachable(&node, parent, errno),
         };
@@ -181,8 +135,8 @@ impl<V: Visitor> Walk<'_, V> {
         let listing = match Listing::read(descriptor.as_fd(), buffer) {
             Ok(listing) => listing,
             Err(errno) => {
-                self.report(&node, None, ItemClass::Unreadable, "directory", errno);
-                return self.visitor.end(&directory, 0);
+                self.report_directory(&node, errno);
+                return self.visitor.end(&directory, 0, false);
             }
         };
         let subdirectories = self.announce(&node, &directory, &descriptor, &listing)?;
@@ -191,6 +145,17 @@ impl<V: Visitor> Walk<'_, V> {
             self.changed.notify_all();
         }
         Ok(())
+    }
+
+    fn describe_directory(&self, node: &Arc<DirectoryNode>, descriptor: &OwnedFd) -> Result<Attributes, Errno> {
+        let fd = descriptor.as_fd();
+        let stat = if V::ONLY_STATS { stat_fd_anew(fd)? } else { stat_fd(fd)? };
+        self.visitor.saw(node, None, &stat);
+        if V::ONLY_STATS {
+            return Ok(of_stat(&stat, Xattrs::default()));
+        }
+        self.note_flags(descriptor, &stat);
+        of_descriptor(fd, &stat, self.volume.policy.keep_selinux, self.visitor, &|| entry_path(node, None))
     }
 
     fn note_flags(&self, descriptor: &OwnedFd, stat: &Stat) {
@@ -235,7 +200,7 @@ impl<V: Visitor> Walk<'_, V> {
         if !batch.is_empty() {
             self.visitor.entries(directory, entries - batch.len() as u64, &batch)?;
         }
-        self.visitor.end(directory, entries)?;
+        self.visitor.end(directory, entries, true)?;
         subdirectories.reverse();
         Ok(subdirectories)
     }
@@ -251,13 +216,15 @@ impl<V: Visitor> Walk<'_, V> {
         if hint == Some(Kind::Directory) {
             return Some(Body::Directory);
         }
-        let described = stat_at(descriptor.as_fd(), name).and_then(|stat| {
+        let look = if V::ONLY_STATS { stat_at_anew } else { stat_at };
+        let described = look(descriptor.as_fd(), name).and_then(|stat| {
             if stat.kind == Kind::Directory {
                 return Ok(Some(Body::Directory));
             }
             if self.volume.is_foreign(&stat) {
                 return Ok(None);
             }
+            self.visitor.saw(node, Some(name), &stat);
             self.body(node, descriptor, name, stat).map(Some)
         });
         match described {
@@ -276,18 +243,29 @@ impl<V: Visitor> Walk<'_, V> {
     }
 
     fn body(&self, node: &Arc<DirectoryNode>, descriptor: &OwnedFd, name: &[u8], stat: Stat) -> Result<Body, Errno> {
-        if stat.kind == Kind::File {
-            return Ok(Body::File(stat));
+        if stat.kind == Kind::File && !self.volume.policy.file_attributes {
+            return Ok(Body::File(stat, None));
         }
-        if stat.has_birth_time {
+        if V::ONLY_STATS {
+            let attributes = of_stat(&stat, Xattrs::default());
+            return Ok(Body::Special { stat, attributes });
+        }
+        if stat.has_birth_time && stat.kind != Kind::File {
             self.visitor.left_out("birth time");
         }
         let directory = descriptor.as_fd();
         let keep_selinux = self.volume.policy.keep_selinux;
         let path = || entry_path(node, Some(name));
         let attributes = of_entry(directory, name, &stat, keep_selinux, self.visitor, &path)?;
+        if stat.kind == Kind::File {
+            note_attributes(&stat, self.visitor);
+            return Ok(Body::File(stat, Some(attributes)));
+        }
         if stat.kind == Kind::Symlink {
-            return Ok(Body::Symlink { target: read_link(directory, name)?, stat, attributes });
+            // EINVAL: it is no symlink any more.
+            let target =
+                read_link(directory, name).map_err(|errno| if errno == Errno::INVAL { Errno::NOENT } else { errno })?;
+            return Ok(Body::Symlink { target, stat, attributes });
         }
         Ok(Body::Special { stat, attributes })
     }
@@ -312,7 +290,8 @@ impl<V: Visitor> Walk<'_, V> {
         let path = entry_path(node, None);
         self.visitor.item(Item::said(self.visitor.side(), ItemClass::Skipped, path, "mount point", detail));
         let directory = self.visitor.directory(parent, node, of_stat(&stat, Xattrs::default()))?;
-        self.visitor.end(&directory, 0)
+        // What the target has below it belongs to another volume as little as what the source has.
+        self.visitor.end(&directory, 0, false)
     }
 
     fn unreachable(
@@ -329,17 +308,20 @@ impl<V: Visitor> Walk<'_, V> {
                 &error,
             ));
         };
-        // It is gone, or something else bears its name by now.
-        let vanished = matches!(errno, Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::STALE);
-        let class = if vanished { ItemClass::Changed } else { ItemClass::Unreadable };
-        let what = if vanished { "vanished" } else { "directory" };
-        self.report(node, None, class, what, errno);
+        self.report_directory(node, errno);
         self.visitor.failed(directory, entry)
+    }
+
+    fn report_directory(&self, node: &Arc<DirectoryNode>, errno: Errno) {
+        match errno {
+            _ if is_gone(errno) => self.report(node, None, ItemClass::Changed, "vanished", errno),
+            _ => self.report(node, None, ItemClass::Unreadable, "directory", errno),
+        }
     }
 
     fn report_entry(&self, node: &Arc<DirectoryNode>, name: &[u8], errno: Errno) {
         match errno {
-            Errno::NOENT => self.report(node, Some(name), ItemClass::Changed, "vanished", errno),
+            _ if is_gone(errno) => self.report(node, Some(name), ItemClass::Changed, "vanished", errno),
             _ => self.report(node, Some(name), ItemClass::Unreadable, "attributes", errno),
         }
     }
@@ -349,21 +331,12 @@ impl<V: Visitor> Walk<'_, V> {
     }
 }
 
+/// It is gone, or something else bears its name by now.
+fn is_gone(errno: Errno) -> bool {
+    matches!(errno, Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::STALE)
+}
+
 /// Path of a directory, or of an entry in it, relative to the root.
 pub fn entry_path(node: &DirectoryNode, name: Option<&[u8]>) -> Vec<u8> {
     name.map_or_else(|| path_bytes(node), |name| directory_path::entry_path(node, name))
-}
-
-/// About what an entry takes in a frame, bytes; xattrs and targets are what makes one large.
-fn size_hint(name: &[u8], body: &Body) -> usize {
-    let xattrs = |attributes: &Attributes| -> usize {
-        attributes.xattrs.iter().map(|(name, value)| name.len() + value.len() + 5).sum()
-    };
-    name.len()
-        + 64
-        + match body {
-            Body::Symlink { target, attributes, .. } => target.len() + xattrs(attributes),
-            Body::Special { attributes, .. } => xattrs(attributes),
-            Body::File(_) | Body::Directory | Body::Failed => 0,
-        }
 }

@@ -20,9 +20,11 @@ pub enum Counter {
     Resent,
     LanesAlive,
     LanesLost,
+    /// Entries that the closing walk has looked at.
+    EntriesRechecked,
 }
 
-pub const COUNT: usize = 11;
+pub const COUNT: usize = 12;
 
 #[derive(Debug, Default)]
 pub struct Counters([AtomicU64; COUNT]);

@@ -20,6 +20,8 @@ pub enum Event {
     },
     /// The index was lost before the target had bound it: nothing is lost with it, another may be attached.
     IndexLost(CoreError),
+    /// Every entry is acknowledged; the closing walk begins (source, cutover pass).
+    Closing,
     Settled(Box<Outcome>),
     Failed(CoreError),
 }
@@ -83,7 +85,7 @@ fn weight(event: &Event) -> usize {
         Event::Items(items) => {
             items.iter().map(|i| size_of::<Item>() + i.path.len() + i.what.len() + i.detail.len()).sum()
         }
-        Event::LaneLost { .. } | Event::IndexLost(_) | Event::Settled(_) | Event::Failed(_) => 0,
+        Event::LaneLost { .. } | Event::IndexLost(_) | Event::Closing | Event::Settled(_) | Event::Failed(_) => 0,
     }
 }
 

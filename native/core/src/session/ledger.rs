@@ -26,6 +26,9 @@ pub struct Ledger {
     not_preserved: Mutex<BTreeMap<String, u64>>,
     bytes: AtomicU64,
     moved: AtomicU64,
+    compared: AtomicU64,
+    assumed: AtomicU64,
+    deleted: AtomicU64,
 }
 
 /// What a session did, once it has settled.
@@ -34,8 +37,14 @@ pub struct Outcome {
     pub entries: EntryCounts,
     pub bytes: u64,
     pub moved_bytes: u64,
+    /// Files that were there, and of which both sides have read the same bytes.
+    pub compared: u64,
+    /// Files that were there with the same size and modification time.
+    pub assumed: u64,
     pub wire_bytes: u64,
     pub resent: u64,
+    /// Entries of the target that the source did not have, and that are gone.
+    pub deleted: u64,
     pub roots: Leaf,
     /// In the order of ITEM_CLASSES.
     pub item_counts: [u64; ITEM_CLASSES.len()],
@@ -88,14 +97,30 @@ impl Ledger {
         self.moved.fetch_add(bytes, Ordering::Relaxed);
     }
 
+    pub fn count_compared(&self) {
+        self.compared.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub fn count_assumed(&self) {
+        self.assumed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Entries removed because the source does not have them.
+    pub fn count_deleted(&self, entries: u64) {
+        self.deleted.fetch_add(entries, Ordering::Relaxed);
+    }
+
     pub fn outcome(&self, roots: Leaf, wire_bytes: u64, resent: u64) -> Outcome {
         let left_out = self.not_preserved.lock().unwrap_or_else(PoisonError::into_inner);
         Outcome {
             entries: *self.entries.lock().unwrap_or_else(PoisonError::into_inner),
             bytes: self.bytes.load(Ordering::Relaxed),
             moved_bytes: self.moved.load(Ordering::Relaxed),
+            compared: self.compared.load(Ordering::Relaxed),
+            assumed: self.assumed.load(Ordering::Relaxed),
             wire_bytes,
             resent,
+            deleted: self.deleted.load(Ordering::Relaxed),
             roots,
             item_counts: std::array::from_fn(|at| self.items[at].load(Ordering::Relaxed)),
             not_preserved: left_out.iter().map(|(kind, count)| (kind.clone(), *count)).collect(),

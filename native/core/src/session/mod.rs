@@ -6,4 +6,5 @@ pub mod events;
 pub mod item;
 pub mod ledger;
 pub mod life;
+pub mod presence;
 pub mod stop;

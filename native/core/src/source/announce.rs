@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::directory::{DirectoryData, SourceDirectory};
-use super::index::{Announced, AnnouncedKind, IndexRecord};
+use super::index::{Announced, AnnouncedKind, Compared, IndexRecord};
 use super::links::{Name, WaitingName};
 use super::queue::FileTask;
 use super::session::Shared;
@@ -19,7 +19,7 @@ use crate::fs::stat::{InodeKey, Stat};
 use crate::scan::walk::{Body as Found, Scanned, Visitor};
 use crate::session::counters::Counter;
 use crate::wire::frame::FrameType;
-use crate::wire::index::{Body, Directory, DirectoryMark, EntriesHead, Entry};
+use crate::wire::index::{Body, Directory, DirectoryEnd, DirectoryMark, EntriesHead, Entry};
 use crate::wire::limits::PACK_FILE;
 
 /// One ENTRIES frame in the making.
@@ -29,6 +29,9 @@ struct Batch<'a> {
     first: u64,
     payload: Vec<u8>,
     announced: Vec<Announced>,
+    /// Regular files among them.
+    files: u64,
+    /// Those that are sent without being asked for.
     tasks: Vec<FileTask>,
 }
 
@@ -69,6 +72,7 @@ impl Visitor for Shared {
             first,
             payload: Vec::with_capacity(batch.len() * 48),
             announced: Vec::new(),
+            files: 0,
             tasks: Vec::new(),
         };
         for (position, scanned) in batch.iter().enumerate() {
@@ -77,10 +81,9 @@ impl Visitor for Shared {
         frame.send(batch.len())
     }
 
-    fn end(&self, directory: &Arc<SourceDirectory>, entries: u64) -> Result<(), CoreError> {
-        let mark = DirectoryMark { directory: directory.data.id, count: entries };
-        let record = IndexRecord::End { directory: Arc::clone(directory), entries };
-        self.index()?.send_mark(FrameType::DirectoryEnd, mark, record)
+    fn end(&self, directory: &Arc<SourceDirectory>, entries: u64, complete: bool) -> Result<(), CoreError> {
+        let end = DirectoryEnd { directory: directory.data.id, entries, complete };
+        self.index()?.send_end(end, IndexRecord::End { directory: Arc::clone(directory), entries })
     }
 
     fn failed(&self, parent: &Arc<SourceDirectory>, entry: u64) -> Result<(), CoreError> {
@@ -94,7 +97,7 @@ impl Batch<'_> {
     fn add(&mut self, position: usize, scanned: &Scanned<'_>) {
         let name = scanned.name;
         match &scanned.body {
-            Found::File(stat) => self.file(position, name, stat),
+            Found::File(stat, attributes) => self.file(position, name, stat, attributes.as_ref()),
             Found::Directory => self.put(name, Body::Directory),
             Found::Symlink { stat, target, attributes } => {
                 let wire = |link| Body::Symlink { target, attributes: attributes.clone(), link };
@@ -118,7 +121,7 @@ impl Batch<'_> {
         }
     }
 
-    fn file(&mut self, position: usize, name: &[u8], stat: &Stat) {
+    fn file(&mut self, position: usize, name: &[u8], stat: &Stat, attributes: Option<&Attributes>) {
         let key = stat.shared_key();
         let link = match key.map(|key| (key, self.shared.links.meet(key, stat.links))) {
             None => 0,
@@ -130,19 +133,28 @@ impl Batch<'_> {
                 return;
             }
         };
-        self.put(name, Body::File { size: stat.size, link });
+        self.put(name, Body::File { size: stat.size, link, attributes: attributes.cloned() });
         self.shared.counters.add(Counter::BytesScanned, expected_data(stat));
         self.shared.counters.add(Counter::AllocatedScanned, allocated(stat));
-        self.tasks.push(FileTask {
+        let task = FileTask {
             directory: Arc::clone(self.directory),
             name: name.into(),
             leaf: self.first + position as u64,
-            file: 0,
+            file: self.files,
             size: stat.size,
+            data: expected_data(stat),
             link: key,
             sent_before: false,
             refused: 0,
-        });
+        };
+        self.files += 1;
+        match attributes {
+            None => self.tasks.push(task),
+            Some(attributes) => {
+                let compared = Compared { task, attributes: attributes.clone() };
+                self.announce(position, AnnouncedKind::File(Box::new(compared)));
+            }
+        }
     }
 
     fn made<'w>(
@@ -184,18 +196,17 @@ impl Batch<'_> {
     }
 
     fn send(self, count: usize) -> Result<(), CoreError> {
-        let Batch { shared, directory, first, payload, announced, mut tasks } = self;
+        let Batch { shared, directory, first, payload, announced, files, mut tasks } = self;
         let head = EntriesHead {
             directory: directory.data.id,
             first_leaf: first,
             first_file: 0,
             count: u32::try_from(count).unwrap_or(u32::MAX),
         };
-        let record = IndexRecord::Entries { directory: Arc::clone(directory), announced };
-        let first_file = shared.index()?.send_entries(head, &payload, tasks.len() as u64, record)?;
-        for (file, task) in (first_file..).zip(&mut tasks) {
-            task.file = file;
-        }
+        shared.queue.reserve(usize::try_from(files).unwrap_or(usize::MAX));
+        let record = |first_file| IndexRecord::Entries { directory: Arc::clone(directory), first_file, announced };
+        let first_file = shared.index()?.send_entries(head, &payload, files, record)?;
+        tasks.iter_mut().for_each(|task| task.file += first_file);
         shared.counters.add(Counter::EntriesScanned, count as u64);
         shared.queue.add(tasks);
         shared.life.stop.check()

@@ -9,7 +9,7 @@ use super::links::Known;
 use super::pack::Buffers;
 use super::queue::{FileTask, Unit};
 use super::session::Shared;
-use super::transit::{check_refusals, outcome_at};
+use super::transit::{check_refusals, compared_in_vain, outcome_at};
 use crate::digest::Digest;
 use crate::digest::file::{PIECE, piece_digest};
 use crate::digest::leaf::{FAILED_LEAF, Leaf};
@@ -48,7 +48,7 @@ impl Shared {
                 return Ok(());
             }
         };
-        note_flags(fd.as_fd(), &stat, self);
+        note_flags(fd.as_fd(), &stat, self.accountant());
         match Large::new(task.clone(), fd, stat) {
             Ok((large, true)) => self.send_control(lane, Control::Again(Arc::new(large)), buffers),
             Ok((large, false)) => {
@@ -147,7 +147,7 @@ impl Shared {
         let finished = large.finished()?;
         let path = || large.task.path();
         let keep_selinux = self.volume.policy.keep_selinux;
-        match of_descriptor(large.descriptor(), &finished.stat, keep_selinux, self, &path) {
+        match of_descriptor(large.descriptor(), &finished.stat, keep_selinux, self.accountant(), &path) {
             Ok(attributes) => {
                 let known = Known { attributes, form: finished.form, digest: finished.digest };
                 large.remember(known.clone());
@@ -171,6 +171,9 @@ impl Shared {
         let outcome = outcome_at(exceptions, 0);
         if let Some(Outcome::Duplicate(content, metadata)) = outcome {
             return self.duplicate_large(large, Leaf { content, metadata });
+        }
+        if matches!(outcome, Some(Outcome::Same | Outcome::Check)) {
+            return Err(compared_in_vain());
         }
         if outcome == Some(Outcome::Failed) {
             return if large.give_up() { self.settle_file(&large.task, None, 0) } else { Ok(()) };

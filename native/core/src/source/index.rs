@@ -5,15 +5,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::directory::SourceDirectory;
 use super::in_flight::InFlight;
 use super::links::WaitingName;
+use super::queue::FileTask;
 use crate::digest::Digest;
 use crate::digest::leaf::Leaf;
 use crate::error::CoreError;
+use crate::fs::apply::Attributes;
 use crate::fs::stat::{InodeKey, Kind};
 use crate::session::item::Item;
 use crate::wire::channel::Channel;
 use crate::wire::cursor::Put;
 use crate::wire::frame::FrameType;
-use crate::wire::index::{DirectoryMark, EntriesHead};
+use crate::wire::index::{DirectoryEnd, DirectoryMark, EntriesHead};
 use crate::wire::items::put_item;
 
 /// An announced entry that is settled by the acknowledgement of its frame.
@@ -36,12 +38,21 @@ pub(super) enum AnnouncedKind {
         key: InodeKey,
         name: WaitingName,
     },
+    /// A regular file in a session that compares: sent only when the target says so.
+    File(Box<Compared>),
     Failed,
+}
+
+/// A file that waits for the target's word.
+pub(super) struct Compared {
+    /// Its file id counts from the frame's first.
+    pub(super) task: FileTask,
+    pub(super) attributes: Attributes,
 }
 
 pub(super) enum IndexRecord {
     Directory(Arc<SourceDirectory>),
-    Entries { directory: Arc<SourceDirectory>, announced: Vec<Announced> },
+    Entries { directory: Arc<SourceDirectory>, first_file: u64, announced: Vec<Announced> },
     End { directory: Arc<SourceDirectory>, entries: u64 },
     Failed { directory: Arc<SourceDirectory>, entry: u64 },
 }
@@ -72,15 +83,21 @@ impl Index {
         head: EntriesHead,
         entries: &[u8],
         files: u64,
-        record: IndexRecord,
+        record: impl FnOnce(u64) -> IndexRecord,
     ) -> Result<u64, CoreError> {
         let mut numbers = self.numbers.lock().unwrap_or_else(PoisonError::into_inner);
         let first_file = numbers.file;
         numbers.file += files;
         let mut payload = Vec::with_capacity(32);
         EntriesHead { first_file, ..head }.put(&mut payload);
-        self.push(FrameType::Entries, &[&payload, entries], record)?;
+        self.push(FrameType::Entries, &[&payload, entries], record(first_file))?;
         Ok(first_file)
+    }
+
+    pub(super) fn send_end(&self, end: DirectoryEnd, record: IndexRecord) -> Result<(), CoreError> {
+        let mut payload = Vec::with_capacity(17);
+        end.put(&mut payload);
+        self.send(FrameType::DirectoryEnd, &[&payload], record)
     }
 
     pub(super) fn send_mark(

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use super::compare::Checked;
 use super::control::Control;
 use super::in_flight::InFlight;
 use super::large::{Large, Part};
@@ -25,6 +26,7 @@ pub(super) enum LaneRecord {
     Pack(Vec<Packed>),
     Part { large: Arc<Large>, part: Part, digest: Digest },
     Gone(FileTask),
+    Check(Checked),
 }
 
 /// A record and the file data that its frame carries, bytes.
@@ -129,6 +131,7 @@ impl Shared {
             Unit::Open(task) => self.open_large(lane, task, buffers),
             Unit::Part(large, part) => self.send_part(lane, large, part, buffers),
             Unit::Gone(task) => self.send_control(lane, Control::Gone(task), buffers),
+            Unit::Check(task) => self.send_check(lane, task, buffers),
         }
     }
 
@@ -157,6 +160,7 @@ impl Shared {
                 LaneRecord::Pack(packed) => self.settle_pack(packed, &exceptions)?,
                 LaneRecord::Part { large, part, digest } => self.settle_part(&large, &part, digest, &exceptions)?,
                 LaneRecord::Gone(task) => self.settle_gone(&task, &exceptions)?,
+                LaneRecord::Check(checked) => self.settle_check(checked, &exceptions)?,
             }
         }
         Ok(true)
@@ -168,6 +172,7 @@ impl Shared {
             LaneRecord::Pack(packed) => self.retry_pack(packed),
             LaneRecord::Part { large, part, .. } => self.retry_part(large, part),
             LaneRecord::Gone(task) => self.queue.urgent(Unit::Gone(FileTask { sent_before: true, ..task })),
+            LaneRecord::Check(checked) => self.retry_check(checked),
         }
     }
 

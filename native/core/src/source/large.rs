@@ -255,8 +255,8 @@ impl Large {
             return Ok(Part::End);
         }
         if state.changes >= rereads {
+            // It keeps the mtime of before the reading: a later pass has to find that its own is newer.
             state.changed = true;
-            state.stat.mtime = now.mtime;
             return Ok(Part::End);
         }
         state.changes += 1;

@@ -2,6 +2,8 @@
 //! and account for every acknowledgement.
 
 mod announce;
+mod closing;
+mod compare;
 mod control;
 mod directory;
 mod in_flight;
@@ -14,4 +16,4 @@ mod queue;
 mod session;
 mod transit;
 
-pub use session::{SourceConfig, SourceSession};
+pub use session::{Pass, SourceConfig, SourceSession};

@@ -8,11 +8,12 @@ use super::lane::{Lane, LaneRecord};
 use super::links::Known;
 use super::queue::{FileTask, Unit};
 use super::session::Shared;
-use super::transit::{check_refusals, outcome_at};
+use super::transit::{check_refusals, compared_in_vain, outcome_at};
 use crate::digest::file::Form;
 use crate::digest::leaf::{FAILED_LEAF, Leaf};
 use crate::error::CoreError;
 use crate::fs::Errno;
+use crate::scan::attributes::{Accounted, Report};
 use crate::scan::read::{Place, SmallOutcome, Unreadable, read_small};
 use crate::session::counters::Counter;
 use crate::session::item::{Item, ItemClass, Side};
@@ -60,7 +61,7 @@ impl Shared {
                 packed.push(file);
             }
             if buffers.are_full() {
-                self.queue.retry(tasks);
+                self.queue.add(tasks);
                 break;
             }
         }
@@ -77,7 +78,7 @@ impl Shared {
         let start = buffers.data.len();
         let read = self.descriptor(&task, recent).map_err(Unreadable::from).and_then(|directory| {
             let place = Place { directory: directory.as_fd(), name: &task.name, path: &|| task.path() };
-            read_small(&self.volume, &place, self.config.rereads, &mut buffers.data, self)
+            read_small(&self.volume, &place, self.config.rereads, &mut buffers.data, self.accountant())
         });
         match read {
             Ok(SmallOutcome::Read(small)) => {
@@ -103,6 +104,11 @@ impl Shared {
         }
     }
 
+    /// Who hears what of a file's attributes is not carried: nobody, when the scan has said it already.
+    pub(super) fn accountant(&self) -> &dyn Report {
+        if self.volume.policy.file_attributes { &Accounted(Side::Source) } else { self }
+    }
+
     fn descriptor(&self, task: &FileTask, recent: &mut Recent) -> Result<Arc<OwnedFd>, Errno> {
         if let Some((directory, descriptor)) = recent
             && Arc::ptr_eq(directory, &task.directory)
@@ -117,7 +123,8 @@ impl Shared {
     /// Reports a file that cannot be read, and tells the target.
     pub(super) fn unreadable(&self, task: FileTask, why: Unreadable) {
         let item = match why {
-            Unreadable::Vanished => {
+            // ESTALE: a server of files has removed it while it was being read.
+            Unreadable::Vanished | Unreadable::Failed(Errno::STALE) => {
                 let detail = "was there when the directory was listed";
                 Item::said(Side::Source, ItemClass::Changed, task.path(), "vanished", detail)
             }
@@ -168,12 +175,13 @@ impl Shared {
                 self.counters.subtract(Counter::BytesDone, size);
                 let refused = task.refused + 1;
                 check_refusals(refused)?;
-                self.queue.retry([FileTask { refused, ..task }]);
+                self.queue.add([FileTask { refused, ..task }]);
                 Ok(())
             }
             Some(Outcome::Duplicate(content, metadata)) => {
                 self.settle_duplicate(&task, known, Leaf { content, metadata }, size)
             }
+            Some(Outcome::Same | Outcome::Check) => Err(compared_in_vain()),
         }
     }
 
@@ -199,6 +207,6 @@ impl Shared {
     }
 
     pub(super) fn retry_pack(&self, packed: Vec<Packed>) {
-        self.queue.retry(packed.into_iter().map(|file| FileTask { sent_before: true, ..file.task }));
+        self.queue.add(packed.into_iter().map(|file| FileTask { sent_before: true, ..file.task }));
     }
 }

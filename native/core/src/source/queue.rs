@@ -21,6 +21,8 @@ pub(super) struct FileTask {
     pub(super) file: u64,
     /// Size as announced.
     pub(super) size: u64,
+    /// What of it is expected to cross, as the progress counts it, bytes.
+    pub(super) data: u64,
     pub(super) link: Option<InodeKey>,
     /// It was sent on a lane that died, so that the target may have it already.
     pub(super) sent_before: bool,
@@ -41,6 +43,8 @@ pub(super) enum Unit {
     Open(FileTask),
     Part(Arc<Large>, Part),
     Gone(FileTask),
+    /// The target is to be told its digest first.
+    Check(FileTask),
 }
 
 /// An opened file, and the lane that carries it.
@@ -98,13 +102,19 @@ impl Queue {
         self.changed.wait_timeout(state, patience).unwrap_or_else(PoisonError::into_inner).0
     }
 
-    /// Adds announced files; waits while too many are unsettled. Returns early when the queue is closed.
-    pub(super) fn add(&self, tasks: Vec<FileTask>) {
+    /// Takes note of files that are about to be announced; waits while too many are unsettled. Returns early when the
+    /// queue is closed. Each is settled once, whether it is ever added or not.
+    pub(super) fn reserve(&self, files: usize) {
         let mut state = self.lock();
-        while state.ahead + tasks.len() > AHEAD_FILES && state.ahead > 0 && !state.closed {
+        while state.ahead + files > AHEAD_FILES && state.ahead > 0 && !state.closed {
             state = self.wait(state);
         }
-        state.ahead += tasks.len();
+        state.ahead += files;
+    }
+
+    /// Adds announced files. Never waits.
+    pub(super) fn add(&self, tasks: impl IntoIterator<Item = FileTask>) {
+        let mut state = self.lock();
         for task in tasks {
             state.enqueue(task);
         }
@@ -120,16 +130,6 @@ impl Queue {
         if was_full {
             self.changed.notify_all();
         }
-    }
-
-    /// Files whose lane died, or that have to be read otherwise.
-    pub(super) fn retry(&self, tasks: impl IntoIterator<Item = FileTask>) {
-        let mut state = self.lock();
-        for task in tasks {
-            state.enqueue(task);
-        }
-        drop(state);
-        self.changed.notify_all();
     }
 
     /// A file that turned out to be too large for a pack, or to have holes.

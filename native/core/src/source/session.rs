@@ -7,23 +7,27 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use super::closing::Completion;
 use super::index::Index;
 use super::lane::Lane;
 use super::links::Links;
 use super::queue::Queue;
-use crate::digest::leaf::{Leaf, volume_roots};
+use crate::digest::leaf::Leaf;
 use crate::error::{CoreError, ErrorKind};
+use crate::fs::directory_path::DirectoryNode;
+use crate::fs::stat::Stat;
 use crate::net::bind::Secret;
 use crate::net::dial::connect_bound;
 use crate::net::identity::Credentials;
 use crate::net::listener::Channel as Bound;
 use crate::scan::attributes::Report;
+use crate::scan::closing::Baseline;
 use crate::scan::volume::{ScanPolicy, Volume};
 use crate::scan::walk::walk;
 use crate::session::compress::{Compressor, Mode};
 use crate::session::counters::{Counter, Counters};
 use crate::session::events::{Event, Sink};
-use crate::session::item::{Item, Side};
+use crate::session::item::{Item, ItemClass, Side};
 use crate::session::ledger::{Ledger, Outcome};
 use crate::session::life::{Life, Living};
 use crate::wire::channel::{Channel, malformed};
@@ -31,8 +35,18 @@ use crate::wire::frame::FrameType;
 use crate::wire::index::Ack;
 use crate::wire::items::read_items;
 
+/// What the copy is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pass {
+    /// The volume is in use; what changes is told, and a later pass brings it up to date.
+    Stage,
+    /// Nothing may change: once everything is acknowledged, every entry is looked at again.
+    Cutover,
+}
+
 pub struct SourceConfig {
     pub volume: PathBuf,
+    pub pass: Pass,
     pub policy: ScanPolicy,
     pub scan_threads: usize,
     pub compress: Mode,
@@ -59,6 +73,9 @@ pub(super) struct Shared {
     pub(super) directories: AtomicU64,
     index: OnceLock<Index>,
     lanes: Mutex<Vec<Arc<Lane>>>,
+    /// What a cutover pass saw; set before its scan begins.
+    baseline: OnceLock<Baseline>,
+    pub(super) completion: Completion,
 }
 
 impl SourceSession {
@@ -78,6 +95,8 @@ impl SourceSession {
             directories: AtomicU64::new(0),
             index: OnceLock::new(),
             lanes: Mutex::new(Vec::new()),
+            baseline: OnceLock::new(),
+            completion: Completion::default(),
         });
         Ok(Self(shared))
     }
@@ -188,10 +207,22 @@ impl Shared {
     }
 
     fn scan(&self) {
-        match walk(&self.volume, self, self.config.scan_threads, &self.life.stop) {
-            Ok(()) => self.counters.add(Counter::ScanDone, 1),
-            Err(error) => self.fail(error),
+        let scanned = match self.config.pass {
+            Pass::Stage => self.announce_all(),
+            Pass::Cutover => {
+                let baseline = self.baseline.get_or_init(|| Baseline::begin(&self.volume.root_stat));
+                self.announce_all().and_then(|()| self.close_pass(baseline))
+            }
+        };
+        if let Err(error) = scanned {
+            self.fail(error);
         }
+    }
+
+    fn announce_all(&self) -> Result<(), CoreError> {
+        walk(&self.volume, self, self.config.scan_threads, &self.life.stop)?;
+        self.counters.add(Counter::ScanDone, 1);
+        Ok(())
     }
 
     fn settle_index_frames(&self) -> Result<(), CoreError> {
@@ -240,18 +271,14 @@ impl Shared {
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner).retain(|other| !Arc::ptr_eq(other, lane));
     }
 
-    /// All entries are acknowledged: the target hears of it, and its own word is waited for.
-    pub(super) fn volume_complete(&self, root: Option<Leaf>) -> Result<(), CoreError> {
-        let Some(root) = root else { return Ok(()) };
-        let roots = volume_roots(&root, &self.links.digest());
-        self.index()?.send_settled()?;
-        self.settle_here(roots);
-        Ok(())
-    }
-
     /// An item goes to this side's account and to the peer.
     pub(super) fn report(&self, item: Item) {
         self.ledger.count_item(item.class);
+        if item.class == ItemClass::Changed
+            && let Some(baseline) = self.baseline.get()
+        {
+            baseline.tell(&item.path);
+        }
         if let Some(index) = self.index.get() {
             // A broken index ends the session where it is read.
             let _ = index.send_item(&item);
@@ -271,5 +298,11 @@ impl Report for Shared {
 
     fn left_out(&self, kind: &str) {
         self.ledger.leave_out(kind);
+    }
+
+    fn saw(&self, directory: &DirectoryNode, name: Option<&[u8]>, stat: &Stat) {
+        if let Some(baseline) = self.baseline.get() {
+            baseline.saw(directory, name, stat);
+        }
     }
 }

@@ -37,19 +37,30 @@ impl Shared {
                 self.volume_complete(root)
             }
             IndexRecord::Failed { directory, entry } => self.settle_leaves(&directory, &[(entry, FAILED_LEAF)]),
-            IndexRecord::Entries { directory, announced } => {
+            IndexRecord::Entries { directory, first_file, announced } => {
                 let mut leaves = Vec::with_capacity(announced.len());
+                let mut outcomes = exceptions.iter().peekable();
                 for entry in announced {
-                    let failed = failed(entry.position);
-                    self.settle_announced(entry, failed, &mut leaves)?;
+                    // Exceptions come in the order of the entries, a thousand of each in a frame.
+                    while outcomes.next_if(|(at, _)| *at < entry.position).is_some() {}
+                    let outcome = outcomes.peek().filter(|(at, _)| *at == entry.position).map(|(_, outcome)| *outcome);
+                    self.settle_announced(entry, first_file, outcome, &mut leaves)?;
                 }
                 self.settle_leaves(&directory, &leaves)
             }
         }
     }
 
-    fn settle_announced(&self, entry: Announced, failed: bool, leaves: &mut Vec<(u64, Leaf)>) -> Result<(), CoreError> {
+    fn settle_announced(
+        &self,
+        entry: Announced,
+        first_file: u64,
+        outcome: Option<Outcome>,
+        leaves: &mut Vec<(u64, Leaf)>,
+    ) -> Result<(), CoreError> {
+        let failed = outcome == Some(Outcome::Failed);
         match entry.what {
+            AnnouncedKind::File(compared) => self.settle_compared(*compared, first_file, outcome)?,
             AnnouncedKind::Failed => leaves.push((entry.leaf_index, FAILED_LEAF)),
             AnnouncedKind::Made { kind, leaf, link, first } => {
                 if let Some((key, path_hash)) = link {
@@ -135,6 +146,11 @@ impl Shared {
 /// Whether the exceptions of a frame name this position, and how.
 pub(super) fn outcome_at(exceptions: &[(u32, Outcome)], position: usize) -> Option<Outcome> {
     exceptions.iter().find(|(at, _)| *at as usize == position).map(|(_, outcome)| *outcome)
+}
+
+/// A target says that it need not be sent what was sent.
+pub(super) fn compared_in_vain() -> CoreError {
+    CoreError::protocol("The peer broke the protocol: it compares what was sent.")
 }
 
 /// A target that finds the same bytes wrong time after time has something else in mind than a copy.

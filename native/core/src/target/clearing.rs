@@ -24,13 +24,13 @@ const SHOWN: usize = 5;
 
 /// What a target may find in its volume, and what becomes of it.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Terms {
+pub(super) struct Terms {
     /// What this transfer has written before stays, and the session compares with it; otherwise it is cleared.
-    pub keep_earlier: bool,
+    pub(super) keep_earlier: bool,
     /// Data that no journal tells of is no obstacle.
-    pub accept_contents: bool,
+    pub(super) accept_contents: bool,
     /// Whatever journal there is gives way to a new one.
-    pub discard_journal: bool,
+    pub(super) discard_journal: bool,
 }
 
 /// The folders of an unfinished copy, locked.
@@ -49,6 +49,10 @@ pub(super) struct Occupied {
 impl Own {
     pub(super) fn folder(&self) -> BorrowedFd<'_> {
         self.locked.folder.as_fd()
+    }
+
+    pub(super) fn release(&self) {
+        self.locked.release();
     }
 }
 

@@ -4,6 +4,7 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use super::order::Order;
+use super::present::Present;
 use super::session::Shared;
 use crate::digest::Digest;
 use crate::digest::leaf::{FAILED_LEAF, Leaf, Payload, leaf};
@@ -32,6 +33,8 @@ pub(super) struct DirectoryData {
     pub(super) path_hash: Digest,
     /// What the index has announced of it.
     pub(super) order: Order,
+    /// What it held before; None when this session has made it.
+    pub(super) present: Option<Present>,
     /// It could not be made: nothing beneath it can be either.
     pub(super) failed: bool,
 }
@@ -67,9 +70,10 @@ impl Shared {
             }
         };
         let fd = descriptor.as_fd();
-        let is_root = directory.parent().is_none();
-        let lost = if is_root {
+        if directory.parent().is_none() {
             self.root_attributes.set(data.wanted.clone()).ok();
+        }
+        let lost = if data.present.is_some() || directory.parent().is_none() {
             self.volume.applier.apply_existing(fd, &data.wanted).unwrap_or_else(lost_all)
         } else {
             self.volume.applier.apply_fd(fd, Kind::Directory, &data.wanted, &data.fresh)
@@ -91,6 +95,6 @@ impl Shared {
     }
 }
 
-fn lost_all(errno: Errno) -> Vec<Lost> {
+pub(super) fn lost_all(errno: Errno) -> Vec<Lost> {
     vec![Lost { what: "attributes".to_owned(), errno: Some(errno), detail: String::new() }]
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::directory::{DirectoryData, TargetDirectory};
 use super::links::{Contents, First, NamePlace, Other};
 use super::order::Order;
+use super::present::Present;
 use super::session::Shared;
 use super::volume::is_fatal;
 use crate::digest::leaf::{FAILED_LEAF, Leaf};
@@ -13,12 +14,12 @@ use crate::digest::links::path_hash;
 use crate::digest::tree::TreeDirectory;
 use crate::error::CoreError;
 use crate::fs::Errno;
-use crate::fs::apply::Attributes;
+use crate::fs::apply::{Attributes, Lost};
 use crate::fs::directory_path::DirectoryNode;
 use crate::fs::extents::DataRanges;
-use crate::fs::fresh::Fresh;
+use crate::fs::fresh::{Fresh, FreshRule};
 use crate::fs::make;
-use crate::fs::stat::{Kind, stat_at};
+use crate::fs::stat::{Kind, Stat, stat_at};
 use crate::fs::xattrs;
 use crate::scan::attributes::of_stat;
 use crate::scan::read::segments;
@@ -38,23 +39,65 @@ impl Shared {
     ) -> Result<(Arc<TargetDirectory>, bool), CoreError> {
         let above = &parent.data;
         let node = DirectoryNode::child(&above.node, message.name);
-        let made = if above.failed { Err(Errno::NOENT) } else { self.make_at(above, &node) };
-        if let Err(errno) = made
+        let made = if above.failed { Err(Errno::NOENT) } else { self.make_or_adopt(above, &node) };
+        if let Err(errno) = &made
             && !above.failed
         {
-            self.not_written(crate::scan::walk::entry_path(&node, None), "directory", errno)?;
+            self.not_written(crate::scan::walk::entry_path(&node, None), "directory", *errno)?;
         }
+        let failed = made.is_err();
+        let (rule, present) = match made {
+            Ok(Some((rule, present))) => (rule, Some(present)),
+            _ => (above.rule.below(), None),
+        };
         let data = DirectoryData {
             id: message.id,
             wanted: message.attributes.clone(),
             fresh: above.rule.directory(),
-            rule: above.rule.below(),
+            rule,
             path_hash: path_hash(&above.path_hash, message.name),
             order: Order::default(),
-            failed: made.is_err(),
+            present,
+            failed,
             node,
         };
-        Ok((TreeDirectory::new(Some((Arc::clone(parent), message.leaf)), data), made.is_ok()))
+        Ok((TreeDirectory::new(Some((Arc::clone(parent), message.leaf)), data), !failed))
+    }
+
+    /// Makes a directory, or takes the one that is there: then Some, with what it holds and what is made in it looks like.
+    fn make_or_adopt(
+        &self,
+        parent: &DirectoryData,
+        node: &Arc<DirectoryNode>,
+    ) -> Result<Option<(FreshRule, Present)>, Errno> {
+        match self.make_at(parent, node) {
+            Err(Errno::EXIST) if parent.present.is_some() => {}
+            made => return made.map(|()| None),
+        }
+        let above = self.volume.directories.descriptor(&parent.node)?;
+        let stat = stat_at(above.as_fd(), &node.name)?;
+        if stat.kind != Kind::Directory {
+            make::unlink(above.as_fd(), &node.name)?;
+            return self.make_at(parent, node).map(|()| None);
+        }
+        self.adopt(above.as_fd(), node, &stat).map(Some)
+    }
+
+    fn adopt(
+        &self,
+        above: BorrowedFd<'_>,
+        node: &Arc<DirectoryNode>,
+        stat: &Stat,
+    ) -> Result<(FreshRule, Present), Errno> {
+        // Whoever owns it may have it opened; its own mode comes back when it is complete.
+        if stat.mode & 0o700 != 0o700 && !rustix::process::geteuid().is_root() {
+            self.volume.applier.open_up(above, &node.name, stat.mode | 0o700)?;
+        }
+        let opened = self.volume.opener.directory(above, &node.name)?;
+        let rule = FreshRule::of(opened.as_fd(), &self.volume.creation)?;
+        let present = Present::read(opened.as_fd())?;
+        self.volume.directories.adopt(node, opened)?;
+        Ok((rule, present))
     }
 
     fn make_at(&self, parent: &DirectoryData, node: &Arc<DirectoryNode>) -> Result<(), Errno> {
@@ -69,18 +112,21 @@ impl Shared {
         if place.directory.data.failed {
             return self.first_failed(link).map(|()| None);
         }
-        let made = self.volume.directories.descriptor(&place.directory.data.node).and_then(|directory| {
-            self.make_contents(directory.as_fd(), first)?;
-            Ok(directory)
-        });
-        let directory = match made {
-            Ok(directory) => directory,
+        let attributes = match self.volume.directories.descriptor(&place.directory.data.node) {
+            Ok(directory) if place.replaces => self.replace_entry(&directory, first, link)?,
+            Ok(directory) => match self.make_contents(directory.as_fd(), &place.name, first) {
+                Ok(()) => Ok(self.apply_entry(&directory, first)?),
+                Err(errno) => Err(errno),
+            },
+            Err(errno) => Err(errno),
+        };
+        let attributes = match attributes {
+            Ok(attributes) => attributes,
             Err(errno) => {
                 self.not_written(place.path(), kind_label(first.kind), errno)?;
                 return self.first_failed(link).map(|()| None);
             }
         };
-        let attributes = self.apply_entry(&directory, first)?;
         let first = First { attributes, ..first.clone() };
         let leaf = first.leaf(&first.place.name);
         self.count_made(Some(first.kind));
@@ -90,11 +136,37 @@ impl Shared {
         Ok(Some(leaf))
     }
 
-    fn make_contents(&self, directory: BorrowedFd<'_>, first: &First) -> Result<(), Errno> {
+    /// Something bears the name: it stays when it is the same, and is replaced at once when it is not.
+    fn replace_entry(
+        &self,
+        directory: &Arc<OwnedFd>,
+        first: &First,
+        link: u64,
+    ) -> Result<Result<Attributes, Errno>, CoreError> {
+        if let Some(attributes) = self.keep_entry(directory, first, link)? {
+            return Ok(Ok(attributes));
+        }
+        let part = self.claims.part_name();
+        let parts = self.volume.parts();
+        if let Err(errno) = self.make_contents(parts, part.as_bytes(), first) {
+            return Ok(Err(errno));
+        }
+        let rule = &self.volume.parts_rule;
+        let wanted = &first.attributes;
+        let fresh = if first.kind == Kind::Symlink { rule.symlink() } else { rule.file(wanted.mode) };
+        let lost = self.volume.applier.apply_at(parts, part.as_bytes(), first.kind, wanted, &fresh);
+        if let Err(errno) = self.put_in_place(part.as_bytes(), directory.as_fd(), &first.place.name, true) {
+            let _ = make::unlink(parts, part.as_bytes());
+            return Ok(Err(errno));
+        }
+        self.accept(directory, first, lost).map(Ok)
+    }
+
+    fn make_contents(&self, directory: BorrowedFd<'_>, name: &[u8], first: &First) -> Result<(), Errno> {
         match &first.contents {
-            Contents::Symlink { target } => make::symlink(directory, &first.place.name, target),
+            Contents::Symlink { target } => make::symlink(directory, name, target),
             Contents::Node { major, minor } => {
-                make::node(directory, &first.place.name, first.kind, first.attributes.mode, (*major, *minor))
+                make::node(directory, name, first.kind, first.attributes.mode, (*major, *minor))
             }
             Contents::File { .. } => Err(Errno::INVAL),
         }
@@ -106,8 +178,14 @@ impl Shared {
         let rule = &place.directory.data.rule;
         let fresh: Fresh = if first.kind == Kind::Symlink { rule.symlink() } else { rule.file(wanted.mode) };
         let lost = self.volume.applier.apply_at(directory.as_fd(), &place.name, first.kind, wanted, &fresh);
+        self.accept(directory, first, lost)
+    }
+
+    /// What a made entry has: what was wanted, unless something was lost, which is reported.
+    fn accept(&self, directory: &OwnedFd, first: &First, lost: Vec<Lost>) -> Result<Attributes, CoreError> {
+        let place = &first.place;
         if lost.is_empty() {
-            return Ok(wanted.clone());
+            return Ok(first.attributes.clone());
         }
         self.report_lost(&place.path(), lost)?;
         let now = stat_at(directory.as_fd(), &place.name)
@@ -166,7 +244,12 @@ impl Shared {
                 return Ok(None);
             }
         };
-        match make::hard_link(old.as_fd(), &first.place.name, new.as_fd(), &place.name) {
+        if self.is_linked((&old, &first.place.name), (&new, place)) {
+            self.links.linked(link, place.path_hash());
+            self.count_made(None);
+            return Ok(Some(first.leaf(&place.name)));
+        }
+        match self.link_name((&old, &first.place.name), (&new, place)) {
             Ok(()) => {
                 self.links.linked(link, place.path_hash());
                 self.count_made(None);
@@ -175,6 +258,17 @@ impl Shared {
             Err(errno) if is_fatal(errno) => Err(self.volume.fatal(errno, &place.path())),
             Err(errno) => self.copy_instead(first, place, (&old, &new), errno),
         }
+    }
+
+    fn link_name(&self, old: (&OwnedFd, &[u8]), (new, place): (&OwnedFd, &NamePlace)) -> Result<(), Errno> {
+        if !place.replaces {
+            return make::hard_link(old.0.as_fd(), old.1, new.as_fd(), &place.name);
+        }
+        let part = self.claims.part_name();
+        make::hard_link(old.0.as_fd(), old.1, self.volume.parts(), part.as_bytes())?;
+        self.put_in_place(part.as_bytes(), new.as_fd(), &place.name, true).inspect_err(|_| {
+            let _ = make::unlink(self.volume.parts(), part.as_bytes());
+        })
     }
 
     /// The file system refuses the link (EMLINK, EPERM ...): a copy of its own, and an item.
@@ -213,6 +307,9 @@ impl Shared {
         attributes: &Attributes,
     ) -> Result<(), Errno> {
         let from = self.volume.opener.file(old.as_fd(), old_name)?;
+        if place.replaces {
+            make::unlink(new.as_fd(), &place.name)?;
+        }
         let to = self.volume.opener.create_file(new.as_fd(), &place.name, 0o600)?;
         let size = crate::fs::stat::stat_fd(from.as_fd())?.size;
         rustix::fs::ftruncate(&to, size)?;

@@ -22,6 +22,10 @@ pub(super) struct Announced {
     pub(super) size: u64,
     /// 0 without other names.
     pub(super) link: u64,
+    /// Something bears its name already.
+    pub(super) replaces: bool,
+    /// The source is to say its digest first.
+    pub(super) to_check: bool,
 }
 
 impl Announced {
@@ -64,8 +68,8 @@ impl Files {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes in the files of one ENTRIES frame, numbered from `first`.
-    pub(super) fn announce(&self, first: u64, files: Vec<Announced>) -> Result<(), CoreError> {
+    /// Takes in the files of one ENTRIES frame, numbered from `first`; None is one that need not be sent.
+    pub(super) fn announce(&self, first: u64, files: Vec<Option<Announced>>) -> Result<(), CoreError> {
         let mut state = self.lock();
         if first != state.next {
             return Err(CoreError::protocol("The peer broke the protocol: it skips a file id."));
@@ -75,7 +79,9 @@ impl Files {
         }
         for file in files {
             let id = state.next;
-            state.announced.insert(id, file);
+            if let Some(file) = file {
+                state.announced.insert(id, file);
+            }
             state.next += 1;
         }
         drop(state);
@@ -115,6 +121,12 @@ impl Files {
             let tick = Duration::from_millis(200);
             state = self.changed.wait_timeout(state, tick).unwrap_or_else(PoisonError::into_inner).0;
         }
+    }
+
+    /// A file that was taken is to be sent after all.
+    pub(super) fn put_back(&self, id: u64, file: Announced) {
+        self.lock().announced.insert(id, file);
+        self.changed.notify_all();
     }
 
     /// Keeps a file that arrives in pieces.

@@ -1,16 +1,21 @@
 //! The target's end of the index: one thread makes what is announced and acknowledges frame by frame.
 
 use std::collections::HashMap;
+use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::compare::Decision;
 use super::directory::{DirectoryData, TargetDirectory};
+use super::existing::{Existing, check_empty_source};
 use super::files::Announced;
 use super::links::{Contents, First, NamePlace};
 use super::order::Order;
+use super::present::Present;
 use super::session::Shared;
 use crate::digest::leaf::{FAILED_LEAF, Leaf};
 use crate::digest::tree::{TreeDirectory, expect};
 use crate::error::{CoreError, ErrorKind};
+use crate::fs::apply::Attributes;
 use crate::fs::fresh::Fresh;
 use crate::fs::stat::stat_fd;
 use crate::scan::volume::RESERVED;
@@ -20,7 +25,7 @@ use crate::session::life::Living;
 use crate::wire::channel::{Channel, malformed};
 use crate::wire::cursor::Malformed;
 use crate::wire::frame::{FrameType, Header};
-use crate::wire::index::{Ack, Body, Directory, DirectoryMark, Entry, Outcome, read_entries};
+use crate::wire::index::{Ack, Body, Directory, DirectoryEnd, DirectoryMark, Entry, Outcome, read_entries};
 use crate::wire::items::read_items;
 use crate::wire::limits::{MAX_DEPTH, MAX_OPEN_DIRECTORIES, MAX_OPEN_XATTR_BYTES};
 
@@ -113,10 +118,11 @@ impl Shared {
             FrameType::Directory => self.announce_directory(&Directory::read(payload).map_err(malformed)?),
             FrameType::Entries => self.announce_entries(payload),
             FrameType::DirectoryEnd => {
-                let mark = DirectoryMark::read(payload).map_err(malformed)?;
-                let directory = self.directories.get(mark.directory)?;
-                directory.data.order.end(mark.count).map_err(malformed)?;
-                let root = expect(&directory, mark.count, self)?;
+                let end = DirectoryEnd::read(payload).map_err(malformed)?;
+                let directory = self.directories.get(end.directory)?;
+                directory.data.order.end(end.entries).map_err(malformed)?;
+                self.note_extras(&directory, &end)?;
+                let root = expect(&directory, end.entries, self)?;
                 self.volume_complete(root)?;
                 Ok(Vec::new())
             }
@@ -129,6 +135,28 @@ impl Shared {
             }
             _ => Err(CoreError::protocol("The peer broke the protocol: the index brings data.")),
         }
+    }
+
+    /// What a directory holds besides is extra, if the source has named all that it has there.
+    fn note_extras(&self, directory: &Arc<TargetDirectory>, end: &DirectoryEnd) -> Result<(), CoreError> {
+        let data = &directory.data;
+        let Some(present) = &data.present else { return Ok(()) };
+        let reserved: &[&[u8]] = if directory.parent().is_none() { &RESERVED } else { &[] };
+        let listed = present.len() as u64;
+        let extras = present.take_extras(reserved);
+        let config = &self.config;
+        if directory.parent().is_none() && end.complete {
+            let (had, allowed) = (extras.len() as u64, config.allow_empty_source);
+            check_empty_source(&config.volume, config.existing, allowed, end.entries, had)?;
+        }
+        if config.existing != Existing::Mirror {
+            return Ok(());
+        }
+        self.extras.listed(listed);
+        if end.complete && !extras.is_empty() {
+            self.extras.add(&data.node, extras.iter().map(|name| &**name))?;
+        }
+        Ok(())
     }
 
     fn announce_directory(&self, message: &Directory<'_>) -> Result<Exceptions, CoreError> {
@@ -150,8 +178,9 @@ impl Shared {
     }
 
     fn root_directory(&self, message: &Directory<'_>) -> Result<Arc<TargetDirectory>, CoreError> {
-        use std::os::fd::AsFd;
-        let stat = stat_fd(self.volume.directories.root().as_fd())?;
+        let root = self.volume.directories.root();
+        let stat = stat_fd(root.as_fd())?;
+        let present = self.config.compare.is_some().then(|| Present::read(root.as_fd())).transpose()?;
         let data = DirectoryData {
             id: 0,
             node: Arc::clone(&self.volume.root),
@@ -160,6 +189,7 @@ impl Shared {
             rule: self.volume.root_rule,
             path_hash: [0; 32],
             order: Order::default(),
+            present,
             failed: false,
         };
         Ok(TreeDirectory::new(None, data))
@@ -174,11 +204,24 @@ impl Shared {
         let mut files = Vec::new();
         let mut others = Vec::new();
         for (position, (leaf, entry)) in (0_u32..).zip((head.first_leaf..).zip(entries)) {
-            let place = NamePlace { directory: Arc::clone(&directory), leaf, name: entry.name.into() };
+            let replaces = directory.data.present.as_ref().is_some_and(|present| present.meet(entry.name));
+            let place = NamePlace { directory: Arc::clone(&directory), leaf, name: entry.name.into(), replaces };
             match entry.body {
-                Body::File { size, link } => {
-                    let NamePlace { directory, leaf, name } = place;
-                    files.push(Announced { directory, name, leaf, size, link });
+                Body::File { size, link, attributes } => {
+                    let NamePlace { directory, leaf, name, replaces } = place;
+                    let file = Announced { directory, name, leaf, size, link, replaces, to_check: false };
+                    match self.decide(&file, attributes.as_ref())? {
+                        Decision::Send => files.push(Some(file)),
+                        Decision::Check => {
+                            exceptions.push((position, Outcome::Check));
+                            files.push(Some(Announced { to_check: true, ..file }));
+                        }
+                        Decision::Same(kept) => {
+                            exceptions.push((position, Outcome::Same));
+                            leaves.push((leaf, kept));
+                            files.push(None);
+                        }
+                    }
                 }
                 Body::Directory => {}
                 Body::Failed => leaves.push((leaf, FAILED_LEAF)),
@@ -198,6 +241,16 @@ impl Shared {
             self.make_other(link, place)?;
         }
         Ok(exceptions)
+    }
+
+    /// What becomes of an announced file. Its attributes are there when this session compares, and only then.
+    fn decide(&self, file: &Announced, attributes: Option<&Attributes>) -> Result<Decision, CoreError> {
+        match (&self.config.compare, attributes) {
+            (None, None) => Ok(Decision::Send),
+            (Some(comparison), Some(wanted)) if file.replaces => self.compare_file(file, wanted, comparison),
+            (Some(_), Some(_)) => Ok(Decision::Send),
+            _ => Err(malformed(Malformed("a file is announced for another kind of session"))),
+        }
     }
 
     fn make_announced(&self, body: Body<'_>, place: NamePlace) -> Result<Option<Leaf>, CoreError> {

@@ -299,7 +299,7 @@ impl Shared {
         }
         let name = part_name(large.id);
         let named = self.volume.directories.descriptor(&announced.directory.data.node).and_then(|directory| {
-            make::rename_no_replace(self.volume.parts(), name.as_bytes(), directory.as_fd(), &announced.name)
+            self.put_in_place(name.as_bytes(), directory.as_fd(), &announced.name, announced.replaces)
         });
         let leaf = match named {
             Ok(()) => {

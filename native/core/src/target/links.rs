@@ -20,6 +20,8 @@ pub(super) struct NamePlace {
     pub(super) directory: Arc<TargetDirectory>,
     pub(super) leaf: u64,
     pub(super) name: Box<[u8]>,
+    /// Something bears the name already.
+    pub(super) replaces: bool,
 }
 
 impl NamePlace {

@@ -3,9 +3,12 @@
 
 mod checkpoints;
 mod clearing;
+mod compare;
 mod coverage;
 mod directory;
 mod entries;
+mod existing;
+pub mod extras;
 mod files;
 mod finished;
 mod index;
@@ -17,8 +20,11 @@ mod links;
 mod order;
 mod pack;
 mod piece;
+mod present;
 mod session;
 mod volume;
 
-pub use clearing::{Terms, clear_leftovers};
+pub use clearing::clear_leftovers;
+pub use compare::Comparison;
+pub use existing::{Existing, check_empty_source};
 pub use session::{TargetConfig, TargetSession};

@@ -108,13 +108,12 @@ impl Shared {
         data: &[u8],
         lane: &mut LaneState,
     ) -> Result<Leaf, CoreError> {
-        let written = self.directory_of(announced, lane).and_then(|directory| {
-            let fd = self.volume.opener.create_file(directory.as_fd(), &announced.name, wanted.mode)?;
-            self.fill_file(&fd, data).inspect_err(|_| {
-                let _ = make::unlink(directory.as_fd(), &announced.name);
-            })?;
-            Ok(fd)
-        });
+        if announced.replaces {
+            return self.replace_file(announced, wanted, digest, data, lane);
+        }
+        let written = self
+            .directory_of(announced, lane)
+            .and_then(|directory| self.create_filled(directory.as_fd(), &announced.name, wanted.mode, data));
         let fd = match written {
             Ok(fd) => fd,
             Err(errno) => {
@@ -132,14 +131,60 @@ impl Shared {
             rustix::fs::fsync(&fd).map_err(|errno| self.volume.fatal(errno, &announced.path()))?;
         }
         drop(fd);
-        self.count_file(data.len() as u64);
-        self.ledger.count_moved(data.len() as u64);
-        self.counters.add(Counter::BytesDone, data.len() as u64);
+        self.count_received(data.len() as u64);
         self.finish_file(announced, attributes, Form::Plain, digest)
     }
 
-    fn fill_file(&self, fd: &OwnedFd, data: &[u8]) -> Result<(), Errno> {
-        write_at(fd.as_fd(), data, 0)
+    /// A new file with its data; nothing is left of one that could not be filled.
+    fn create_filled(&self, directory: BorrowedFd<'_>, name: &[u8], mode: u32, data: &[u8]) -> Result<OwnedFd, Errno> {
+        let fd = self.volume.opener.create_file(directory, name, mode)?;
+        write_at(fd.as_fd(), data, 0).inspect_err(|_| {
+            let _ = make::unlink(directory, name);
+        })?;
+        Ok(fd)
+    }
+
+    /// Writes a small file among the parts and puts it, complete, in the place of what bears its name.
+    fn replace_file(
+        &self,
+        announced: &Announced,
+        wanted: Attributes,
+        digest: crate::digest::Digest,
+        data: &[u8],
+        lane: &mut LaneState,
+    ) -> Result<Leaf, CoreError> {
+        let part = self.claims.part_name();
+        let (parts, part) = (self.volume.parts(), part.as_bytes());
+        let placed = self.directory_of(announced, lane).and_then(|directory| {
+            let fd = self.create_filled(parts, part, 0o600, data)?;
+            let fresh = self.volume.parts_rule.file(0o600);
+            let lost = self.volume.applier.apply_fd(fd.as_fd(), Kind::File, &wanted, &fresh);
+            if self.volume.fsync_each {
+                rustix::fs::fsync(&fd)?;
+            }
+            self.put_in_place(part, directory.as_fd(), &announced.name, true).inspect_err(|_| {
+                let _ = make::unlink(parts, part);
+            })?;
+            Ok((fd, lost))
+        });
+        match placed {
+            Ok((fd, lost)) => {
+                let attributes = self.kept(fd.as_fd(), wanted, lost, &|| announced.path())?;
+                self.count_received(data.len() as u64);
+                self.finish_file(announced, attributes, Form::Plain, digest)
+            }
+            Err(errno) => {
+                self.not_written(announced.path(), "data", errno)?;
+                self.first_failed(announced.link)?;
+                Ok(FAILED_LEAF)
+            }
+        }
+    }
+
+    fn count_received(&self, size: u64) {
+        self.count_file(size);
+        self.ledger.count_moved(size);
+        self.counters.add(Counter::BytesDone, size);
     }
 
     /// The leaf of a file that is whole; its other names are made.
@@ -156,6 +201,7 @@ impl Shared {
                 directory: Arc::clone(&announced.directory),
                 leaf: announced.leaf,
                 name: announced.name.clone(),
+                replaces: announced.replaces,
             };
             let contents = Contents::File { form, digest };
             self.first_made(announced.link, &Arc::new(First { place, kind: Kind::File, attributes, contents }))?;

@@ -7,7 +7,10 @@ use std::time::Duration;
 
 use super::checkpoints;
 use super::clearing::Terms;
+use super::compare::{Claims, Comparison};
 use super::directory::TargetDirectory;
+use super::existing::Existing;
+use super::extras::{Extras, MaxDelete, Remover};
 use super::files::Files;
 use super::index::OpenDirectories;
 use super::index_place::IndexPlace;
@@ -27,6 +30,7 @@ use crate::session::events::{Event, Sink};
 use crate::session::item::{Item, ItemClass, Side};
 use crate::session::ledger::{Ledger, Outcome};
 use crate::session::life::{Life, Living};
+use crate::session::presence::{Presence, Token};
 use crate::wire::channel::Channel;
 use crate::wire::cursor::Put;
 use crate::wire::frame::FrameType;
@@ -36,12 +40,18 @@ pub struct TargetConfig {
     pub volume: PathBuf,
     /// Recorded in the volume until the copy is finished.
     pub transfer: String,
-    /// What may be in the volume already.
-    pub terms: Terms,
+    /// The volume may hold data: what is there is compared. None: it has to be empty, or left by this transfer.
+    pub compare: Option<Comparison>,
+    /// Whatever journal there is gives way to a new one, and all files are compared by content.
+    pub discard_journal: bool,
     /// Between two checkpoints; zero: only at the end.
     pub checkpoint: Duration,
     pub secret: Secret,
     pub lanes: u16,
+    pub existing: Existing,
+    pub max_delete: MaxDelete,
+    /// A source without any entry may be mirrored.
+    pub allow_empty_source: bool,
     pub idle_timeout: Duration,
     pub keep_alive: Duration,
 }
@@ -58,11 +68,14 @@ pub(super) struct Shared {
     pub(super) directories: OpenDirectories,
     pub(super) files: Files,
     pub(super) links: Links,
+    pub(super) claims: Claims,
+    pub(super) extras: Extras,
     pub(super) ledger: Ledger,
     pub(super) counters: Arc<Counters>,
     pub(super) life: Life,
     pub(super) root_attributes: OnceLock<Attributes>,
     pub(super) index: IndexPlace,
+    presence: Presence,
     lanes: Mutex<Vec<(u16, Arc<Channel>)>>,
 }
 
@@ -71,22 +84,34 @@ struct Binder(Weak<Shared>);
 
 impl TargetSession {
     /// Opens the volume, makes it ours, and has the listener bind connections that bring the secret.
-    pub fn open(config: TargetConfig, listener: &Listener, sink: Sink) -> Result<Self, CoreError> {
+    pub fn open(mut config: TargetConfig, listener: &Listener, sink: Sink) -> Result<Self, CoreError> {
         crate::fs::limits::raise_open_files();
-        let volume = TargetVolume::open(&config.volume, &config.transfer, config.terms)?;
+        let terms = Terms {
+            keep_earlier: config.compare.is_some(),
+            accept_contents: config.existing != Existing::Refuse,
+            discard_journal: config.discard_journal,
+        };
+        let volume = TargetVolume::open(&config.volume, &config.transfer, terms)?;
+        if let (Some(compare), Some(doubt)) = (&mut config.compare, volume.history.doubt) {
+            compare.unsafe_from = Some(compare.unsafe_from.map_or(doubt.from, |from| from.min(doubt.from)));
+        }
         let life = Life::new(sink)?;
         let secret = config.secret;
+        let extras = Extras::new(volume.own_folder()?, volume.opener.clone(), config.max_delete);
         let shared = Arc::new(Shared {
             config,
             volume,
             directories: OpenDirectories::default(),
             files: Files::default(),
             links: Links::default(),
+            claims: Claims::default(),
+            extras,
             ledger: Ledger::default(),
             counters: Arc::new(Counters::default()),
             life,
             root_attributes: OnceLock::new(),
             index: IndexPlace::default(),
+            presence: Presence::default(),
             lanes: Mutex::new(Vec::new()),
         });
         checkpoints::keep(&shared, shared.config.checkpoint)?;
@@ -120,10 +145,23 @@ impl TargetSession {
         move || shared.volume.make_durable(finished, shared.root_attributes.get())
     }
 
-    /// Stops all work and closes all connections. No event follows.
+    /// Stops all work and closes all connections. No event follows. Threads in the middle of a write still finish it.
     pub fn close(&self) {
         self.registration.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.shared.presence.close();
         self.shared.close();
+    }
+
+    /// For a thread of the caller's, after close(): returns when nothing of this session touches the volume any more, and
+    /// another one may lock it.
+    pub fn gone_later(&self) -> impl FnOnce() -> Result<(), CoreError> + Send + use<> {
+        let left = self.shared.presence.left();
+        let shared = Arc::clone(&self.shared);
+        move || {
+            left();
+            shared.volume.release();
+            Ok(())
+        }
     }
 }
 
@@ -140,26 +178,28 @@ impl SessionSink for Binder {
         if shared.life.stop.is_stopped() {
             return Err(over());
         }
+        let token = shared.presence.enter().ok_or_else(over)?;
         let frames = Arc::new(Channel::new(stream, shared.config.idle_timeout));
         frames.stay_alive(shared.config.keep_alive).map_err(|error| error.to_string())?;
         match channel {
-            Bound::Index => bind_index(shared, frames),
-            Bound::Lane(number) => bind_lane(shared, number, frames),
+            Bound::Index => bind_index(shared, frames, token),
+            Bound::Lane(number) => bind_lane(shared, number, frames, token),
         }
     }
 }
 
-fn bind_index(shared: Arc<Shared>, channel: Arc<Channel>) -> Result<(), String> {
+fn bind_index(shared: Arc<Shared>, channel: Arc<Channel>, token: Token) -> Result<(), String> {
     shared.index.offer(&channel)?;
     let served = move || {
         if let Err(error) = shared.serve_index(&channel) {
             shared.fail(error);
         }
+        drop(token);
     };
     thread::Builder::new().name("index".into()).spawn(served).map(drop).map_err(|error| error.to_string())
 }
 
-fn bind_lane(shared: Arc<Shared>, number: u16, channel: Arc<Channel>) -> Result<(), String> {
+fn bind_lane(shared: Arc<Shared>, number: u16, channel: Arc<Channel>, token: Token) -> Result<(), String> {
     if number >= shared.config.lanes {
         return Err(format!("The session has {} lanes; there is no lane {number}.", shared.config.lanes));
     }
@@ -176,6 +216,7 @@ fn bind_lane(shared: Arc<Shared>, number: u16, channel: Arc<Channel>) -> Result<
     let served = move || {
         let (worked, result) = shared.serve_lane(&channel);
         shared.lane_ended(number, &channel, worked, result);
+        drop(token);
     };
     thread::Builder::new().name("lane".into()).spawn(served).map(drop).map_err(|error| error.to_string())
 }
@@ -225,12 +266,27 @@ impl Shared {
     /// Everything is written: the source hears of it, and its own word is waited for.
     pub(super) fn volume_complete(&self, root: Option<Leaf>) -> Result<(), CoreError> {
         let Some(root) = root else { return Ok(()) };
+        self.remove_extras()?;
         let roots = volume_roots(&root, &self.links.digest());
         if let Some(index) = self.index.get() {
             index.send(FrameType::Settled, false, &[])?;
         }
         self.settle_here(roots);
         Ok(())
+    }
+
+    /// Last of all: until here, whatever failed has cost the target nothing that the source does not have.
+    fn remove_extras(&self) -> Result<(), CoreError> {
+        let remover = Remover {
+            volume: &self.volume.path,
+            directories: &self.volume.directories,
+            applier: &self.volume.applier,
+            fsync_each: self.volume.fsync_each,
+            stop: &self.life.stop,
+            ledger: &self.ledger,
+            report: &|item| self.report(item),
+        };
+        self.extras.remove_all(&remover).map(drop)
     }
 
     /// An item goes to this side's account and to the peer.

@@ -10,7 +10,7 @@ use crate::error::CoreError;
 use crate::fs::Errno;
 use crate::fs::apply::{Applier, Attributes};
 use crate::fs::directory_path::{Directories, DirectoryNode};
-use crate::fs::fresh::FreshRule;
+use crate::fs::fresh::{Creation, FreshRule};
 use crate::fs::limits::directory_budget;
 use crate::fs::open::{Opener, open_volume};
 use crate::fs::probe::probe;
@@ -31,6 +31,7 @@ pub(super) struct TargetVolume {
     pub(super) fsync_each: bool,
     /// What earlier sessions of this transfer left word of.
     pub(super) history: History,
+    pub(super) creation: Creation,
     own: Own,
 }
 
@@ -61,6 +62,7 @@ impl TargetVolume {
             applier: Applier::new(&abilities, true),
             root_rule,
             parts_rule,
+            creation: abilities.creation,
             fsync_each: durability(&facts.filesystem) != Durability::Syncfs,
             history,
             own,
@@ -73,6 +75,17 @@ impl TargetVolume {
 
     pub(super) fn journal(&self) -> &Arc<Journal> {
         &self.own.journal
+    }
+
+    /// pvferry's own folder, for a list that does not fit into memory.
+    pub(super) fn own_folder(&self) -> std::io::Result<OwnedFd> {
+        self.own.folder().try_clone_to_owned()
+    }
+
+    /// Lets go of the volume, which nobody works on any more: the next session may lock it, whoever still holds this one.
+    pub(super) fn release(&self) {
+        self.journal().close();
+        self.own.release();
     }
 
     fn root_descriptor(&self) -> &Arc<OwnedFd> {

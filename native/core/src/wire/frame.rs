@@ -27,9 +27,10 @@ pub enum FrameType {
     End = 19,
     Again = 20,
     Gone = 21,
+    Check = 22,
 }
 
-const TYPES: [FrameType; 14] = [
+const TYPES: [FrameType; 15] = [
     FrameType::Directory,
     FrameType::Entries,
     FrameType::DirectoryEnd,
@@ -44,6 +45,7 @@ const TYPES: [FrameType; 14] = [
     FrameType::End,
     FrameType::Again,
     FrameType::Gone,
+    FrameType::Check,
 ];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -53,10 +53,12 @@ pub struct Entry<'a> {
 
 #[derive(Debug)]
 pub enum Body<'a> {
-    /// Its data and attributes follow on a lane under the next file id. `link` is not 0 when it has other names.
+    /// Its data and attributes follow on a lane under the next file id. `link` is not 0 when it has other names. In a
+    /// session that compares, the attributes are there already, so that the target can say whether it needs the data.
     File {
         size: u64,
         link: u64,
+        attributes: Option<Attributes>,
     },
     /// A DIRECTORY or DIRECTORY_FAILED follows.
     Directory,
@@ -83,11 +85,13 @@ pub enum Body<'a> {
 
 const WIRE_LINK: u8 = 8;
 const WIRE_FAILED: u8 = 9;
+const WIRE_COMPARED_FILE: u8 = 10;
 
 impl Entry<'_> {
     pub fn put(&self, out: &mut Vec<u8>) {
         let tag = match &self.body {
-            Body::File { .. } => to_wire(Kind::File),
+            Body::File { attributes: None, .. } => to_wire(Kind::File),
+            Body::File { .. } => WIRE_COMPARED_FILE,
             Body::Directory => to_wire(Kind::Directory),
             Body::Symlink { .. } => to_wire(Kind::Symlink),
             Body::Special { kind, .. } => to_wire(*kind),
@@ -97,9 +101,12 @@ impl Entry<'_> {
         out.put_u8(tag);
         out.put_short_bytes(self.name);
         match &self.body {
-            Body::File { size, link } => {
+            Body::File { size, link, attributes } => {
                 out.put_u64(*size);
                 out.put_u64(*link);
+                if let Some(attributes) = attributes {
+                    put_attributes(out, attributes);
+                }
             }
             Body::Symlink { target, attributes, link } => {
                 out.put_u64(*link);
@@ -135,6 +142,10 @@ impl<'a> Body<'a> {
                 link => Ok(Self::Link { link }),
             },
             WIRE_FAILED => Ok(Self::Failed),
+            WIRE_COMPARED_FILE => {
+                let (size, link) = read_file(cursor)?;
+                Ok(Self::File { size, link, attributes: Some(read_attributes(cursor)?) })
+            }
             _ => Self::read_kind(from_wire(tag).ok_or(Malformed("an entry is of no known type"))?, cursor),
         }
     }
@@ -142,11 +153,8 @@ impl<'a> Body<'a> {
     fn read_kind(kind: Kind, cursor: &mut Cursor<'a>) -> Result<Self, Malformed> {
         Ok(match kind {
             Kind::File => {
-                let (size, link) = (cursor.u64()?, cursor.u64()?);
-                if i64::try_from(size).is_err() {
-                    return Err(Malformed("a file is larger than a file can be"));
-                }
-                Self::File { size, link }
+                let (size, link) = read_file(cursor)?;
+                Self::File { size, link, attributes: None }
             }
             Kind::Directory => Self::Directory,
             Kind::Symlink => {
@@ -164,6 +172,15 @@ impl<'a> Body<'a> {
             }
         })
     }
+}
+
+/// Size and link of a regular file.
+fn read_file(cursor: &mut Cursor<'_>) -> Result<(u64, u64), Malformed> {
+    let (size, link) = (cursor.u64()?, cursor.u64()?);
+    if i64::try_from(size).is_err() {
+        return Err(Malformed("a file is larger than a file can be"));
+    }
+    Ok((size, link))
 }
 
 /// Head of an ENTRIES frame; the entries follow it.
@@ -204,7 +221,36 @@ pub fn read_entries(payload: &[u8]) -> Result<(EntriesHead, Vec<Entry<'_>>), Mal
     Ok((head, entries))
 }
 
-/// DIRECTORY_END (`count` entries in all) and DIRECTORY_FAILED (`count` is the entry's place in the directory).
+/// DIRECTORY_END: so many entries in all.
+#[derive(Clone, Copy, Debug)]
+pub struct DirectoryEnd {
+    pub directory: u64,
+    pub entries: u64,
+    /// False when the directory could not be listed to its end: what it does not name may be there all the same.
+    pub complete: bool,
+}
+
+impl DirectoryEnd {
+    pub fn put(&self, out: &mut Vec<u8>) {
+        out.put_u64(self.directory);
+        out.put_u64(self.entries);
+        out.put_u8(u8::from(self.complete));
+    }
+
+    pub fn read(payload: &[u8]) -> Result<Self, Malformed> {
+        let mut cursor = Cursor::new(payload);
+        let (directory, entries) = (cursor.u64()?, cursor.u64()?);
+        let complete = match cursor.u8()? {
+            0 => false,
+            1 => true,
+            _ => return Err(Malformed("a directory ends in no known way")),
+        };
+        cursor.end()?;
+        Ok(Self { directory, entries, complete })
+    }
+}
+
+/// DIRECTORY_FAILED (`count` is the entry's place in the directory).
 #[derive(Clone, Copy, Debug)]
 pub struct DirectoryMark {
     pub directory: u64,
@@ -234,6 +280,10 @@ pub enum Outcome {
     Again,
     /// The file was finished before, by a lane that has died since; these are its leaf's digests.
     Duplicate([u8; 32], [u8; 32]),
+    /// The target has this file, as far as size, time and links tell; its attributes are what was announced.
+    Same,
+    /// It seems to have it, but the time is no proof: the source says the digest before it sends the data.
+    Check,
 }
 
 /// ACK: all frames up to `frames` (counted from 1 on this connection) are done, all well but for the exceptions.
@@ -259,6 +309,8 @@ impl Ack {
                     out.extend_from_slice(content);
                     out.extend_from_slice(metadata);
                 }
+                Outcome::Same => out.put_u8(4),
+                Outcome::Check => out.put_u8(5),
             }
         }
     }
@@ -277,6 +329,8 @@ impl Ack {
                 1 => Outcome::Failed,
                 2 => Outcome::Again,
                 3 => Outcome::Duplicate(cursor.digest()?, cursor.digest()?),
+                4 => Outcome::Same,
+                5 => Outcome::Check,
                 _ => return Err(Malformed("an acknowledgement holds an unknown outcome")),
             };
             exceptions.push((frame, position, outcome));

@@ -8,6 +8,8 @@ mod apply;
 mod bed;
 mod clear;
 mod directories;
+mod extras;
+mod ground;
 mod list;
 mod open;
 mod probe;

@@ -13,9 +13,13 @@ use pvferry_core::fs::probe::{Abilities, probe};
 use pvferry_core::fs::process::ProcessIds;
 use pvferry_core::fs::stat::{Kind, Timestamp, stat_at};
 use pvferry_core::fs::xattrs::{Xattrs, read_at};
+use pvferry_core::session::item::ItemClass;
+use pvferry_core::target::extras::MaxDelete;
 use rustix::fs::{Gid, Uid};
 
 use crate::bed::{self, Bed, fd};
+use crate::extras::extras;
+use crate::ground::Ground;
 
 const UID: u32 = 12_345;
 const GID: u32 = 0;
@@ -161,5 +165,52 @@ fn own_directories_without_permissions_are_cleared() {
             std::fs::set_permissions(bed.join(path), PermissionsExt::from_mode(mode)).unwrap();
         }
         assert_eq!(clear(fd(&bed.root()), &[]), Ok(4));
+    });
+}
+
+/// What stays keeps its mode, also a directory that had to be opened up, and also when the limit forbids everything.
+#[test]
+fn extra_entries_go_from_own_directories_without_permissions() {
+    let modes = [("kept", 0o2550), ("kept/extra/closed", 0o000), ("kept/extra", 0o110)];
+    as_somebody(|bed| {
+        let ground = Ground::new(bed, &ids());
+        std::fs::create_dir_all(bed.join("kept/extra/closed")).unwrap();
+        bed.file("kept/extra/closed/file", b"");
+        let kept = ground.node("kept");
+        for (path, mode) in modes {
+            std::fs::set_permissions(bed.join(path), PermissionsExt::from_mode(mode)).unwrap();
+        }
+        let limited = extras(bed, MaxDelete::Entries(2));
+        limited.add(&kept, [b"extra".as_slice()]).unwrap();
+        let error = ground.remove_all(&limited).unwrap_err();
+        assert!(error.message.contains("holds 3 entries"), "{}", error.message);
+        let opener = Opener::new(false);
+        let root = bed.root();
+        let folder = opener.directory(fd(&root), b"kept").unwrap();
+        assert_eq!(stat_at(fd(&root), b"kept").unwrap().mode, 0o2550);
+        assert_eq!(stat_at(fd(&folder), b"extra").unwrap().mode, 0o110);
+        let extras = extras(bed, MaxDelete::Entries(3));
+        extras.add(&kept, [b"extra".as_slice()]).unwrap();
+        assert_eq!(ground.remove_all(&extras), Ok(3));
+        assert_eq!((ground.items(), stat_at(fd(&root), b"kept").unwrap().mode), (vec![], 0o2550));
+    });
+}
+
+#[test]
+fn what_belongs_to_somebody_else_is_an_item() {
+    let make_folder = |bed: &Bed| {
+        std::fs::create_dir_all(bed.join("theirs/below")).unwrap();
+        bed.file("theirs/below/file", b"");
+    };
+    as_somebody_after(make_folder, |bed| {
+        let ground = Ground::new(bed, &ids());
+        bed.file("own", b"");
+        let extras = extras(bed, MaxDelete::Unlimited);
+        extras.add(&ground.root, [b"theirs".as_slice(), b"own"]).unwrap();
+        assert_eq!(ground.remove_all(&extras), Ok(1));
+        let item = |path: &str, what: &str, errno| (ItemClass::NotKept, path.to_owned(), what.to_owned(), errno);
+        // The root is root's own too.
+        let items = [item("theirs/below/file", "extra entry", "EACCES"), item("", "times", "EPERM")];
+        assert_eq!(ground.items(), items);
     });
 }

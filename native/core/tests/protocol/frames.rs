@@ -8,13 +8,17 @@ use pvferry_core::net::bind::{self, BIND_BYTES, Bind};
 use pvferry_core::session::item::{Item, ItemClass, Side};
 use pvferry_core::wire::cursor::Put;
 use pvferry_core::wire::frame::{FrameType, HEADER, Header};
-use pvferry_core::wire::index::{Ack, Body, Directory, DirectoryMark, EntriesHead, Entry, Outcome, read_entries};
+use pvferry_core::wire::index::{
+    Ack, Body, Directory, DirectoryEnd, DirectoryMark, EntriesHead, Entry, Outcome, read_entries,
+};
 use pvferry_core::wire::items::{put_item, read_items};
-use pvferry_core::wire::lane::{Again, End, FileAttempt, Hole, PackedFile, Piece, put_gone, read_gone, read_pack};
+use pvferry_core::wire::lane::{
+    Again, Check, End, FileAttempt, Hole, PackedFile, Piece, put_gone, read_gone, read_pack,
+};
 
 use crate::document::{bytes, rows, section};
 
-const TYPES: [(FrameType, &str); 14] = [
+const TYPES: [(FrameType, &str); 15] = [
     (FrameType::Directory, "DIRECTORY"),
     (FrameType::Entries, "ENTRIES"),
     (FrameType::DirectoryEnd, "DIRECTORY_END"),
@@ -29,6 +33,7 @@ const TYPES: [(FrameType, &str); 14] = [
     (FrameType::End, "END"),
     (FrameType::Again, "AGAIN"),
     (FrameType::Gone, "GONE"),
+    (FrameType::Check, "CHECK"),
 ];
 
 /// Compares a frame with the document's, and hands the document's payload to `read`, which has to give the same again.
@@ -109,7 +114,7 @@ fn entries() {
     };
     let link = Body::Symlink { target: b"a", attributes: attributes(0o777, 0, (0, 0)), link: 0 };
     let bodies: [(&[u8], Body<'_>); 6] = [
-        (b"a", Body::File { size: 6, link: 1 }),
+        (b"a", Body::File { size: 6, link: 1, attributes: None }),
         (b"b", Body::Link { link: 1 }),
         (b"d", Body::Directory),
         (b"f", Body::Failed),
@@ -131,9 +136,31 @@ fn entries() {
 }
 
 #[test]
+fn compared_entries() {
+    let attributes = attributes(0o644, 1_000, (1_500_000_000, 1));
+    let file = Entry { name: b"a", body: Body::File { size: 6, link: 0, attributes: Some(attributes) } };
+    let payload = put(|out| file.put(out));
+    assert_eq!(hexes(&bytes("Files that are compared", "hex")), hexes(&payload));
+}
+
+#[test]
+fn check() {
+    let check = Check {
+        file: 3,
+        size: 6,
+        form: Form::Plain,
+        digest: *blake3::hash(b"hello\n").as_bytes(),
+        attributes: attributes(0o644, 1_000, (1_500_000_000, 1)),
+    };
+    golden(FrameType::Check, &put(|out| check.put(out)), |rest| put(|out| Check::read(rest).unwrap().put(out)));
+}
+
+#[test]
 fn marks() {
+    let end = DirectoryEnd { directory: 0, entries: 6, complete: true };
+    let end_again = |rest: &[u8]| put(|out| DirectoryEnd::read(rest).unwrap().put(out));
+    golden(FrameType::DirectoryEnd, &put(|out| end.put(out)), end_again);
     let again = |rest: &[u8]| put(|out| DirectoryMark::read(rest).unwrap().put(out));
-    golden(FrameType::DirectoryEnd, &put(|out| DirectoryMark { directory: 0, count: 6 }.put(out)), again);
     golden(FrameType::DirectoryFailed, &put(|out| DirectoryMark { directory: 0, count: 2 }.put(out)), again);
 }
 
@@ -162,8 +189,15 @@ fn ack() {
     let ack = Ack { frames: 2, exceptions };
     golden(FrameType::Ack, &put(|out| ack.put(out)), |rest| put(|out| Ack::read(rest).unwrap().put(out)));
     let outcomes: Vec<_> = rows("ACK").into_iter().filter(|row| row[0].len() == 1 && row.len() == 3).collect();
-    for (outcome, name) in [(Outcome::Failed, "failed"), (Outcome::Again, "again"), (ack.exceptions[1].2, "duplicate")]
-    {
+    let named = [
+        (Outcome::Failed, "failed"),
+        (Outcome::Again, "again"),
+        (ack.exceptions[1].2, "duplicate"),
+        (Outcome::Same, "same"),
+        (Outcome::Check, "check"),
+    ];
+    assert_eq!(outcomes.len(), named.len());
+    for (outcome, name) in named {
         let sent = put(|out| Ack { frames: 1, exceptions: vec![(1, 0, outcome)] }.put(out));
         let row = outcomes.iter().find(|row| row[1] == name).unwrap();
         assert_eq!(row[0], sent[24].to_string(), "{name}");

@@ -5,6 +5,7 @@
 mod alone;
 mod changes;
 mod copies;
+mod cutover;
 mod flipped_bits;
 mod journals;
 mod lost_lanes;
@@ -16,5 +17,7 @@ mod refused_answers;
 mod refused_data;
 mod relay;
 mod rogue;
+mod second_copy;
 mod sizes;
+
 mod volumes;

@@ -18,8 +18,9 @@ use pvferry_core::session::events::{Event, Events, Sink};
 use pvferry_core::session::item::{Item, ItemClass};
 use pvferry_core::session::ledger::Outcome;
 use pvferry_core::session::stop::Stop;
-use pvferry_core::source::{SourceConfig, SourceSession};
-use pvferry_core::target::{TargetConfig, TargetSession, Terms};
+use pvferry_core::source::{Pass, SourceConfig, SourceSession};
+use pvferry_core::target::extras::MaxDelete;
+use pvferry_core::target::{Comparison, Existing, TargetConfig, TargetSession};
 
 use super::pki;
 use super::relay::{Hook, Relay};
@@ -28,13 +29,14 @@ pub(crate) const SECRET: [u8; 32] = [0x5a; 32];
 pub(crate) const LONG: Duration = Duration::from_secs(20);
 /// A session that has not ended after this long hangs.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
-pub(crate) const POLICY: ScanPolicy = ScanPolicy { one_file_system: true, keep_selinux: false };
+pub(crate) const POLICY: ScanPolicy = ScanPolicy { one_file_system: true, keep_selinux: false, file_attributes: false };
 
 /// What one side has told.
 pub(crate) struct Witness {
     receiver: Receiver<Event>,
     pub(crate) items: Vec<Item>,
     pub(crate) lost: Vec<u16>,
+    pub(crate) closings: usize,
     pub(crate) end: Option<Result<Outcome, CoreError>>,
 }
 
@@ -42,7 +44,7 @@ impl Witness {
     pub(crate) fn new() -> (Self, Sink) {
         let (sender, receiver) = channel();
         let sink: Sink = Box::new(move |events| events.into_iter().for_each(|event| drop(sender.send(event))));
-        (Self { receiver, items: Vec::new(), lost: Vec::new(), end: None }, sink)
+        (Self { receiver, items: Vec::new(), lost: Vec::new(), closings: 0, end: None }, sink)
     }
 
     /// Takes what has come within `patience`.
@@ -53,6 +55,7 @@ impl Witness {
                 Ok(Event::Items(items)) => self.items.extend(items),
                 Ok(Event::LaneLost { lane, .. }) => self.lost.push(lane),
                 Ok(Event::Settled(outcome)) => self.end = Some(Ok(*outcome)),
+                Ok(Event::Closing) => self.closings += 1,
                 Ok(Event::IndexLost(error) | Event::Failed(error)) => self.end = Some(Err(error)),
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return,
             }
@@ -86,31 +89,46 @@ pub(crate) fn listener(credentials: pvferry_core::net::Credentials) -> Listener 
 }
 
 pub(crate) fn target(volume: &Path, lanes: u16, listener: &Listener) -> (TargetSession, Witness) {
-    target_on(volume, lanes, listener, (Terms::default(), Duration::from_secs(10))).unwrap()
+    comparing_target(volume, lanes, listener, None)
 }
 
-pub(crate) fn try_target(
-    volume: &Path,
-    listener: &Listener,
-    terms: Terms,
-) -> Result<(TargetSession, Witness), CoreError> {
-    target_on(volume, 1, listener, (terms, Duration::ZERO))
-}
-
-fn target_on(
+pub(crate) fn comparing_target(
     volume: &Path,
     lanes: u16,
     listener: &Listener,
-    (terms, checkpoint): (Terms, Duration),
+    compare: Option<Comparison>,
+) -> (TargetSession, Witness) {
+    let existing = if compare.is_some() { Existing::Mirror } else { Existing::Refuse };
+    target_onto(volume, lanes, listener, Onto { compare, existing, ..Onto::default() }).unwrap()
+}
+
+/// What a target may find, and how often it has checkpoints.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Onto {
+    pub(crate) compare: Option<Comparison>,
+    pub(crate) existing: Existing,
+    pub(crate) discard_journal: bool,
+    pub(crate) checkpoint: Duration,
+}
+
+pub(crate) fn target_onto(
+    volume: &Path,
+    lanes: u16,
+    listener: &Listener,
+    onto: Onto,
 ) -> Result<(TargetSession, Witness), CoreError> {
     let (witness, sink) = Witness::new();
     let config = TargetConfig {
         volume: volume.to_owned(),
         transfer: "t1".to_owned(),
-        terms,
-        checkpoint,
+        compare: onto.compare,
+        discard_journal: onto.discard_journal,
+        checkpoint: onto.checkpoint,
         secret: SECRET,
         lanes,
+        existing: onto.existing,
+        max_delete: MaxDelete::Unlimited,
+        allow_empty_source: false,
         idle_timeout: LONG,
         keep_alive: Duration::from_secs(1),
     };
@@ -120,6 +138,7 @@ fn target_on(
 pub(crate) fn source_config(volume: &Path, compress: Mode) -> SourceConfig {
     SourceConfig {
         volume: volume.to_owned(),
+        pass: Pass::Stage,
         policy: POLICY,
         scan_threads: 2,
         compress,
@@ -163,25 +182,42 @@ impl Pair {
     }
 
     pub(crate) fn compressed(from: &Path, to: &Path, lanes: u16, mode: Mode) -> Self {
+        Self::passing(from, to, (lanes, mode), Pass::Stage)
+    }
+
+    pub(crate) fn passing(from: &Path, to: &Path, (lanes, mode): (u16, Mode), pass: Pass) -> Self {
         let listener = listener(pki::target());
         let (target, to) = target(to, lanes, &listener);
-        let (source, from) = source(from, mode);
+        let (witness, sink) = Witness::new();
+        let config = SourceConfig { pass, ..source_config(from, mode) };
+        let (source, from) = (SourceSession::open(config, sink).unwrap(), witness);
         let port = listener.port();
         Self { source, target, from, to, port, lanes, _listener: listener, _relay: None }
     }
 
-    /// With a target that may find something, and has checkpoints this often.
-    pub(crate) fn on_terms(from: &Path, to: &Path, terms: Terms, checkpoint: Duration) -> Self {
+    /// Onto a target that may hold data.
+    pub(crate) fn comparing(from: &Path, to: &Path, lanes: u16, comparison: Comparison) -> Self {
+        Self::onto(from, to, lanes, Onto { compare: Some(comparison), existing: Existing::Mirror, ..Onto::default() })
+    }
+
+    pub(crate) fn onto(from: &Path, to: &Path, lanes: u16, onto: Onto) -> Self {
         let listener = listener(pki::target());
-        let (target, to) = target_on(to, 1, &listener, (terms, checkpoint)).unwrap();
-        let (source, from) = source(from, Mode::None);
+        let (target, to) = target_onto(to, lanes, &listener, onto).unwrap();
+        let (witness, sink) = Witness::new();
+        let mut config = source_config(from, Mode::None);
+        config.policy.file_attributes = onto.compare.is_some();
+        let source = SourceSession::open(config, sink).unwrap();
         let port = listener.port();
-        Self { source, target, from, to, port, lanes: 1, _listener: listener, _relay: None }
+        Self { source, target, from: witness, to, port, lanes, _listener: listener, _relay: None }
     }
 
     /// With a relay in between that shows every frame to `hook`.
     pub(crate) fn relayed(from: &Path, to: &Path, lanes: u16, mode: Mode, hook: Hook) -> Self {
-        let pair = Self::compressed(from, to, lanes, mode);
+        Self::relayed_pass(from, to, (lanes, mode), Pass::Stage, hook)
+    }
+
+    pub(crate) fn relayed_pass(from: &Path, to: &Path, lanes: (u16, Mode), pass: Pass, hook: Hook) -> Self {
+        let pair = Self::passing(from, to, lanes, pass);
         let relay = Relay::open(pair.port, hook);
         Self { port: relay.port(), _relay: Some(relay), ..pair }
     }

@@ -22,7 +22,7 @@ fn expect_refusal(words: &str, act: impl FnOnce(&Bench)) {
     bench.place.expect_canary();
 }
 
-const FILE: Body<'_> = Body::File { size: 1, link: 0 };
+const FILE: Body<'_> = Body::File { size: 1, link: 0, attributes: None };
 
 #[test]
 fn names_that_are_none() {
@@ -86,7 +86,10 @@ fn lengths_that_are_absurd() {
     frame("too many entries", counted(1, u64::MAX, &[(b"a", FILE)]));
     frame("ends too early", counted(2, 0, &[(b"a", FILE)]));
     frame("holds more than it should", counted(0, 0, &[(b"a", FILE)]));
-    frame("larger than a file can be", counted(1, 0, &[(b"a", Body::File { size: u64::MAX, link: 0 })]));
+    frame(
+        "larger than a file can be",
+        counted(1, 0, &[(b"a", Body::File { size: u64::MAX, link: 0, attributes: None })]),
+    );
     frame("no known type", [counted(1, 0, &[]), vec![77, 1, b'a']].concat());
     frame("has no number", counted(1, 0, &[(b"a", Body::Link { link: 0 })]));
     frame("exceeds its limit", counted(1, 0, &[(b"a", symlink(&[b'x'; 4_096]))]));

@@ -9,7 +9,8 @@ use std::time::Duration;
 use pvferry_core::fs::apply::Attributes;
 use pvferry_core::fs::stat::Timestamp;
 use pvferry_core::net::{Channel as Bound, Duplex, Listener, TlsStream, connect_bound};
-use pvferry_core::target::{TargetConfig, TargetSession, Terms};
+use pvferry_core::target::extras::MaxDelete;
+use pvferry_core::target::{Existing, TargetConfig, TargetSession};
 use pvferry_core::wire::channel::Channel;
 use pvferry_core::wire::cursor::Put;
 use pvferry_core::wire::frame::FrameType;
@@ -49,10 +50,14 @@ impl Bench {
         let config = TargetConfig {
             volume: place.root(),
             transfer: "t1".to_owned(),
-            terms: Terms::default(),
+            compare: None,
+            discard_journal: false,
             checkpoint: Duration::from_secs(10),
             secret: SECRET,
             lanes: 2,
+            existing: Existing::Refuse,
+            max_delete: MaxDelete::Unlimited,
+            allow_empty_source: false,
             idle_timeout: IDLE,
             keep_alive: IDLE / 2,
         };
@@ -83,6 +88,9 @@ impl Bench {
     pub(crate) fn mark(&self, frame: FrameType, directory: u64, count: u64) -> &Self {
         let mut out = Vec::new();
         DirectoryMark { directory, count }.put(&mut out);
+        if frame == FrameType::DirectoryEnd {
+            out.push(1);
+        }
         self.index.send(frame, &out);
         self
     }
@@ -90,7 +98,7 @@ impl Bench {
     /// A root with files of these sizes, called a, b, c ... with ids from 0.
     pub(crate) fn files(&self, sizes: &[u64]) -> &Self {
         let names: Vec<[u8; 1]> = (b'a'..).take(sizes.len()).map(|byte| [byte]).collect();
-        let body = |size: &u64| Body::File { size: *size, link: 0 };
+        let body = |size: &u64| Body::File { size: *size, link: 0, attributes: None };
         let entries: Vec<(&[u8], Body<'_>)> = names.iter().map(|n| &n[..]).zip(sizes.iter().map(body)).collect();
         self.root().entries((0, 0, 0), &entries)
     }
@@ -177,7 +185,9 @@ pub(crate) fn entries_frame(
 
 fn put_entry(out: &mut Vec<u8>, name: &[u8], body: &Body<'_>) {
     let body = match body {
-        Body::File { size, link } => Body::File { size: *size, link: *link },
+        Body::File { size, link, attributes } => {
+            Body::File { size: *size, link: *link, attributes: attributes.clone() }
+        }
         Body::Directory => Body::Directory,
         Body::Symlink { target, attributes, link } => {
             Body::Symlink { target, attributes: attributes.clone(), link: *link }

@@ -1,0 +1,255 @@
+//! What the target has already: which announced entries are there, and which have to be made, sent or looked into.
+
+use std::collections::HashMap;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::files::{Announced, Found};
+use super::lane::LaneState;
+use super::links::{Contents, First, NamePlace};
+use super::session::Shared;
+use crate::digest::file::{Form, assumed_digest};
+use crate::digest::leaf::Leaf;
+use crate::error::CoreError;
+use crate::fs::Errno;
+use crate::fs::apply::Attributes;
+use crate::fs::clear::clear;
+use crate::fs::make;
+use crate::fs::stat::{InodeKey, Kind, Stat, Timestamp, read_link, stat_at, stat_fd};
+use crate::fs::xattrs;
+use crate::scan::attributes::of_stat;
+use crate::scan::digest::digest_file;
+use crate::session::counters::Counter;
+use crate::session::life::Living;
+use crate::wire::channel::malformed;
+use crate::wire::index::Outcome;
+use crate::wire::lane::Check;
+use crate::wire::limits::PACK_FILE;
+
+/// How a session that compares tells what is unchanged.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Comparison {
+    /// Size and time prove nothing: the digests of all files are compared.
+    pub digests: bool,
+    /// Files of this time (the source's clock) or later may have changed unseen since they were copied: their digests are
+    /// compared.
+    pub racy_from: Option<Timestamp>,
+    /// What the target's file system changed at this time (its own clock) or later may not have reached the disk before
+    /// the power failed: digests are compared.
+    pub unsafe_from: Option<Timestamp>,
+}
+
+/// What a session that compares keeps besides.
+#[derive(Default)]
+pub(super) struct Claims {
+    /// Inodes with several names, and the link that they were found to be.
+    links: Mutex<HashMap<InodeKey, u64>>,
+    /// Names among the parts.
+    names: AtomicU64,
+}
+
+/// What becomes of a file that may be there.
+pub(super) enum Decision {
+    Send,
+    Check,
+    Same(Leaf),
+}
+
+impl Claims {
+    /// Whether an inode's other names, if it has any, may be those of this link.
+    fn claim(&self, stat: &Stat, link: u64) -> bool {
+        match stat.shared_key() {
+            None => true,
+            Some(_) if link == 0 => false,
+            Some(key) => *self.links.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_insert(link) == link,
+        }
+    }
+
+    /// A name among the parts that nothing else bears. (Those of large files are numbers.)
+    pub(super) fn part_name(&self) -> String {
+        format!("n{}", self.names.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+impl Shared {
+    /// Decides on a file whose name is taken; gives it its attributes when it can stay.
+    pub(super) fn compare_file(
+        &self,
+        announced: &Announced,
+        wanted: &Attributes,
+        comparison: &Comparison,
+    ) -> Result<Decision, CoreError> {
+        let Ok(directory) = self.volume.directories.descriptor(&announced.directory.data.node) else {
+            return Ok(Decision::Send);
+        };
+        let Ok(stat) = stat_at(directory.as_fd(), &announced.name) else { return Ok(Decision::Send) };
+        let same = stat.kind == Kind::File
+            && stat.size == announced.size
+            && self.is_stored_time(stat.mtime, wanted.mtime)
+            && self.claims.claim(&stat, announced.link);
+        if !same {
+            return Ok(Decision::Send);
+        }
+        if comparison.digests
+            || comparison.racy_from.is_some_and(|from| wanted.mtime >= from)
+            || comparison.unsafe_from.is_some_and(|from| stat.ctime >= from)
+        {
+            return Ok(Decision::Check);
+        }
+        self.ledger.count_assumed();
+        let digest = assumed_digest(announced.size, wanted.mtime);
+        self.keep_file(announced, &directory, &stat, wanted.clone(), (Form::Assumed, digest)).map(Decision::Same)
+    }
+
+    /// A file stays, with the attributes that it shall have.
+    fn keep_file(
+        &self,
+        announced: &Announced,
+        directory: &Arc<OwnedFd>,
+        stat: &Stat,
+        wanted: Attributes,
+        (form, digest): (Form, crate::digest::Digest),
+    ) -> Result<Leaf, CoreError> {
+        let attributes = self.bring(directory, &announced.name, stat, wanted, &|| announced.path())?;
+        let data = if stat.size <= PACK_FILE { stat.size } else { (stat.blocks * 512).min(stat.size) };
+        self.counters.add(Counter::BytesDone, data);
+        self.count_file(stat.size);
+        self.finish_file(announced, attributes, form, digest)
+    }
+
+    /// Gives an entry that is there the attributes that it shall have; what it has then.
+    fn bring(
+        &self,
+        directory: &Arc<OwnedFd>,
+        name: &[u8],
+        stat: &Stat,
+        wanted: Attributes,
+        path: &dyn Fn() -> Vec<u8>,
+    ) -> Result<Attributes, CoreError> {
+        let lost = match self.volume.applier.bring(directory.as_fd(), name, stat, &wanted) {
+            Ok(lost) if lost.is_empty() => return Ok(wanted),
+            Ok(lost) => lost,
+            Err(errno) => super::directory::lost_all(errno),
+        };
+        self.report_lost(&path(), lost)?;
+        let now = stat_at(directory.as_fd(), name)
+            .and_then(|stat| Ok(of_stat(&stat, xattrs::read_at(directory.as_fd(), name, true)?.xattrs)));
+        Ok(now.unwrap_or_default())
+    }
+
+    /// Whether a time is what this file system makes of another.
+    fn is_stored_time(&self, found: Timestamp, wanted: Timestamp) -> bool {
+        // Every file system holds the nanoseconds, or cuts them off, and the years 1970 to 2038.
+        let common = (0..1_i64 << 31).contains(&wanted.seconds);
+        if found == wanted || (common && self.volume.applier.keeps_nanoseconds()) {
+            return found == wanted;
+        }
+        let name = self.claims.part_name();
+        let stored = self.volume.opener.create_file(self.volume.parts(), name.as_bytes(), 0o600).and_then(|file| {
+            let stored = self.volume.applier.stored_time(file.as_fd(), wanted);
+            make::unlink(self.volume.parts(), name.as_bytes())?;
+            stored
+        });
+        stored.is_ok_and(|stored| stored == found)
+    }
+
+    /// A symlink or special that is there already keeps its place; its attributes, or None when it has to be made.
+    pub(super) fn keep_entry(
+        &self,
+        directory: &Arc<OwnedFd>,
+        first: &First,
+        link: u64,
+    ) -> Result<Option<Attributes>, CoreError> {
+        let name = &first.place.name;
+        let Ok(stat) = stat_at(directory.as_fd(), name) else { return Ok(None) };
+        let same = stat.kind == first.kind
+            && match &first.contents {
+                Contents::Symlink { target } => read_link(directory.as_fd(), name).is_ok_and(|found| found == *target),
+                Contents::Node { major, minor } => {
+                    !matches!(stat.kind, Kind::CharDevice | Kind::BlockDevice)
+                        || (stat.rdev_major, stat.rdev_minor) == (*major, *minor)
+                }
+                Contents::File { .. } => false,
+            };
+        if !same || !self.claims.claim(&stat, link) {
+            return Ok(None);
+        }
+        self.bring(directory, name, &stat, first.attributes.clone(), &|| first.place.path()).map(Some)
+    }
+
+    /// Whether a name is one of the inode that bears another.
+    pub(super) fn is_linked(&self, old: (&OwnedFd, &[u8]), place: (&OwnedFd, &NamePlace)) -> bool {
+        let (directory, place) = place;
+        let key = |stat: Stat| (stat.device, stat.inode);
+        place.replaces
+            && match (stat_at(old.0.as_fd(), old.1), stat_at(directory.as_fd(), &place.name)) {
+                (Ok(first), Ok(found)) => key(first) == key(found),
+                _ => false,
+            }
+    }
+
+    /// Gives what lies among the parts its name: at once, in place of whatever bears it.
+    pub(super) fn put_in_place(
+        &self,
+        part: &[u8],
+        directory: BorrowedFd<'_>,
+        name: &[u8],
+        replaces: bool,
+    ) -> Result<(), Errno> {
+        let parts = self.volume.parts();
+        if !replaces {
+            return make::rename_no_replace(parts, part, directory, name);
+        }
+        match make::rename(parts, part, directory, name) {
+            Err(Errno::ISDIR | Errno::NOTEMPTY | Errno::EXIST) => {
+                self.remove_directory(directory, name)?;
+                make::rename(parts, part, directory, name)
+            }
+            renamed => renamed,
+        }
+    }
+
+    /// Removes a directory with all that is in it; what is mounted in there stays, and is an error.
+    fn remove_directory(&self, parent: BorrowedFd<'_>, name: &[u8]) -> Result<(), Errno> {
+        let directory = self.volume.opener.directory(parent, name)?;
+        clear(directory.as_fd(), &[]).map_err(|error| error.errno)?;
+        make::remove_directory(parent, name)
+    }
+
+    /// The source says what it has of a file that we seem to have.
+    pub(super) fn check_file(&self, payload: &[u8], lane: &mut LaneState) -> Result<(), CoreError> {
+        let check = Check::read(payload).map_err(malformed)?;
+        let announced = match self.files.take(check.file, self, lane)? {
+            Found::Announced(announced) if announced.to_check => announced,
+            Found::Announced(_) | Found::Large(_) => {
+                return Err(CoreError::protocol("The peer broke the protocol: it checks what it was asked to send."));
+            }
+            Found::Finished(leaf) => {
+                lane.answer(Some(Outcome::Duplicate(leaf.content, leaf.metadata)));
+                return Ok(());
+            }
+        };
+        let Some((directory, stat)) = self.has_bytes(&announced, &check) else {
+            self.files.put_back(check.file, Announced { to_check: false, ..announced });
+            lane.answer(Some(Outcome::Again));
+            return Ok(());
+        };
+        self.ledger.count_compared();
+        let leaf = self.keep_file(&announced, &directory, &stat, check.attributes, (check.form, check.digest))?;
+        lane.finished.push((check.file, leaf));
+        self.settle(&announced.directory, &[(announced.leaf, leaf)])
+    }
+
+    /// The file as it is here, if it holds the bytes that the source has. One that cannot be read holds others.
+    fn has_bytes(&self, announced: &Announced, check: &Check) -> Option<(Arc<OwnedFd>, Stat)> {
+        let directory = self.volume.directories.descriptor(&announced.directory.data.node).ok()?;
+        let file = self.volume.opener.file(directory.as_fd(), &announced.name).ok()?;
+        let stat = stat_fd(file.as_fd()).ok()?;
+        if stat.kind != Kind::File || stat.size != check.size {
+            return None;
+        }
+        let digest = digest_file(file.as_fd(), check.form, stat.size, &mut Vec::new(), &self.life().stop).ok()?;
+        (digest == check.digest).then_some((directory, stat))
+    }
+}

@@ -1,0 +1,64 @@
+//! The names that a directory of the target holds from before, met in the order in which the source announces its own.
+
+use std::cmp::Ordering;
+use std::os::fd::BorrowedFd;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::fs::Errno;
+use crate::fs::list::{ListBuffer, Listing};
+
+#[derive(Debug, Default)]
+struct State {
+    listing: Listing,
+    next: usize,
+    /// Places of the names that were passed over.
+    extras: Vec<u32>,
+}
+
+#[derive(Debug)]
+pub(super) struct Present(Mutex<State>);
+
+impl Present {
+    pub(super) fn read(directory: BorrowedFd<'_>) -> Result<Self, Errno> {
+        let listing = Listing::read(directory, &mut ListBuffer::new())?;
+        Ok(Self(Mutex::new(State { listing, ..State::default() })))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether something bears this name. Names come in ascending order.
+    pub(super) fn meet(&self, name: &[u8]) -> bool {
+        let mut state = self.lock();
+        while let Some((known, _)) = state.listing.get(state.next) {
+            match known.cmp(name) {
+                Ordering::Less => {
+                    let place = u32::try_from(state.next).unwrap_or(u32::MAX);
+                    state.extras.push(place);
+                }
+                Ordering::Equal => {
+                    state.next += 1;
+                    return true;
+                }
+                Ordering::Greater => return false,
+            }
+            state.next += 1;
+        }
+        false
+    }
+
+    /// How many names there are, reserved ones included.
+    pub(super) fn len(&self) -> usize {
+        self.lock().listing.len()
+    }
+
+    /// The names that nobody announced, `reserved` ones aside; all names are known then. Forgets everything.
+    pub(super) fn take_extras(&self, reserved: &[&[u8]]) -> Vec<Box<[u8]>> {
+        let State { listing, next, extras } = std::mem::take(&mut *self.lock());
+        let passed = extras.iter().map(|place| *place as usize);
+        let places = passed.chain(next..listing.len());
+        let names = places.filter_map(|place| listing.get(place)).map(|(name, _)| name);
+        names.filter(|name| !reserved.contains(name)).map(Box::from).collect()
+    }
+}
