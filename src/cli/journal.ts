@@ -9,9 +9,9 @@ import type {
   JournalDoubt,
   JournalPart,
   JournalText,
-  JournalTime,
   PassRecord,
-} from "../native/types.ts";
+} from "../native/journal-types.ts";
+import type { Moment } from "../native/types.ts";
 import type { Outcome } from "./output.ts";
 import type { CommandContext } from "./run-command.ts";
 import { volumeArgument } from "./volume-argument.ts";
@@ -84,7 +84,7 @@ function partText(part: JournalPart): string {
 }
 
 /** To the millisecond, in UTC; a clock that was far off is shown as its seconds. */
-function timeText({ seconds, nanoseconds }: JournalTime): string {
+function timeText({ seconds, nanoseconds }: Moment): string {
   const date = new Date(seconds * 1_000 + Math.floor(nanoseconds / 1_000_000));
   return Number.isNaN(date.getTime()) ? `second ${seconds}` : date.toISOString();
 }

@@ -175,20 +175,6 @@ export const FLAGS = {
     help: "drop or keep SELinux labels (security.selinux), which belong to the source's host",
     commands: ["copy", "source", "digest"],
   }),
-  checkpoint: flag({
-    name: "checkpoint",
-    value: "DURATION",
-    kind: duration(0, LIMITS.checkpointMostMs, DEFAULTS.checkpointMs),
-    fallback: DEFAULTS.checkpointMs,
-    fallbackText: durationText(DEFAULTS.checkpointMs),
-    help: "how often the target makes sure that what it has written is on disk; 0s: only at the end",
-    commands: ["copy", "target"],
-  }),
-  discardJournal: toggle({
-    name: "discard-journal",
-    help: "do without the journal in the target volume when it is foreign or damaged: compare everything by content",
-    commands: ["copy", "target"],
-  }),
   existing: flag({
     name: "existing",
     value: "WHAT",
@@ -210,6 +196,20 @@ export const FLAGS = {
   allowEmptySource: toggle({
     name: "allow-empty-source",
     help: "mirror a source volume that is empty, removing everything from the target volume",
+    commands: ["copy", "target"],
+  }),
+  checkpoint: flag({
+    name: "checkpoint",
+    value: "DURATION",
+    kind: duration(0, LIMITS.checkpointMostMs, DEFAULTS.checkpointMs),
+    fallback: DEFAULTS.checkpointMs,
+    fallbackText: durationText(DEFAULTS.checkpointMs),
+    help: "how often the target makes sure that what it has written is on disk; 0s: only at the end",
+    commands: ["copy", "target"],
+  }),
+  discardJournal: toggle({
+    name: "discard-journal",
+    help: "do without the journal in the target volume when it is foreign or damaged: compare everything by content",
     commands: ["copy", "target"],
   }),
   receipt: optional({

@@ -13,10 +13,10 @@ export const DEFAULTS = {
   listenHost: "::",
   /** The target's pod may still be pulling its image. */
   connectTimeoutMs: 10 * MINUTE,
-  /** What a power failure can cost; a syncfs is cheap when it comes often. */
-  checkpointMs: 10 * SECOND,
   /** A node that reboots, a pod that is moved, a router that is replaced. */
   reconnectTimeoutMs: 5 * MINUTE,
+  /** What a power failure can cost; a syncfs is cheap when it comes often. */
+  checkpointMs: 10 * SECOND,
   /** A file that changes while it is read three times over will not hold still for a fourth. */
   rereads: 3,
   /** A transfer's certificates outlive a slow migration, not a forgotten one. */

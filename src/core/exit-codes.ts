@@ -77,7 +77,7 @@ export const EXIT_CODES = [
   {
     code: 42,
     name: "changed",
-    meaning: "finished, but files changed while they were read",
+    meaning: "finished, but the source changed during the cutover pass",
     retry: "yes",
   },
   { code: 43, name: "digest-mismatch", meaning: "the two sides' digests differ", retry: "yes" },

@@ -92,8 +92,6 @@ export function wrapAddon(raw: Addon): Addon {
       const native = rawListeners.get(listener) ?? listener;
       return wrapTarget(guard(() => raw.openTarget(options, native, onEvents)));
     },
-    clearLeftovers: (volume, transfer, discardJournal, stop) =>
-      guardAsync(() => raw.clearLeftovers(volume, transfer, discardJournal, stop)),
     readJournal: (path) => guardAsync(() => raw.readJournal(path)),
   };
 }

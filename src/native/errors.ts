@@ -36,13 +36,13 @@ const KINDS: { readonly [Kind in NativeErrorKind]: KindRow } = {
     next: "Check the health of the volume and of its file system, then run the same command again.",
   },
   busy: { code: 33, next: "End what uses it, or choose another, then run the same command again." },
-  journal: {
-    code: 35,
-    next: "With --discard-journal the target does without it: whatever the volume holds is then compared with the source by content.",
-  },
   limit: {
     code: 34,
     next: "If these are the right two volumes, change the flag that the message names, then run the same command again.",
+  },
+  journal: {
+    code: 35,
+    next: "With --discard-journal the target does without it: whatever the volume holds is then compared with the source by content.",
   },
   interrupted: { code: 130, next: "Run the same command again." },
 };

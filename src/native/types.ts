@@ -5,6 +5,8 @@
  * of the two is non-null. Errors thrown by the addon carry a NativeErrorText as JSON in their message.
  */
 
+import type { JournalText, PassRecord } from "./journal-types.ts";
+
 // -- errors ---------------------------------------------------------------------------------------------------------
 
 export type NativeErrorKind =
@@ -16,8 +18,8 @@ export type NativeErrorKind =
   | "volume"
   | "io"
   | "busy"
-  | "journal"
   | "limit"
+  | "journal"
   | "interrupted";
 
 export interface NativeErrorText {
@@ -180,8 +182,6 @@ export interface Comparison {
   readonly digests: boolean;
   /** Files of this time (the source's clock) or later may have changed unseen: digests are compared. */
   readonly racyFrom: Moment | null;
-  /** What the target's file system changed at this time (its own clock) or later may not be on disk: likewise. */
-  readonly unsafeFrom: Moment | null;
 }
 
 export interface Moment {
@@ -207,12 +207,12 @@ export interface TargetOptions {
   readonly volume: string;
   /** What is recorded in the volume until the copy is finished: transfer id and volume name. */
   readonly transfer: string;
+  /** What is there is compared; null: nothing stays that is there. */
+  readonly compare: Comparison | null;
   /** What a journal says that is there already does not count. */
   readonly discardJournal: boolean;
   /** Between two checkpoints; 0: only at the end. */
   readonly checkpointMs: number;
-  /** null: the volume has to be empty, or to hold an unfinished copy of this transfer, which is removed. */
-  readonly compare: Comparison | null;
   readonly lanes: number;
   readonly secret: string;
   /** What becomes of entries that the volume holds already. */
@@ -332,79 +332,6 @@ export interface TargetSession {
   gone(): Promise<void>;
 }
 
-// -- the journal ----------------------------------------------------------------------------------------------------
-
-export interface JournalTime {
-  /** Since 1970. */
-  readonly seconds: number;
-  readonly nanoseconds: number;
-}
-
-export interface PassRecord {
-  readonly kind: "stage" | "cutover";
-  readonly number: number;
-  /** The exit code. */
-  readonly verdict: number;
-  /** BLAKE3 of the receipt's JSON, 64 hex digits. */
-  readonly receipt: string;
-  readonly ended: JournalTime;
-  /** By the source's clock. */
-  readonly scanBegan: JournalTime;
-  readonly scanEnded: JournalTime;
-}
-
-/** Files whose ctime lies in here are to be compared by content; `from` null: from the first one on. */
-export interface JournalDoubt {
-  readonly from: JournalTime | null;
-  readonly until: JournalTime;
-}
-
-export interface JournalSession {
-  readonly epoch: number;
-  /** 32 hex digits; zeros when it is not known. */
-  readonly bootId: string;
-  readonly began: JournalTime;
-  /** The same moment by the clock of the volume's file system. */
-  readonly volumeClock: JournalTime;
-  readonly doubt: JournalDoubt | null;
-  readonly agent: string;
-}
-
-export interface JournalCheckpoint {
-  readonly number: number;
-  readonly bootId: string;
-  readonly at: JournalTime;
-  /** Files whose ctime is earlier are on disk. */
-  readonly covers: JournalTime;
-  /** Parts recorded before this offset are as well. */
-  readonly position: number;
-}
-
-export interface JournalPart {
-  readonly name: string;
-  /** BLAKE3 of the path, 64 hex digits. */
-  readonly pathHash: string;
-  readonly size: number;
-  readonly mtime: JournalTime;
-  /** First and count of pieces. */
-  readonly ranges: readonly (readonly [number, number])[];
-  readonly writtenBytes: number;
-}
-
-export interface JournalText {
-  readonly path: string;
-  readonly transfer: string;
-  readonly bytes: number;
-  /** As in VolumeFacts. */
-  readonly heldBy: string | null;
-  readonly doubt: JournalDoubt | null;
-  /** In the order of the file; compaction keeps the last session and checkpoint. */
-  readonly sessions: readonly JournalSession[];
-  readonly checkpoints: readonly JournalCheckpoint[];
-  readonly passes: readonly PassRecord[];
-  readonly parts: readonly JournalPart[];
-}
-
 // -- the addon ------------------------------------------------------------------------------------------------------
 
 export interface Addon {
@@ -431,16 +358,6 @@ export interface Addon {
     listener: Listener,
     onEvents: (events: readonly SessionEvent[]) => void,
   ): TargetSession;
-  /**
-   * Removes what an unfinished copy of this transfer left in the volume. openTarget does so too, but on the caller's
-   * thread; this comes before it, so that keep-alives and signals go on meanwhile.
-   */
-  clearLeftovers(
-    volume: string,
-    transfer: string,
-    discardJournal: boolean,
-    stop: StopFlag,
-  ): Promise<void>;
   /** Reads without a lock, also while a target writes; null when the volume has no journal. */
   readJournal(path: string): Promise<JournalText | null>;
 }

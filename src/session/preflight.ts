@@ -5,7 +5,6 @@ import type { Existing, VolumeFacts, VolumeTotals } from "../native/types.ts";
 import type { MessageOf, OutgoingMessage } from "../wire/control-messages.ts";
 import type { ControlChannel } from "./control-channel.ts";
 import { tooLate } from "./late.ts";
-import { hasJournal } from "./volume-checks.ts";
 
 export function preflightMessage(
   facts: VolumeFacts,
@@ -33,12 +32,12 @@ export function preflightMessage(
 }
 
 /**
- * What an earlier try left is cleared before the copy begins, and what else is there may be what the source has too:
- * until more is known, all of the volume counts as free.
+ * What the volume holds already may be what the source has too: until more is known, all of the volume counts as free.
  */
 export function asIfCleared(facts: VolumeFacts, existing: Existing): VolumeFacts {
   const holdsOthers = existing !== "refuse" && facts.firstNames.length > 0;
-  if (!hasJournal(facts) && !holdsOthers) return facts;
+  const ours = facts.unfinishedTransfer !== null || facts.journalError !== null;
+  if (!ours && !holdsOthers) return facts;
   return { ...facts, freeBytes: facts.totalBytes, freeInodes: facts.totalInodes };
 }
 

@@ -42,16 +42,16 @@ export interface TargetRun {
   readonly listen: { readonly host: string; readonly port: number };
   readonly tls: TlsMaterial;
   readonly volumeName: string;
-  /** Between two checkpoints while the copy runs; 0: only at the end. */
-  readonly checkpointMs: number;
-  /** Go on without the journal that is there, whatever it says. */
-  readonly discardJournal: boolean;
   /** How long to wait for the source after a lost connection; 0 does not. */
   readonly reconnectTimeoutMs: number;
   /** What becomes of entries that the volume holds already. */
   readonly existing: Existing;
   readonly maxDelete: MaxDelete;
   readonly allowEmptySource: boolean;
+  /** Between two checkpoints while the copy runs; 0: only at the end. */
+  readonly checkpointMs: number;
+  /** Go on without the journal that is there, whatever it says. */
+  readonly discardJournal: boolean;
   /** Called once, with the port in use. */
   readonly onListening: (port: number) => void;
 }

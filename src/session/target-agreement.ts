@@ -33,10 +33,10 @@ export async function agreeWithSource(
   const refusal = refusalBeforeCopy(source.facts, source.totals, facts);
   if (refusal !== null) throw refusal;
   if (found.firstNames.length === 0) return { compare: null, existing };
-  // Passes of one transfer make the target what the source is, unless told otherwise; so does one whose journal is
-  // discarded, which checkTargetVolume has let through.
+  // Passes of one transfer make the target what the source is, unless told otherwise. So does the one for which a journal
+  // is discarded; what is compared by content then, the new journal says.
   const own = hasJournal(found) && existing === "refuse";
   return { compare: BY_SIZE_AND_TIME, existing: own ? "mirror" : existing };
 }
 
-const BY_SIZE_AND_TIME: Comparison = { digests: false, racyFrom: null, unsafeFrom: null };
+const BY_SIZE_AND_TIME: Comparison = { digests: false, racyFrom: null };

@@ -21,9 +21,9 @@ export interface TargetCopyStart {
   readonly volume: string;
   /** Recorded in the volume until the copy is finished. */
   readonly transfer: string;
+  readonly compare: Comparison | null;
   readonly discardJournal: boolean;
   readonly checkpointMs: number;
-  readonly compare: Comparison | null;
   readonly lanes: number;
   /** base64 of 32 bytes. */
   readonly secret: string;

@@ -93,15 +93,15 @@ export class TargetSteps {
     this.#context.observe({ type: "session", number: this.#copies });
     const door = this.#opened(this.#door);
     const secret = randomBytes(32).toString("base64");
-    const { volume, maxDelete, allowEmptySource, checkpointMs } = this.#run;
+    const { volume, checkpointMs, maxDelete, allowEmptySource } = this.#run;
     const transfer = transferRecord(this.#run);
     const copy = new TargetCopy(this.#context, {
       volume,
       transfer,
+      ...onto,
       // Once: from then on the journal is this run's own.
       discardJournal: this.#run.discardJournal && this.#copies === 1,
       checkpointMs,
-      ...onto,
       lanes,
       secret,
       maxDelete,

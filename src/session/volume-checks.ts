@@ -15,40 +15,35 @@ export function checkSourceVolume(addon: Addon, path: string): VolumeFacts {
   return facts;
 }
 
+type TargetTerms = Pick<TargetRun, "volume" | "discardJournal" | "existing">;
+
 /**
  * `transfer` is what an unfinished copy of the same transfer would have recorded there. The lock is only looked at: who
  * takes it decides, once there is something to write.
  */
 export function checkTargetVolume(
   addon: Addon,
-  run: Pick<TargetRun, "volume" | "existing" | "discardJournal">,
+  { volume: path, discardJournal, existing }: TargetTerms,
   transfer: string,
 ): VolumeFacts {
-  const { volume: path } = run;
   const facts = addon.volumeFacts(path);
   if (facts.readOnly) throw readOnly(path);
   requireAccess(path, "target", constants.R_OK | constants.W_OK | constants.X_OK);
   if (facts.heldBy !== null) throw inUse(path, facts.heldBy);
-  if (hasJournal(facts)) requireOurs(facts, run, transfer);
-  else if (facts.firstNames.length > 0 && run.existing === "refuse") throw notEmpty(path, facts);
+  const { unfinishedTransfer, journalError } = facts;
+  if (hasJournal(facts) && discardJournal) return facts;
+  if (journalError !== null) throw fromNativeError(journalError);
+  if (unfinishedTransfer !== null && unfinishedTransfer !== transfer) {
+    throw foreign(path, unfinishedTransfer, transfer);
+  }
+  const mayHold = hasJournal(facts) || existing !== "refuse";
+  if (facts.firstNames.length > 0 && !mayHold) throw notEmpty(path, facts);
   return facts;
 }
 
 /** Of whatever transfer, readable or not. */
 export function hasJournal(facts: VolumeFacts): boolean {
   return facts.unfinishedTransfer !== null || facts.journalError !== null;
-}
-
-function requireOurs(
-  { unfinishedTransfer, journalError }: VolumeFacts,
-  { volume, discardJournal }: Pick<TargetRun, "volume" | "discardJournal">,
-  transfer: string,
-): void {
-  if (discardJournal) return;
-  if (journalError !== null) throw fromNativeError(journalError);
-  if (unfinishedTransfer !== null && unfinishedTransfer !== transfer) {
-    throw foreign(volume, unfinishedTransfer, transfer);
-  }
 }
 
 /** Asks the kernel for the real user, which is the effective one in every pod and shell. */

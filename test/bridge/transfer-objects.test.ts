@@ -53,9 +53,9 @@ const calls = {
     options: {
       volume: "/no/such",
       transfer: "t/v",
+      compare: null,
       discardJournal: false,
       checkpointMs: 10_000,
-      compare: null,
       lanes: 1,
       secret,
       existing: "refuse",

@@ -1,5 +1,6 @@
 /** The journal of an unfinished copy, its lock, and the command that shows it. */
-import { cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { cpSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -65,6 +66,19 @@ function damage(volume: string): void {
   writeFileSync(file, bytes);
 }
 
+/** Other bytes in a file that is there, with its size and its time. */
+function spoil(volume: string, times: string): void {
+  const names = readdirSync(volume, { recursive: true, encoding: "utf8" });
+  const file = names
+    .filter((name) => !name.startsWith(".pvferry"))
+    .map((name) => `${volume}/${name}`)
+    .find((path) => statSync(path).isFile() && statSync(path).size > 0);
+  if (file === undefined) throw new Error("nothing was copied");
+  execFileSync("touch", ["-r", file, times]);
+  writeFileSync(file, Buffer.alloc(statSync(file).size, "x"));
+  execFileSync("touch", ["-r", times, file]);
+}
+
 async function targetEnds(volume: string, ...flags: string[]): ReturnType<typeof pvferry> {
   const { agent } = await startTarget({ volume, pki, flags });
   return agent.ended;
@@ -106,10 +120,12 @@ describe("a journal that is not this transfer's, or not whole", () => {
     expect(readFileSync(`${volume}/.pvferry/journal`)).toEqual(before);
   });
 
-  it("gives way with --discard-journal, and the copy is whole", async () => {
+  it("gives way with --discard-journal: all is compared by content, and what is extra goes", async () => {
     using bed = scratch();
     const volume = copyOf(interrupted, bed);
     damage(volume);
+    spoil(volume, bed.at("times"));
+    writeFileSync(`${volume}/extra`, "of nobody");
     const { agent, port } = await startTarget({ volume, pki, flags: ["--discard-journal"] });
     const source = startSource({ volume: place.at("from"), pki, port });
     const [received, sent] = await Promise.all([agent.ended, source.ended]);

@@ -7,7 +7,7 @@ use crate::events::sink;
 use crate::journal::PassRecord;
 use crate::listener::{Listener, TlsIdentity};
 use crate::promise::on_thread;
-use crate::volume::{Selinux, StopFlag, policy};
+use crate::volume::{Selinux, policy};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use napi::Env;
@@ -20,11 +20,9 @@ use pvferry_core::net::raw_descriptor;
 use pvferry_core::scan::volume::ScanPolicy;
 use pvferry_core::session::compress::Mode;
 use pvferry_core::source::{self, Pass, SourceConfig};
-use pvferry_core::target::{self, Existing, TargetConfig, extras};
+use pvferry_core::target::{self, Existing, TargetConfig, Terms, extras};
 use serde::Deserialize;
 use serde_json::Value;
-use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 // -- sessions -------------------------------------------------------------------------------------------------------
@@ -99,8 +97,6 @@ pub struct Comparison {
     digests: bool,
     #[serde(deserialize_with = "nullable")]
     racy_from: Option<Moment>,
-    #[serde(deserialize_with = "nullable")]
-    unsafe_from: Option<Moment>,
 }
 
 #[derive(Clone, Copy, Deserialize)]
@@ -117,8 +113,8 @@ impl From<Moment> for Timestamp {
 }
 
 impl From<Comparison> for target::Comparison {
-    fn from(Comparison { digests, racy_from, unsafe_from }: Comparison) -> Self {
-        Self { digests, racy_from: racy_from.map(Into::into), unsafe_from: unsafe_from.map(Into::into) }
+    fn from(Comparison { digests, racy_from }: Comparison) -> Self {
+        Self { digests, racy_from: racy_from.map(Into::into) }
     }
 }
 
@@ -127,10 +123,10 @@ impl From<Comparison> for target::Comparison {
 pub struct TargetOptions {
     volume: String,
     transfer: String,
-    discard_journal: bool,
-    checkpoint_ms: u32,
     #[serde(deserialize_with = "nullable")]
     compare: Option<Comparison>,
+    discard_journal: bool,
+    checkpoint_ms: u32,
     lanes: u16,
     secret: String,
     existing: ExistingEntries,
@@ -246,8 +242,12 @@ pub fn open_target(
     let config = TargetConfig {
         volume: options.volume.into(),
         transfer: options.transfer,
+        terms: Terms {
+            keep_earlier: options.compare.is_some(),
+            accept_contents: options.compare.is_some(),
+            discard_journal: options.discard_journal,
+        },
         compare: options.compare.map(Into::into),
-        discard_journal: options.discard_journal,
         checkpoint: Duration::from_millis(options.checkpoint_ms.into()),
         secret: secret(&options.secret)?,
         lanes: options.lanes,
@@ -263,20 +263,6 @@ pub fn open_target(
     };
     let inner = target::TargetSession::open(config, listener.core(), sink(&on_events)?).map_err(thrown)?;
     Ok(TargetSession { inner })
-}
-
-#[napi(ts_return_type = "Promise<void>")]
-pub fn clear_leftovers<'env>(
-    env: &'env Env,
-    volume: String,
-    transfer: String,
-    discard_journal: bool,
-    stop: &StopFlag,
-) -> napi::Result<Object<'env>> {
-    let stop = Arc::clone(&stop.stop);
-    on_thread(env, "pvferry-clear", move || {
-        target::clear_leftovers(&PathBuf::from(volume), &transfer, discard_journal, &stop)
-    })
 }
 
 fn secret(text: &str) -> napi::Result<Secret> {

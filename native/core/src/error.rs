@@ -20,10 +20,10 @@ pub enum ErrorKind {
     Volume,
     Io,
     Busy,
-    /// The journal is foreign, of another version, or damaged.
-    Journal,
     /// Refused by a limit that the user set.
     Limit,
+    /// The journal is foreign, of another version, or damaged.
+    Journal,
     Interrupted,
 }
 

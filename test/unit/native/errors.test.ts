@@ -18,8 +18,8 @@ describe("errors of the native core", () => {
     ["volume", "ENOENT", 31],
     ["io", "EIO", 32],
     ["busy", null, 33],
-    ["journal", null, 35],
     ["limit", null, 34],
+    ["journal", null, 35],
     ["interrupted", null, 130],
   ])("of kind %s (%s) have code %d and advice", (kind, errno, code) => {
     const error = fromNativeError({ kind, message: "It failed.", errno });

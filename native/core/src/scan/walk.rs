@@ -340,3 +340,6 @@ fn is_gone(errno: Errno) -> bool {
 pub fn entry_path(node: &DirectoryNode, name: Option<&[u8]>) -> Vec<u8> {
     name.map_or_else(|| path_bytes(node), |name| directory_path::entry_path(node, name))
 }
+
+#[cfg(test)]
+mod tests;

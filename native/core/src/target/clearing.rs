@@ -9,14 +9,13 @@ use super::journal::lock::{self, LOCK, Locked};
 use super::journal::{History, JOURNAL, Journal, Opened, PartEnd, Record};
 use crate::error::{CoreError, ErrorKind};
 use crate::fs::Errno;
-use crate::fs::clear::{ClearError, clear, clear_until};
+use crate::fs::clear::{ClearError, clear};
 use crate::fs::list::Listing;
 use crate::fs::make;
-use crate::fs::open::{Opener, open_volume};
+use crate::fs::open::Opener;
 use crate::fs::stat::stat_at;
 use crate::scan::shown::shown;
 use crate::scan::volume::{OWN_FOLDER, RESERVED};
-use crate::session::stop::Stop;
 
 const PARTS: &[u8] = b"parts";
 /// Names shown by a refusal.
@@ -24,13 +23,13 @@ const SHOWN: usize = 5;
 
 /// What a target may find in its volume, and what becomes of it.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Terms {
+pub struct Terms {
     /// What this transfer has written before stays, and the session compares with it; otherwise it is cleared.
-    pub(super) keep_earlier: bool,
+    pub keep_earlier: bool,
     /// Data that no journal tells of is no obstacle.
-    pub(super) accept_contents: bool,
+    pub accept_contents: bool,
     /// Whatever journal there is gives way to a new one.
-    pub(super) discard_journal: bool,
+    pub discard_journal: bool,
 }
 
 /// The folders of an unfinished copy, locked.
@@ -79,7 +78,7 @@ pub(super) fn occupy(
     }
     let Opened { journal, mut history } = Journal::open(locked.folder.as_fd(), path, transfer, terms.discard_journal)?;
     if found && !terms.keep_earlier {
-        clear_found(root, path, &Stop::default())?;
+        clear_found(root, path)?;
         let dropped = history.parts.drain(..);
         let dropped: Vec<Record> =
             dropped.map(|part| Record::PartEnded { name: part.name, how: PartEnd::Dropped }).collect();
@@ -101,31 +100,8 @@ fn has_journal(opener: &Opener, root: BorrowedFd<'_>) -> Result<bool, Errno> {
     }
 }
 
-/// Removes what an earlier try of this transfer left; nothing where there was none. Opening the target does the same,
-/// but its caller may not have the time: a million files take a minute. Ends with the error of `stop` once that is set;
-/// what is left then is still known by the journal, which stays.
-pub fn clear_leftovers(path: &Path, transfer: &str, discard_journal: bool, stop: &Stop) -> Result<(), CoreError> {
-    let failed = |errno: Errno| volume_error(path, "cannot be read", errno);
-    let opener = Opener::new(false);
-    let root = open_volume(path).map_err(failed)?;
-    if !has_journal(&opener, root.as_fd()).map_err(failed)? {
-        return Ok(());
-    }
-    let locked = lock::take(&opener, root.as_fd(), path)?;
-    if !has_journal(&opener, root.as_fd()).map_err(failed)? {
-        return Ok(());
-    }
-    if !discard_journal {
-        super::journal::require(locked.folder.as_fd(), path, transfer)?;
-    }
-    clear_found(root.as_fd(), path, stop)
-}
-
-fn clear_found(root: BorrowedFd<'_>, path: &Path, stop: &Stop) -> Result<(), CoreError> {
-    clear_until(root, &RESERVED, &|| stop.is_stopped()).map(drop).map_err(|error| {
-        if stop.is_stopped() {
-            return stop.error();
-        }
+fn clear_found(root: BorrowedFd<'_>, path: &Path) -> Result<(), CoreError> {
+    clear(root, &RESERVED).map(drop).map_err(|error| {
         let what = format!("holds {} of an earlier try, which cannot be removed", shown(&error.path));
         volume_error(path, &what, error.errno)
     })

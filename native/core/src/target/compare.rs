@@ -35,9 +35,6 @@ pub struct Comparison {
     /// Files of this time (the source's clock) or later may have changed unseen since they were copied: their digests are
     /// compared.
     pub racy_from: Option<Timestamp>,
-    /// What the target's file system changed at this time (its own clock) or later may not have reached the disk before
-    /// the power failed: digests are compared.
-    pub unsafe_from: Option<Timestamp>,
 }
 
 /// What a session that compares keeps besides.
@@ -93,7 +90,8 @@ impl Shared {
         }
         if comparison.digests
             || comparison.racy_from.is_some_and(|from| wanted.mtime >= from)
-            || comparison.unsafe_from.is_some_and(|from| stat.ctime >= from)
+            // It may not have reached the disk before the power failed.
+            || self.volume.history.doubt.is_some_and(|doubt| (doubt.from..=doubt.until).contains(&stat.ctime))
         {
             return Ok(Decision::Check);
         }

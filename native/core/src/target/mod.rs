@@ -24,7 +24,7 @@ mod present;
 mod session;
 mod volume;
 
-pub use clearing::clear_leftovers;
+pub use clearing::Terms;
 pub use compare::Comparison;
 pub use existing::{Existing, check_empty_source};
 pub use session::{TargetConfig, TargetSession};

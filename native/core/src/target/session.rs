@@ -40,10 +40,10 @@ pub struct TargetConfig {
     pub volume: PathBuf,
     /// Recorded in the volume until the copy is finished.
     pub transfer: String,
-    /// The volume may hold data: what is there is compared. None: it has to be empty, or left by this transfer.
+    /// What may be in the volume already.
+    pub terms: Terms,
+    /// What is there is compared. None: nothing stays that is there.
     pub compare: Option<Comparison>,
-    /// Whatever journal there is gives way to a new one, and all files are compared by content.
-    pub discard_journal: bool,
     /// Between two checkpoints; zero: only at the end.
     pub checkpoint: Duration,
     pub secret: Secret,
@@ -84,17 +84,9 @@ struct Binder(Weak<Shared>);
 
 impl TargetSession {
     /// Opens the volume, makes it ours, and has the listener bind connections that bring the secret.
-    pub fn open(mut config: TargetConfig, listener: &Listener, sink: Sink) -> Result<Self, CoreError> {
+    pub fn open(config: TargetConfig, listener: &Listener, sink: Sink) -> Result<Self, CoreError> {
         crate::fs::limits::raise_open_files();
-        let terms = Terms {
-            keep_earlier: config.compare.is_some(),
-            accept_contents: config.existing != Existing::Refuse,
-            discard_journal: config.discard_journal,
-        };
-        let volume = TargetVolume::open(&config.volume, &config.transfer, terms)?;
-        if let (Some(compare), Some(doubt)) = (&mut config.compare, volume.history.doubt) {
-            compare.unsafe_from = Some(compare.unsafe_from.map_or(doubt.from, |from| from.min(doubt.from)));
-        }
+        let volume = TargetVolume::open(&config.volume, &config.transfer, config.terms)?;
         let life = Life::new(sink)?;
         let secret = config.secret;
         let extras = Extras::new(volume.own_folder()?, volume.opener.clone(), config.max_delete);

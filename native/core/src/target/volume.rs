@@ -29,9 +29,9 @@ pub(super) struct TargetVolume {
     pub(super) root_rule: FreshRule,
     pub(super) parts_rule: FreshRule,
     pub(super) fsync_each: bool,
+    pub(super) creation: Creation,
     /// What earlier sessions of this transfer left word of.
     pub(super) history: History,
-    pub(super) creation: Creation,
     own: Own,
 }
 
@@ -73,13 +73,13 @@ impl TargetVolume {
         self.own.parts.as_fd()
     }
 
-    pub(super) fn journal(&self) -> &Arc<Journal> {
-        &self.own.journal
-    }
-
     /// pvferry's own folder, for a list that does not fit into memory.
     pub(super) fn own_folder(&self) -> std::io::Result<OwnedFd> {
         self.own.folder().try_clone_to_owned()
+    }
+
+    pub(super) fn journal(&self) -> &Arc<Journal> {
+        &self.own.journal
     }
 
     /// Lets go of the volume, which nobody works on any more: the next session may lock it, whoever still holds this one.

@@ -93,6 +93,9 @@ fn a_file_that_never_stands_still_is_read_a_bounded_number_of_times() {
     assert_eq!(pair.from.count(ItemClass::Changed), 1, "{:?}", pair.from.items);
     assert_eq!(settled.source.roots, settled.target.roots);
     assert_eq!(settled.target.roots, roots(&to.root()));
+    // By its mtime a later pass has to see that what is there is not what the source has.
+    let mtime = |place: &Place| fs::metadata(place.root().join("large")).unwrap().modified().unwrap();
+    assert!(mtime(&to) < mtime(&from));
 }
 
 #[test]

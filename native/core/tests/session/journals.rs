@@ -8,17 +8,14 @@ use std::time::{Duration, Instant};
 
 use pvferry_core::error::ErrorKind;
 use pvferry_core::net::listener::Listener;
+use pvferry_core::target::Terms;
 use pvferry_core::target::journal::{EVER, Record, look};
-use pvferry_core::target::{Comparison, Existing};
 
-use super::pair::{DEADLINE, Onto, Pair, listener, roots, target, target_onto};
+use super::pair::{DEADLINE, Pair, listener, roots, target, try_target};
 use super::pki;
 use super::volumes::{Place, noise};
 
-const BY_TIME: Comparison = Comparison { digests: false, racy_from: None, unsafe_from: None };
-const CLEAR: Onto =
-    Onto { compare: None, existing: Existing::Refuse, discard_journal: false, checkpoint: Duration::ZERO };
-const COMPARE: Onto = Onto { compare: Some(BY_TIME), ..CLEAR };
+const KEEP: Terms = Terms { keep_earlier: true, accept_contents: false, discard_journal: false };
 
 fn checkpoints(volume: &Path) -> usize {
     let records = look(volume).unwrap().unwrap().records;
@@ -26,8 +23,8 @@ fn checkpoints(volume: &Path) -> usize {
 }
 
 /// A copy that is over, but not finished: the journal stays.
-fn unfinished(from: &Place, to: &Place) -> Pair {
-    let mut pair = Pair::onto(&from.root(), &to.root(), 1, CLEAR);
+fn unfinished(from: &Place, to: &Place, terms: Terms, checkpoint: Duration) -> Pair {
+    let mut pair = Pair::on_terms(&from.root(), &to.root(), terms, checkpoint);
     pair.attach_index();
     pair.attach_lanes();
     pair.wait();
@@ -38,7 +35,7 @@ fn unfinished(from: &Place, to: &Place) -> Pair {
 fn checkpoints_come_while_something_is_written_and_only_then() {
     let (from, to) = (Place::new(), Place::new());
     fs::write(from.root().join("file"), noise(1, 4 << 20)).unwrap();
-    let pair = Pair::onto(&from.root(), &to.root(), 1, Onto { checkpoint: Duration::from_millis(5), ..CLEAR });
+    let pair = Pair::on_terms(&from.root(), &to.root(), Terms::default(), Duration::from_millis(5));
     sleep(Duration::from_millis(100));
     assert_eq!(checkpoints(&to.root()), 0, "nothing was written");
     pair.attach_index();
@@ -57,7 +54,7 @@ fn checkpoints_come_while_something_is_written_and_only_then() {
 fn without_an_interval_there_is_one_at_the_end() {
     let (from, to) = (Place::new(), Place::new());
     fs::write(from.root().join("file"), noise(1, 100_000)).unwrap();
-    let pair = unfinished(&from, &to);
+    let pair = unfinished(&from, &to, Terms::default(), Duration::ZERO);
     assert_eq!(checkpoints(&to.root()), 0);
     pair.target.durable(false).unwrap();
     assert_eq!(checkpoints(&to.root()), 1);
@@ -67,12 +64,12 @@ fn without_an_interval_there_is_one_at_the_end() {
 fn what_an_earlier_session_wrote_is_cleared_unless_the_terms_keep_it() {
     let (from, to) = (Place::new(), Place::new());
     fs::write(from.root().join("file"), noise(1, 100_000)).unwrap();
-    drop(unfinished(&from, &to));
-    let pair = Pair::onto(&from.root(), &to.root(), 1, COMPARE);
+    drop(unfinished(&from, &to, Terms::default(), Duration::ZERO));
+    let pair = Pair::on_terms(&from.root(), &to.root(), KEEP, Duration::ZERO);
     assert!(!pair.target.history().fresh && to.root().join("file").exists());
     assert_eq!(pair.target.history().epoch, 2);
     drop(pair);
-    let pair = Pair::onto(&from.root(), &to.root(), 1, CLEAR);
+    let pair = Pair::on_terms(&from.root(), &to.root(), Terms::default(), Duration::ZERO);
     assert!(pair.target.history().fresh && !to.root().join("file").exists());
     assert_eq!(pair.target.history().epoch, 3);
 }
@@ -82,12 +79,11 @@ fn data_that_no_journal_tells_of_is_refused_and_untouched_unless_it_is_accepted(
     let to = Place::new();
     fs::write(to.root().join("given"), "data").unwrap();
     let listener = listener(pki::target());
-    let refused = |onto| target_onto(&to.root(), 1, &listener, onto).map(drop).unwrap_err();
-    assert_eq!(refused(COMPARE).kind, ErrorKind::Volume);
-    assert_eq!(refused(Onto { discard_journal: true, ..COMPARE }).kind, ErrorKind::Volume);
+    let refused = |terms| try_target(&to.root(), &listener, terms).map(drop).unwrap_err();
+    assert_eq!(refused(KEEP).kind, ErrorKind::Volume);
+    assert_eq!(refused(Terms { discard_journal: true, ..KEEP }).kind, ErrorKind::Volume);
     assert!(!to.root().join(".pvferry").exists());
-    let update = Onto { existing: Existing::Update, ..COMPARE };
-    let accepted = target_onto(&to.root(), 1, &listener, update).unwrap();
+    let accepted = try_target(&to.root(), &listener, Terms { accept_contents: true, ..KEEP }).unwrap();
     assert!(accepted.0.history().fresh && to.root().join("given").exists());
 }
 
@@ -96,7 +92,7 @@ fn a_second_session_is_refused_while_the_first_one_lives() {
     let to = Place::new();
     let listener = listener(pki::target());
     let first = target(&to.root(), 1, &listener);
-    let second = |listener: &Listener| target_onto(&to.root(), 1, listener, COMPARE).map(drop);
+    let second = |listener: &Listener| try_target(&to.root(), listener, KEEP).map(drop);
     assert_eq!(second(&listener).unwrap_err().kind, ErrorKind::Busy);
     drop(first);
     second(&listener).unwrap();
@@ -110,7 +106,7 @@ fn a_session_that_is_closed_and_gone_lets_go_while_it_is_still_held() {
     let (first, _witness) = target(&to.root(), 1, &listener);
     first.close();
     first.gone_later()().unwrap();
-    target_onto(&to.root(), 1, &listener, COMPARE).map(drop).unwrap();
+    try_target(&to.root(), &listener, KEEP).map(drop).unwrap();
 }
 
 /// As a power failure may leave it: whole by name, size and time, and other bytes in it.
@@ -119,15 +115,15 @@ fn without_its_journal_everything_is_compared_by_content() {
     let (from, to) = (Place::new(), Place::new());
     fs::write(from.root().join("small"), noise(1, 1_000)).unwrap();
     fs::write(from.root().join("large"), noise(2, 3 << 20)).unwrap();
-    drop(unfinished(&from, &to));
+    drop(unfinished(&from, &to, Terms::default(), Duration::ZERO));
     for name in ["small", "large"] {
         let file = fs::File::options().write(true).open(to.root().join(name)).unwrap();
         let times = FileTimes::new().set_modified(file.metadata().unwrap().modified().unwrap());
         file.write_all_at(b"xxxx", 500).unwrap();
         file.set_times(times).unwrap();
     }
-    let discard = Onto { discard_journal: true, ..COMPARE };
-    let mut pair = Pair::onto(&from.root(), &to.root(), 1, discard);
+    let discard = Terms { discard_journal: true, ..KEEP };
+    let mut pair = Pair::on_terms(&from.root(), &to.root(), discard, Duration::ZERO);
     assert_eq!(pair.target.history().doubt.unwrap().from, EVER);
     let settled = pair.copy();
     assert_eq!(roots(&from.root()), roots(&to.root()));

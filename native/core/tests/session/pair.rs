@@ -20,7 +20,7 @@ use pvferry_core::session::ledger::Outcome;
 use pvferry_core::session::stop::Stop;
 use pvferry_core::source::{Pass, SourceConfig, SourceSession};
 use pvferry_core::target::extras::MaxDelete;
-use pvferry_core::target::{Comparison, Existing, TargetConfig, TargetSession};
+use pvferry_core::target::{Comparison, Existing, TargetConfig, TargetSession, Terms};
 
 use super::pki;
 use super::relay::{Hook, Relay};
@@ -89,44 +89,44 @@ pub(crate) fn listener(credentials: pvferry_core::net::Credentials) -> Listener 
 }
 
 pub(crate) fn target(volume: &Path, lanes: u16, listener: &Listener) -> (TargetSession, Witness) {
-    comparing_target(volume, lanes, listener, None)
+    target_on(volume, lanes, listener, (Terms::default(), Duration::from_secs(10)), None).unwrap()
 }
 
 pub(crate) fn comparing_target(
     volume: &Path,
     lanes: u16,
     listener: &Listener,
-    compare: Option<Comparison>,
+    compare: Comparison,
 ) -> (TargetSession, Witness) {
-    let existing = if compare.is_some() { Existing::Mirror } else { Existing::Refuse };
-    target_onto(volume, lanes, listener, Onto { compare, existing, ..Onto::default() }).unwrap()
+    let terms = Terms { keep_earlier: true, accept_contents: true, discard_journal: false };
+    target_on(volume, lanes, listener, (terms, Duration::from_secs(10)), Some(compare)).unwrap()
 }
 
-/// What a target may find, and how often it has checkpoints.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Onto {
-    pub(crate) compare: Option<Comparison>,
-    pub(crate) existing: Existing,
-    pub(crate) discard_journal: bool,
-    pub(crate) checkpoint: Duration,
+pub(crate) fn try_target(
+    volume: &Path,
+    listener: &Listener,
+    terms: Terms,
+) -> Result<(TargetSession, Witness), CoreError> {
+    target_on(volume, 1, listener, (terms, Duration::ZERO), None)
 }
 
-pub(crate) fn target_onto(
+fn target_on(
     volume: &Path,
     lanes: u16,
     listener: &Listener,
-    onto: Onto,
+    (terms, checkpoint): (Terms, Duration),
+    compare: Option<Comparison>,
 ) -> Result<(TargetSession, Witness), CoreError> {
     let (witness, sink) = Witness::new();
     let config = TargetConfig {
         volume: volume.to_owned(),
         transfer: "t1".to_owned(),
-        compare: onto.compare,
-        discard_journal: onto.discard_journal,
-        checkpoint: onto.checkpoint,
+        terms,
+        compare,
+        checkpoint,
         secret: SECRET,
         lanes,
-        existing: onto.existing,
+        existing: if compare.is_some() { Existing::Mirror } else { Existing::Refuse },
         max_delete: MaxDelete::Unlimited,
         allow_empty_source: false,
         idle_timeout: LONG,
@@ -197,18 +197,27 @@ impl Pair {
 
     /// Onto a target that may hold data.
     pub(crate) fn comparing(from: &Path, to: &Path, lanes: u16, comparison: Comparison) -> Self {
-        Self::onto(from, to, lanes, Onto { compare: Some(comparison), existing: Existing::Mirror, ..Onto::default() })
-    }
-
-    pub(crate) fn onto(from: &Path, to: &Path, lanes: u16, onto: Onto) -> Self {
         let listener = listener(pki::target());
-        let (target, to) = target_onto(to, lanes, &listener, onto).unwrap();
+        let (target, to) = comparing_target(to, lanes, &listener, comparison);
         let (witness, sink) = Witness::new();
         let mut config = source_config(from, Mode::None);
-        config.policy.file_attributes = onto.compare.is_some();
+        config.policy.file_attributes = true;
         let source = SourceSession::open(config, sink).unwrap();
         let port = listener.port();
         Self { source, target, from: witness, to, port, lanes, _listener: listener, _relay: None }
+    }
+
+    /// With a target that may find something, and has checkpoints this often.
+    pub(crate) fn on_terms(from: &Path, to: &Path, terms: Terms, checkpoint: Duration) -> Self {
+        let listener = listener(pki::target());
+        let compare = terms.keep_earlier.then(Comparison::default);
+        let (target, to) = target_on(to, 1, &listener, (terms, checkpoint), compare).unwrap();
+        let (witness, sink) = Witness::new();
+        let mut config = source_config(from, Mode::None);
+        config.policy.file_attributes = compare.is_some();
+        let source = SourceSession::open(config, sink).unwrap();
+        let port = listener.port();
+        Self { source, target, from: witness, to, port, lanes: 1, _listener: listener, _relay: None }
     }
 
     /// With a relay in between that shows every frame to `hook`.

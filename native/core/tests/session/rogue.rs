@@ -10,7 +10,7 @@ use pvferry_core::fs::apply::Attributes;
 use pvferry_core::fs::stat::Timestamp;
 use pvferry_core::net::{Channel as Bound, Duplex, Listener, TlsStream, connect_bound};
 use pvferry_core::target::extras::MaxDelete;
-use pvferry_core::target::{Existing, TargetConfig, TargetSession};
+use pvferry_core::target::{Existing, TargetConfig, TargetSession, Terms};
 use pvferry_core::wire::channel::Channel;
 use pvferry_core::wire::cursor::Put;
 use pvferry_core::wire::frame::FrameType;
@@ -50,8 +50,8 @@ impl Bench {
         let config = TargetConfig {
             volume: place.root(),
             transfer: "t1".to_owned(),
+            terms: Terms::default(),
             compare: None,
-            discard_journal: false,
             checkpoint: Duration::from_secs(10),
             secret: SECRET,
             lanes: 2,

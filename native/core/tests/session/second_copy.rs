@@ -11,7 +11,7 @@ use pvferry_core::target::Comparison;
 use super::pair::{Pair, Settled, roots};
 use super::volumes::{Place, furnish, noise};
 
-const BY_TIME: Comparison = Comparison { digests: false, racy_from: None, unsafe_from: None };
+const BY_TIME: Comparison = Comparison { digests: false, racy_from: None };
 
 /// Copies `from` onto `to` twice, with `change` in between; the second copy, and both volumes are equal after it.
 #[track_caller]

@@ -15,7 +15,6 @@ pub use history::{EVER, History};
 pub(crate) use look::brief;
 pub use look::{Look, look};
 pub use record::{Checkpoint, Doubt, Part, PartEnd, Pass, PassKind, Record, Session};
-pub(crate) use writer::require;
 pub use writer::{Journal, Opened};
 
 /// The file in `.pvferry/`, and what it is written as before it takes that name.

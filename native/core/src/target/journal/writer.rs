@@ -141,13 +141,6 @@ impl Journal {
     }
 }
 
-/// The error that opening the journal of another transfer or version, or a damaged one, would end with.
-pub(crate) fn require(folder: BorrowedFd<'_>, volume: &Path, transfer: &str) -> Result<(), CoreError> {
-    let found = contents_in(&Opener::new(false), folder);
-    let bytes = found.map_err(|errno| volume_error(volume, "cannot be read (.pvferry/journal)", errno))?;
-    bytes.map_or(Ok(()), |bytes| accepted(volume, &bytes, transfer).map(drop))
-}
-
 fn accepted(volume: &Path, bytes: &[u8], transfer: &str) -> Result<Reading, CoreError> {
     let path = path_of(volume);
     let reading = parse(bytes).map_err(|fault| told(&path, &fault))?;
