@@ -328,7 +328,10 @@ export interface TargetSession {
   /** syncfs (fsync where syncfs promises nothing), then removes the record of the unfinished copy if `finished`. */
   durable(finished: boolean): Promise<void>;
   close(): void;
-  /** After close(): resolves when no thread of the session touches the volume any more. */
+  /**
+   * Closes it, and resolves when no thread of it works any more and all that it held of the volume is given back: only
+   * then the volume can be opened again. Nothing but close() may be called after it.
+   */
   gone(): Promise<void>;
 }
 

@@ -101,7 +101,7 @@ export class TargetCopy {
     this.#session.close();
   }
 
-  /** After close(): resolves when no thread of it touches the volume any more. */
+  /** After close(): resolves when the volume can be opened again. */
   async gone(): Promise<void> {
     await this.#session.gone();
   }

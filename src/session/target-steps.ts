@@ -233,9 +233,15 @@ export class TargetSteps {
 
   /** For the first source as long as it takes; for one that was lost as long as it tries itself. */
   #patience(): Pick<Wait, "deadlineMs" | "tooLate"> {
+    return this.#whileRecovering(
+      new PvferryError({ code: 20, message: "No source came.", next: "" }),
+    );
+  }
+
+  #whileRecovering(last: PvferryError): Wait {
+    const { signal } = this.#context;
     const deadlineMs = this.#recovery.remainingMs;
-    const nobody = new PvferryError({ code: 20, message: "No source came.", next: "" });
-    return { deadlineMs, tooLate: () => this.#recovery.givenUp(nobody) };
+    return { deadlineMs, signal, tooLate: () => this.#recovery.givenUp(last) };
   }
 
   async #endSession(error: PvferryError): Promise<void> {
@@ -244,7 +250,7 @@ export class TargetSteps {
     copy?.close();
     this.#far = copy?.counters() ?? this.#far;
     await this.#channel?.closeWith(error);
-    await copy?.gone();
+    if (copy !== null) await waitFor(copy.gone(), this.#whileRecovering(error));
     this.#copy = null;
     this.#link = null;
     this.#channel = null;

@@ -1,7 +1,8 @@
 /** Native handles: closed twice, opened in numbers, and left open by a process that wants to end. */
 
+import { Buffer } from "node:buffer";
 import { execFile } from "node:child_process";
-import { mkdtempSync } from "node:fs";
+import { mkdtempSync, readdirSync, readlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
@@ -40,6 +41,18 @@ async function dial(port: number): Promise<Connection> {
   return connecting;
 }
 
+/** What this process has open in a folder, as the kernel tells it. */
+function openBelow(folder: string): string[] {
+  const links = readdirSync("/proc/self/fd").flatMap((fd) => {
+    try {
+      return [readlinkSync(`/proc/self/fd/${fd}`)];
+    } catch {
+      return [];
+    }
+  });
+  return links.filter((link) => link.startsWith(folder));
+}
+
 describe("a process that lets go of a native handle without closing it", () => {
   it.each(["listener", "connection", "started connection", "source session", "target session"])(
     "ends by itself: %s",
@@ -69,6 +82,35 @@ describe("native handles", () => {
       handle.close();
     }
     await expect(dialled.send(new Uint8Array(1), 1_000)).rejects.toMatchObject({ code: 20 });
+  });
+
+  it("of a target session hold nothing of the volume once it is gone", async () => {
+    const listener = await listen(() => undefined);
+    const volume = mkdtempSync(path.join(tmpdir(), "pvferry-gone-"));
+    const session = loadAddon().openTarget(
+      {
+        volume,
+        transfer: "t/v",
+        compare: null,
+        discardJournal: false,
+        checkpointMs: 0,
+        lanes: 1,
+        secret: Buffer.alloc(32).toString("base64"),
+        existing: "refuse",
+        maxDelete: { entries: null, percent: null },
+        allowEmptySource: false,
+        idleTimeoutMs: 15_000,
+        keepAliveMs: 5_000,
+      },
+      listener,
+      () => undefined,
+    );
+    expect(openBelow(volume)).not.toEqual([]);
+    session.close();
+    await session.gone();
+    expect(openBelow(volume)).toEqual([]);
+    session.close();
+    listener.close();
   });
 
   it("work in numbers", async () => {

@@ -2,11 +2,13 @@
 import {
   appendFileSync,
   chmodSync,
+  closeSync,
   existsSync,
-  readdirSync,
+  openSync,
   renameSync,
   rmSync,
   writeFileSync,
+  writeSync,
 } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 
@@ -17,6 +19,7 @@ import { receiptOf, type Receipt } from "../agent/receipt.ts";
 import { pvferry } from "../agent/run-pvferry.ts";
 import { breakingRelay } from "../bed/breaking-relay.ts";
 import { scratch, type Scratch } from "../bed/scratch.ts";
+import { expectFaithful } from "../judge/expect-faithful.ts";
 import { randomBytes } from "../volume/random-bytes.ts";
 
 const MIB = 1024 * 1024;
@@ -77,12 +80,15 @@ async function runPass(place: Scratch, run: Run): Promise<Outcome> {
   return { code: ended.code, receipt, changed: changed.map(({ path }) => path) };
 }
 
-/** Changes, appends, deletes, renames and creates. */
+/** Appends, changes in place, creates, deletes and renames. */
 function writer(): (volume: string) => void {
   let turn = 0;
   return (volume) => {
     turn += 1;
     appendFileSync(`${volume}/large-16`, "more");
+    const inPlace = openSync(`${volume}/large-17`, "r+");
+    writeSync(inPlace, `turn ${turn}`, turn * 64);
+    closeSync(inPlace);
     writeFileSync(`${volume}/new-${turn}`, "new");
     rmSync(`${volume}/small-gone`, { force: true });
     if (existsSync(`${volume}/small-moved`)) {
@@ -96,15 +102,18 @@ describe("a stage pass", () => {
     using place = scratch();
     const volume = makeVolume(place);
     const staged = await runPass(place, { pass: "stage", always: writer() });
-    expect(staged).toMatchObject({ code: 0, changed: ["large-16", "small-gone", "small-moved"] });
-    expect(staged.receipt.message).toMatch(/^The stage pass is finished: .*; 3 entries changed/);
+    expect(staged).toMatchObject({
+      code: 0,
+      changed: ["large-16", "large-17", "small-gone", "small-moved"],
+    });
+    expect(staged.receipt.message).toMatch(/^The stage pass is finished: .*; 4 entries changed/);
     expect(staged.receipt.next).toContain("--pass cutover");
     expect(staged.receipt.roots.target).toEqual(staged.receipt.roots.source);
     expect(existsSync(`${place.at("target")}/.pvferry`)).toBe(true);
 
     const after = await runPass(place, { pass: "cutover" });
     expect(after).toMatchObject({ code: 0, changed: [] });
-    expect(readdirSync(place.at("target"))).toEqual(readdirSync(volume));
+    await expectFaithful(volume, place.at("target"));
   });
 });
 
@@ -114,12 +123,13 @@ describe("a cutover pass", () => {
     makeVolume(place);
     const first = await runPass(place, { pass: "cutover", always: writer() });
     expect(first.code).toBe(42);
-    const names = ["", "elsewhere", "large-16", "new-1", "small-gone", "small-moved"];
+    const names = ["", "elsewhere", "large-16", "large-17", "new-1", "small-gone", "small-moved"];
     expect(first.changed).toEqual(expect.arrayContaining(names));
     expect(new Set(first.changed).size).toBe(first.changed.length);
     expect(existsSync(`${place.at("target")}/.pvferry`)).toBe(true);
 
     expect(await runPass(place, { pass: "cutover" })).toMatchObject({ code: 0, changed: [] });
+    await expectFaithful(place.at("source"), place.at("target"));
     expect(existsSync(`${place.at("target")}/.pvferry`)).toBe(false);
   });
 

@@ -83,7 +83,8 @@ describeWith({ programs: ["rsync", "getfattr", "getfacl"] }, "a transfer", () =>
   it.each(["control", "index"] as const)("goes on after %s was cut three times", async (kind) => {
     using place = scratch();
     const target = place.directory("target");
-    await using transfer = await halfway(target);
+    // Enough is left after each cut, whatever an earlier session has finished for good.
+    await using transfer = await halfway(target, [], 20 * MIB);
     const { relay, source } = transfer;
     for (let cut = 1; cut <= 3; cut += 1) {
       relay.breakAll(kind);
@@ -130,7 +131,7 @@ describeWith({ programs: ["rsync", "getfattr", "getfacl"] }, "a transfer", () =>
     const { port } = transfer.relay;
     await using successor = startSource({ volume, pki, port, flags: FLAGS });
     await transfer.target.agent.says(/superseded by a newer one/);
-    expect(performance.now() - started).toBeLessThan(8 * SECOND);
+    expect(performance.now() - started).toBeLessThan(12 * SECOND);
     transfer.source.kill("SIGCONT");
     const older = await transfer.source.ended;
     expect(older.code, older.stderr).toBe(24);
@@ -164,7 +165,7 @@ describeWith({ programs: ["rsync", "getfattr", "getfacl"] }, "a transfer", () =>
       const ended = await left.ended;
       expect(ended.code, ended.stderr).toBe(20);
       expect(ended.stderr).toMatch(/within 3s of the first loss \(--reconnect-timeout\)\. By then/);
-      expect(performance.now() - killed).toBeLessThan(10 * SECOND);
+      expect(performance.now() - killed).toBeLessThan(30 * SECOND);
     },
   );
 });

@@ -172,35 +172,46 @@ impl SourceSession {
 
 #[napi]
 pub struct TargetSession {
-    inner: target::TargetSession,
+    /// None when it is gone.
+    inner: Option<target::TargetSession>,
+}
+
+impl TargetSession {
+    fn inner(&self) -> napi::Result<&target::TargetSession> {
+        self.inner.as_ref().ok_or_else(|| thrown(CoreError::bug("The session is gone.")))
+    }
 }
 
 #[napi]
 impl TargetSession {
     #[napi]
-    pub fn counters(&self) -> BigUint64Array {
-        shared(self.inner.counters())
+    pub fn counters(&self) -> napi::Result<BigUint64Array> {
+        Ok(shared(self.inner()?.counters()))
     }
 
     #[napi(ts_return_type = "Promise<void>")]
     pub fn record_pass<'env>(&self, env: &'env Env, pass: Dto<PassRecord>) -> napi::Result<Object<'env>> {
         let pass = pass.0.read().map_err(thrown)?;
-        on_thread(env, "pvferry-pass", self.inner.record_pass_later(pass))
+        on_thread(env, "pvferry-pass", self.inner()?.record_pass_later(pass))
     }
 
     #[napi(ts_return_type = "Promise<void>")]
     pub fn durable<'env>(&self, env: &'env Env, finished: bool) -> napi::Result<Object<'env>> {
-        on_thread(env, "pvferry-durable", self.inner.durable_later(finished))
+        on_thread(env, "pvferry-durable", self.inner()?.durable_later(finished))
     }
 
     #[napi]
     pub fn close(&self) {
-        self.inner.close();
+        if let Some(inner) = &self.inner {
+            inner.close();
+        }
     }
 
+    /// Takes the session out of the handle, which JavaScript may keep for as long as it likes.
     #[napi(ts_return_type = "Promise<void>")]
-    pub fn gone<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
-        on_thread(env, "pvferry-gone", self.inner.gone_later())
+    pub fn gone<'env>(&mut self, env: &'env Env) -> napi::Result<Object<'env>> {
+        let gone = self.inner.take().map(target::TargetSession::gone_later);
+        on_thread(env, "pvferry-gone", move || gone.map_or(Ok(()), |gone| gone()))
     }
 }
 
@@ -262,7 +273,7 @@ pub fn open_target(
         keep_alive: Duration::from_millis(options.keep_alive_ms.into()),
     };
     let inner = target::TargetSession::open(config, listener.core(), sink(&on_events)?).map_err(thrown)?;
-    Ok(TargetSession { inner })
+    Ok(TargetSession { inner: Some(inner) })
 }
 
 fn secret(text: &str) -> napi::Result<Secret> {

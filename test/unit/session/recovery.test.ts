@@ -85,6 +85,22 @@ describe("a lost session", () => {
     await expectSameReceipt(pair, 2);
   });
 
+  it("also when a target that is past it refuses the index before control is heard to be lost", async () => {
+    const pair = startPair(AGAIN);
+    await opened(pair.native, 1);
+    const error = {
+      kind: "untrusted",
+      message: "No session has this secret.",
+      errno: null,
+    } as const;
+    pair.native.sources[0]?.emit([{ type: "failed", error }]);
+    await new Promise(setImmediate);
+    cutControl(pair.native);
+    await opened(pair.native, 2);
+    settleNewest(pair.native);
+    await expectSameReceipt(pair, 2);
+  });
+
   it("takes its items with it", async () => {
     const pair = startPair(AGAIN);
     const { native } = pair;
@@ -160,6 +176,7 @@ describe("a lost session", () => {
     native.line.peer?.cut();
     native.sources[0]?.emit([{ type: "settled", result: fakeResult() }]);
     native.line.cut();
+    await new Promise(setImmediate);
     native.targets[0]?.emit([{ type: "settled", result: fakeResult() }]);
     expect(await source.ended).toMatchObject({ exitCode: 0, sessions: 1 });
     expect(await target.ended).toMatchObject({ exitCode: 0 });

@@ -6,5 +6,4 @@ pub mod events;
 pub mod item;
 pub mod ledger;
 pub mod life;
-pub mod presence;
 pub mod stop;

@@ -49,10 +49,6 @@ impl Own {
     pub(super) fn folder(&self) -> BorrowedFd<'_> {
         self.locked.folder.as_fd()
     }
-
-    pub(super) fn release(&self) {
-        self.locked.release();
-    }
 }
 
 /// Makes the volume ours: locks it, and refuses what the terms do not allow, in this order.

@@ -30,7 +30,6 @@ use crate::session::events::{Event, Sink};
 use crate::session::item::{Item, ItemClass, Side};
 use crate::session::ledger::{Ledger, Outcome};
 use crate::session::life::{Life, Living};
-use crate::session::presence::{Presence, Token};
 use crate::wire::channel::Channel;
 use crate::wire::cursor::Put;
 use crate::wire::frame::FrameType;
@@ -56,6 +55,9 @@ pub struct TargetConfig {
     pub keep_alive: Duration,
 }
 
+/// Threads end within this, unless the volume itself hangs.
+const GONE_POLL: Duration = Duration::from_millis(2);
+
 /// A running session. Dropping it ends it.
 pub struct TargetSession {
     shared: Arc<Shared>,
@@ -75,7 +77,6 @@ pub(super) struct Shared {
     pub(super) life: Life,
     pub(super) root_attributes: OnceLock<Attributes>,
     pub(super) index: IndexPlace,
-    presence: Presence,
     lanes: Mutex<Vec<(u16, Arc<Channel>)>>,
 }
 
@@ -103,7 +104,6 @@ impl TargetSession {
             life,
             root_attributes: OnceLock::new(),
             index: IndexPlace::default(),
-            presence: Presence::default(),
             lanes: Mutex::new(Vec::new()),
         });
         checkpoints::keep(&shared, shared.config.checkpoint)?;
@@ -140,18 +140,20 @@ impl TargetSession {
     /// Stops all work and closes all connections. No event follows. Threads in the middle of a write still finish it.
     pub fn close(&self) {
         self.registration.lock().unwrap_or_else(PoisonError::into_inner).take();
-        self.shared.presence.close();
         self.shared.close();
     }
 
-    /// For a thread of the caller's, after close(): returns when nothing of this session touches the volume any more, and
-    /// another one may lock it.
-    pub fn gone_later(&self) -> impl FnOnce() -> Result<(), CoreError> + Send + use<> {
-        let left = self.shared.presence.left();
-        let shared = Arc::clone(&self.shared);
+    /// Ends the session, for a thread of the caller's: returns when no thread of it works any more, and all that it held
+    /// of the volume is given back. Only then another session may open the same volume.
+    pub fn gone_later(self) -> impl FnOnce() -> Result<(), CoreError> + Send + use<> {
+        let mut shared = Arc::clone(&self.shared);
+        drop(self);
         move || {
-            left();
-            shared.volume.release();
+            // Every thread holds a claim of its own, and so does work that a caller has taken for later.
+            while let Err(claimed) = Arc::try_unwrap(shared) {
+                shared = claimed;
+                thread::sleep(GONE_POLL);
+            }
             Ok(())
         }
     }
@@ -170,28 +172,31 @@ impl SessionSink for Binder {
         if shared.life.stop.is_stopped() {
             return Err(over());
         }
-        let token = shared.presence.enter().ok_or_else(over)?;
         let frames = Arc::new(Channel::new(stream, shared.config.idle_timeout));
         frames.stay_alive(shared.config.keep_alive).map_err(|error| error.to_string())?;
-        match channel {
-            Bound::Index => bind_index(shared, frames, token),
-            Bound::Lane(number) => bind_lane(shared, number, frames, token),
+        let bound = match channel {
+            Bound::Index => bind_index(Arc::clone(&shared), Arc::clone(&frames)),
+            Bound::Lane(number) => bind_lane(Arc::clone(&shared), number, Arc::clone(&frames)),
+        };
+        // Closed meanwhile, perhaps too early to break this one too.
+        if shared.life.stop.is_stopped() {
+            frames.abort();
         }
+        bound
     }
 }
 
-fn bind_index(shared: Arc<Shared>, channel: Arc<Channel>, token: Token) -> Result<(), String> {
+fn bind_index(shared: Arc<Shared>, channel: Arc<Channel>) -> Result<(), String> {
     shared.index.offer(&channel)?;
     let served = move || {
         if let Err(error) = shared.serve_index(&channel) {
             shared.fail(error);
         }
-        drop(token);
     };
     thread::Builder::new().name("index".into()).spawn(served).map(drop).map_err(|error| error.to_string())
 }
 
-fn bind_lane(shared: Arc<Shared>, number: u16, channel: Arc<Channel>, token: Token) -> Result<(), String> {
+fn bind_lane(shared: Arc<Shared>, number: u16, channel: Arc<Channel>) -> Result<(), String> {
     if number >= shared.config.lanes {
         return Err(format!("The session has {} lanes; there is no lane {number}.", shared.config.lanes));
     }
@@ -208,7 +213,6 @@ fn bind_lane(shared: Arc<Shared>, number: u16, channel: Arc<Channel>, token: Tok
     let served = move || {
         let (worked, result) = shared.serve_lane(&channel);
         shared.lane_ended(number, &channel, worked, result);
-        drop(token);
     };
     thread::Builder::new().name("lane".into()).spawn(served).map(drop).map_err(|error| error.to_string())
 }

@@ -82,12 +82,6 @@ impl TargetVolume {
         &self.own.journal
     }
 
-    /// Lets go of the volume, which nobody works on any more: the next session may lock it, whoever still holds this one.
-    pub(super) fn release(&self) {
-        self.journal().close();
-        self.own.release();
-    }
-
     fn root_descriptor(&self) -> &Arc<OwnedFd> {
         self.directories.root()
     }

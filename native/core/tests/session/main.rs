@@ -7,6 +7,7 @@ mod changes;
 mod copies;
 mod cutover;
 mod flipped_bits;
+mod gone;
 mod journals;
 mod lost_lanes;
 mod nesting;

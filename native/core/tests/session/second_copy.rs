@@ -1,7 +1,7 @@
 //! Copies onto targets that hold data already: what is the same stays, what is not is replaced.
 
 use std::fs;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::process::Command;
 
@@ -180,11 +180,10 @@ fn an_interrupted_copy_goes_on_where_it_was() {
     Pair::open(&from.root(), &to.root(), 2).copy();
     shell(
         &to.root(),
-        "touch a/b/file-1; truncate -s 10 a/b/file-2; rm -r links; mkdir -p .pvferry/parts; echo > .pvferry/parts/17",
+        "touch a/b/file-1; truncate -s 10 a/b/file-2; rm -r empty; mkdir -p .pvferry/parts; echo > .pvferry/parts/17",
     );
     let second = again(&from.root(), &to.root(), BY_TIME);
     assert_eq!(second.source.moved_bytes, 700 + 1_400);
-    assert_eq!(fs::metadata(to.root().join("links/large")).unwrap().nlink(), 2);
     assert!(!to.root().join(".pvferry").exists());
 }
 
