@@ -40,12 +40,11 @@ interface Copy extends AsyncDisposable {
   readonly source: Agent;
 }
 
-/** Both agents, stopped in their tracks when the volume has its journal. */
+/** Both agents, stopped in their tracks when a first file has been copied. */
 async function running(volume: string, ...flags: string[]): Promise<Copy> {
   const { agent: target, port } = await startTarget({ volume, pki, flags });
   const source = startSource({ volume: place.at("from"), pki, port });
-  while (!existsSync(`${volume}/.pvferry/journal`)) await sleep(2);
-  while (readdirSync(volume).length < 3) await sleep(2);
+  while (copiedFile(volume) === null) await sleep(2);
   target.kill("SIGSTOP");
   const dispose = async (): Promise<void> => {
     for (const agent of [target, source]) agent.kill("SIGKILL");
@@ -66,14 +65,19 @@ function damage(volume: string): void {
   writeFileSync(file, bytes);
 }
 
+/** One that is there and whole. */
+function copiedFile(volume: string): string | null {
+  const names = readdirSync(volume, { recursive: true, encoding: "utf8" });
+  const paths = names
+    .filter((name) => !name.startsWith(".pvferry"))
+    .map((name) => `${volume}/${name}`);
+  return paths.find((path) => statSync(path).isFile() && statSync(path).size > 0) ?? null;
+}
+
 /** Other bytes in a file that is there, with its size and its time. */
 function spoil(volume: string, times: string): void {
-  const names = readdirSync(volume, { recursive: true, encoding: "utf8" });
-  const file = names
-    .filter((name) => !name.startsWith(".pvferry"))
-    .map((name) => `${volume}/${name}`)
-    .find((path) => statSync(path).isFile() && statSync(path).size > 0);
-  if (file === undefined) throw new Error("nothing was copied");
+  const file = copiedFile(volume);
+  if (file === null) throw new Error("nothing was copied");
   execFileSync("touch", ["-r", file, times]);
   writeFileSync(file, Buffer.alloc(statSync(file).size, "x"));
   execFileSync("touch", ["-r", times, file]);
