@@ -59,7 +59,7 @@ export async function askToStart(
   { lanes, pass }: Pick<SourceRun, "lanes" | "pass">,
   signal: AbortSignal,
 ): Promise<MessageOf<"ready">> {
-  await channel.send({ type: "start", lanes, pass });
+  await channel.send({ type: "start", lanes, pass, clock: new Date().toISOString() });
   return channel.receive(["ready"], {
     deadlineMs: LIMITS.readyTimeoutMs,
     signal,

@@ -2,8 +2,10 @@
  * whether what it holds is compared. */
 
 import type { Comparison, Existing } from "../native/types.ts";
+import type { MessageOf } from "../wire/control-messages.ts";
 import type { ControlChannel } from "./control-channel.ts";
 import { asIfCleared, preflightMessage, receivePreflight } from "./preflight.ts";
+import { racyFrom } from "./racy-from.ts";
 import type { SessionContext, TargetRun } from "./run-options.ts";
 import { refusalBeforeCopy } from "./space.ts";
 import { checkTargetVolume, hasJournal } from "./volume-checks.ts";
@@ -20,23 +22,43 @@ export interface Onto {
   readonly existing: Existing;
 }
 
+/** What the volume was like when both agreed on it. */
+export interface Agreed {
+  /** Nothing is in it. */
+  readonly empty: boolean;
+  /** What is in it comes from this very transfer, or its journal is discarded. */
+  readonly own: boolean;
+}
+
 export async function agreeWithSource(
   context: SessionContext,
   run: TargetRun,
   channel: ControlChannel,
-): Promise<Onto> {
-  const { existing } = run;
+): Promise<Agreed> {
   const found = checkTargetVolume(context.parts.addon, run, transferRecord(run));
-  const facts = asIfCleared(found, existing);
+  const facts = asIfCleared(found, run.existing);
   await channel.send(preflightMessage(facts, null));
   const source = await receivePreflight(channel, context.signal);
   const refusal = refusalBeforeCopy(source.facts, source.totals, facts);
   if (refusal !== null) throw refusal;
-  if (found.firstNames.length === 0) return { compare: null, existing };
-  // Passes of one transfer make the target what the source is, unless told otherwise. So does the one for which a journal
-  // is discarded; what is compared by content then, the new journal says.
-  const own = hasJournal(found) && existing === "refuse";
-  return { compare: BY_SIZE_AND_TIME, existing: own ? "mirror" : existing };
+  return { empty: found.firstNames.length === 0, own: hasJournal(found) };
 }
 
-const BY_SIZE_AND_TIME: Comparison = { digests: false, racyFrom: null };
+/** How what is there is compared, now that the source has said that it starts. */
+export async function chooseComparison(
+  context: SessionContext,
+  run: TargetRun,
+  { empty, own }: Agreed,
+  start: MessageOf<"start">,
+): Promise<Onto> {
+  if (empty) return { compare: null, existing: run.existing };
+  // Passes of one transfer make the target what the source is, unless told otherwise.
+  const existing = own && run.existing === "refuse" ? "mirror" : run.existing;
+  const compare = { digests: run.discardJournal, racyFrom: null };
+  if (!own || run.discardJournal) return { compare, existing };
+  const journal = await context.parts.addon.readJournal(run.volume);
+  return {
+    compare: { ...compare, racyFrom: racyFrom(journal, start.clock, Date.now()) },
+    existing,
+  };
+}

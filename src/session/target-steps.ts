@@ -19,7 +19,12 @@ import type { SessionContext, TargetRun } from "./run-options.ts";
 import { SourceLink } from "./source-link.ts";
 import { StateMachine } from "./state-machine.ts";
 import { TARGET_STATES, type TargetState } from "./states.ts";
-import { agreeWithSource, transferRecord, type Onto } from "./target-agreement.ts";
+import {
+  agreeWithSource,
+  chooseComparison,
+  transferRecord,
+  type Onto,
+} from "./target-agreement.ts";
 import { TargetCopy } from "./target-copy.ts";
 import { isFinished, judge } from "./verdict.ts";
 import { checkTargetVolume } from "./volume-checks.ts";
@@ -41,6 +46,8 @@ export class TargetSteps {
   readonly #states: StateMachine<TargetState>;
   readonly #recovery: Recovery;
   /** Sessions that came to copy something. */
+  /** A native session has been opened, and the volume has a journal of its own. */
+  #hasJournal = false;
   #copies = 0;
   /** How far the last of those was that have ended. */
   #far: Counters | null = null;
@@ -99,8 +106,7 @@ export class TargetSteps {
       volume,
       transfer,
       ...onto,
-      // Once: from then on the journal is this run's own.
-      discardJournal: this.#run.discardJournal && this.#copies === 1,
+      discardJournal: this.#terms.discardJournal,
       checkpointMs,
       lanes,
       secret,
@@ -109,6 +115,7 @@ export class TargetSteps {
       listener: door.listener,
     });
     this.#copy = copy;
+    this.#hasJournal = true;
     this.#states.enter("copying");
     const link = this.#openLink(channel, copy);
     door.expectReturn(hello.session, (returned) => {
@@ -212,14 +219,14 @@ export class TargetSteps {
   async #agree(channel: ControlChannel): Promise<Pick<Admitted, "start" | "onto">> {
     this.#states.enter("preflight");
     const context = { ...this.#context, signal: this.#signal };
-    const onto = await agreeWithSource(context, this.#run, channel);
+    const agreed = await agreeWithSource(context, this.#terms, channel);
     this.#states.enter("starting");
     const start = await channel.receive(["start"], {
       deadlineMs: LIMITS.startTimeoutMs,
       signal: this.#signal,
       tooLate: () => tooLate(channel, "word to start", LIMITS.startTimeoutMs),
     });
-    return { start, onto };
+    return { start, onto: await chooseComparison(context, this.#terms, agreed, start) };
   }
 
   async #listenAgain({ channel, superseded }: Guest, error: PvferryError): Promise<void> {
@@ -229,6 +236,11 @@ export class TargetSteps {
     const message = `${error.message} Nothing was copied; listening again.`;
     this.#context.observe({ type: "notice", message });
     this.#states.enter("listening");
+  }
+
+  /** A journal is discarded once: from then on there is this run's own. */
+  get #terms(): TargetRun {
+    return { ...this.#run, discardJournal: this.#run.discardJournal && !this.#hasJournal };
   }
 
   /** For the first source as long as it takes; for one that was lost as long as it tries itself. */

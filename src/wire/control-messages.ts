@@ -111,6 +111,8 @@ export const CONTROL_MESSAGES = {
       seq,
       lanes: z.int().min(1).max(LIMITS.lanesMost),
       pass: z.enum(PASS_KINDS),
+      /** What the source's clock shows. */
+      clock: timestamp,
     }),
   },
   ready: {

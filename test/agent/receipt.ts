@@ -11,7 +11,8 @@ export interface ReceiptItem {
 }
 
 interface Roots {
-  readonly content: string;
+  /** null where not every file was read. */
+  readonly content: string | null;
   readonly metadata: string;
 }
 
@@ -23,6 +24,8 @@ export interface Receipt {
   readonly entries: { readonly [type: string]: number };
   readonly logicalBytes: number;
   readonly movedBytes: number;
+  readonly deleted: number;
+  readonly knownBy: { readonly [how in "streamed" | "compared" | "assumed"]: number };
   readonly sessions: number;
   readonly reconnects: number;
   readonly resent: number;

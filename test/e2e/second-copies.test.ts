@@ -1,0 +1,170 @@
+/** Passes over volumes that were copied before: what they send, what they leave alone, and what they refuse. */
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+
+import { initPki, startSource, startTarget } from "../agent/agent-pair.ts";
+import { receiptOf, type Receipt } from "../agent/receipt.ts";
+import { pvferry } from "../agent/run-pvferry.ts";
+import { breakingRelay } from "../bed/breaking-relay.ts";
+import { describeWith } from "../bed/needs.ts";
+import { scratch, type Scratch } from "../bed/scratch.ts";
+import { expectFaithful } from "../judge/expect-faithful.ts";
+import { mutate } from "../volume/mutate.ts";
+import { writePlainTree } from "../volume/plain.ts";
+
+const MIB = 1024 * 1024;
+const JUDGE = { programs: ["rsync", "getfattr", "getfacl", "setfattr", "setfacl"] };
+/** Printed with every failure, so that it can be had again. */
+const SEED = process.env["PVFERRY_TEST_SEED"] ?? `${Date.now()}`;
+const ROUNDS = 10;
+
+async function copy(place: Scratch, ...flags: string[]): Promise<Receipt> {
+  const args = ["copy", place.at("source"), place.at("target"), "--json", ...flags];
+  const ended = await pvferry(args);
+  const receipt = receiptOf(ended);
+  expect(receipt.exitCode, receipt.message).toBe(0);
+  return receipt;
+}
+
+/** Two folders with things in both, and in each what the other one has not. */
+function furnish(place: Scratch): readonly [source: string, target: string] {
+  const [source, target] = [place.directory("source"), place.directory("target")];
+  for (const side of [source, target]) {
+    mkdirSync(`${side}/both`);
+    writeFileSync(`${side}/both/file`, "the same");
+  }
+  writeFileSync(`${source}/new`, "new");
+  writeFileSync(`${target}/old`, "old");
+  mkdirSync(`${target}/both/gone/deep`, { recursive: true });
+  writeFileSync(`${target}/both/gone/deep/file`, "gone");
+  return [source, target];
+}
+
+describeWith(JUDGE, "passes of one transfer", () => {
+  it("send what has changed, remove what is gone, and end with a cutover", async () => {
+    using place = scratch();
+    const [source, target] = [place.directory("source"), place.directory("target")];
+    await writePlainTree(source, { largeFiles: 2, largeBytes: 3 * MIB, smallFiles: 200 });
+    const first = await copy(place, "--pass", "stage");
+    expect(first.knownBy).toMatchObject({ compared: 0, assumed: 0 });
+    expect(existsSync(`${target}/.pvferry`)).toBe(true);
+    // Made seconds before: their times prove nothing, so that both sides read them and nothing crosses.
+    const second = await copy(place, "--pass", "stage");
+    expect(second).toMatchObject({ movedBytes: 0, deleted: 0 });
+    expect(second.knownBy.streamed).toBe(0);
+    writeFileSync(`${source}/changed`, "twelve bytes");
+    mkdirSync(`${source}/folder`);
+    const third = await copy(place, "--pass", "stage");
+    expect(third.movedBytes).toBe(12);
+    rmSync(`${source}/changed`);
+    rmSync(`${source}/folder`, { recursive: true });
+    const last = await copy(place);
+    expect(last).toMatchObject({ movedBytes: 0, deleted: 2 });
+    await expectFaithful(source, target);
+    expect(existsSync(`${target}/.pvferry`)).toBe(false);
+  });
+
+  it(`keep up with random changes (seed ${SEED})`, async () => {
+    using place = scratch();
+    const [source, target] = [place.directory("source"), place.directory("target")];
+    for (let round = 1; round <= ROUNDS; round += 1) {
+      mutate(source, `${SEED} ${round}`);
+      const pass = round === ROUNDS ? "cutover" : "stage";
+      await copy(place, "--pass", pass);
+      await expectFaithful(source, target, { excluded: [".pvferry"] });
+    }
+    expect(existsSync(`${target}/.pvferry`)).toBe(false);
+  });
+});
+
+describe("a target that holds something", () => {
+  it("is refused, and nothing is touched", async () => {
+    using place = scratch();
+    const [source, target] = furnish(place);
+    const ended = await pvferry(["copy", source, target]);
+    expect(ended.code).toBe(31);
+    expect(ended.stderr).toMatch(/not empty.*--existing/s);
+    expect(existsSync(`${target}/.pvferry`)).toBe(false);
+  });
+
+  it("is updated with --existing update: what it has besides stays", async () => {
+    using place = scratch();
+    const [, target] = furnish(place);
+    const receipt = await copy(place, "--existing", "update");
+    expect(receipt.deleted).toBe(0);
+    expect(readFileSync(`${target}/new`, "utf8")).toBe("new");
+    expect(readFileSync(`${target}/old`, "utf8")).toBe("old");
+    expect(existsSync(`${target}/both/gone/deep/file`)).toBe(true);
+  });
+
+  it("becomes what the source is with --existing mirror, within --max-delete", async () => {
+    using place = scratch();
+    const [source, target] = furnish(place);
+    const args = ["copy", source, target, "--existing", "mirror"];
+    const refused = await pvferry([...args, "--max-delete", "3"]);
+    expect(refused.code).toBe(34);
+    expect(refused.stderr).toMatch(/4 entries .*--max-delete 3/s);
+    expect(existsSync(`${target}/old`)).toBe(true);
+    expect(existsSync(`${target}/both/gone/deep/file`)).toBe(true);
+    const receipt = await copy(place, "--existing", "mirror", "--max-delete", "4");
+    expect(receipt.deleted).toBe(4);
+    await expectFaithful(source, target);
+  });
+
+  it("is not emptied for an empty source, unless that is said", async () => {
+    using place = scratch();
+    const [, target] = furnish(place);
+    const empty = place.directory("empty");
+    const args = ["copy", empty, target, "--existing", "mirror"];
+    const refused = await pvferry(args);
+    expect(refused.code).toBe(34);
+    expect(refused.stderr).toContain("--allow-empty-source");
+    expect(existsSync(`${target}/old`)).toBe(true);
+    const meant = await pvferry([...args, "--allow-empty-source"]);
+    expect(meant.code, meant.stderr).toBe(0);
+    expect(existsSync(`${target}/old`)).toBe(false);
+  });
+});
+
+describeWith(JUDGE, "a copy that was killed", () => {
+  const shared = scratch();
+  const pki = shared.at("pki");
+  const volume = shared.directory("source");
+
+  beforeAll(async () => {
+    await initPki(pki);
+    await writePlainTree(volume, { largeFiles: 6, largeBytes: 8 * MIB, smallFiles: 500 });
+  });
+
+  afterAll(() => shared[Symbol.dispose]());
+
+  it.each(["source", "target", "both"])("goes on where it was: %s", async (killed) => {
+    using place = scratch();
+    const target = place.directory("target");
+    const listening = await startTarget({ volume: target, pki });
+    const wire = { targetPort: listening.port, everyMs: 0, breaks: [] };
+    const relay = await breakingRelay({ ...wire, bytesPerSecond: 25 * MIB });
+    const flags = ["--compress", "none", "--lanes", "1"];
+    const source = startSource({ volume, pki, port: relay.port, flags });
+    await sleep(2_500);
+    if (killed !== "target") source.kill("SIGKILL");
+    if (killed !== "source") listening.agent.kill("SIGKILL");
+    const again =
+      killed === "source"
+        ? listening
+        : await startTarget({ volume: target, pki, port: listening.port });
+    const successor =
+      killed === "target" ? source : startSource({ volume, pki, port: relay.port, flags });
+    const [ours, theirs] = await Promise.all([successor.ended, again.agent.ended]);
+    expect(ours.code, ours.stderr).toBe(0);
+    expect(theirs.code, theirs.stderr).toBe(0);
+    const receipt = receiptOf(ours);
+    // Something was there already, and was neither sent nor, being old enough, read.
+    expect(receipt.knownBy.compared + receipt.knownBy.assumed).toBeGreaterThan(0);
+    expect(receipt.movedBytes).toBeLessThan(receipt.logicalBytes);
+    await expectFaithful(volume, target);
+    await relay[Symbol.asyncDispose]();
+  });
+});
