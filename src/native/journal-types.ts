@@ -60,7 +60,7 @@ export interface JournalText {
   /** As in VolumeFacts. */
   readonly heldBy: string | null;
   readonly doubt: JournalDoubt | null;
-  /** In the order of the file; compaction keeps the last session and checkpoint. */
+  /** In the order of the file; compaction keeps the first and the last session and the last checkpoint. */
   readonly sessions: readonly JournalSession[];
   readonly checkpoints: readonly JournalCheckpoint[];
   readonly passes: readonly PassRecord[];

@@ -8,7 +8,7 @@ import { asIfCleared, preflightMessage, receivePreflight } from "./preflight.ts"
 import { racyFrom } from "./racy-from.ts";
 import type { SessionContext, TargetRun } from "./run-options.ts";
 import { refusalBeforeCopy } from "./space.ts";
-import { checkTargetVolume } from "./volume-checks.ts";
+import { checkTargetVolume, hasJournal } from "./volume-checks.ts";
 
 /** What an unfinished copy leaves in the volume: by it a second try recognises what the first one left. */
 export function transferRecord(run: TargetRun): string {
@@ -26,7 +26,7 @@ export interface Onto {
 export interface Agreed {
   /** Nothing is in it. */
   readonly empty: boolean;
-  /** What is in it comes from this very transfer. */
+  /** What is in it comes from this very transfer, or its journal is discarded. */
   readonly own: boolean;
 }
 
@@ -41,8 +41,7 @@ export async function agreeWithSource(
   const source = await receivePreflight(channel, context.signal);
   const refusal = refusalBeforeCopy(source.facts, source.totals, facts);
   if (refusal !== null) throw refusal;
-  const own = found.unfinishedTransfer === transferRecord(run);
-  return { empty: found.firstNames.length === 0, own };
+  return { empty: found.firstNames.length === 0, own: hasJournal(found) };
 }
 
 /** How what is there is compared, now that the source has said that it starts. */
@@ -53,12 +52,14 @@ export async function chooseComparison(
   start: MessageOf<"start">,
 ): Promise<Onto> {
   if (empty) return { compare: null, existing: run.existing };
-  const compare = { digests: run.discardJournal || run.compare === "digest", racyFrom: null };
-  if (!own) return { compare, existing: run.existing };
+  // Passes of one transfer make the target what the source is, unless told otherwise.
+  const existing = own && run.existing === "refuse" ? "mirror" : run.existing;
+  const digests = run.discardJournal || run.compare === "digest";
+  const compare = { digests, racyFrom: null };
+  if (!own || digests) return { compare, existing };
   const journal = await context.parts.addon.readJournal(run.volume);
   return {
     compare: { ...compare, racyFrom: racyFrom(journal, start.clock, Date.now()) },
-    // Passes of one transfer make the target what the source is, unless told otherwise.
-    existing: run.existing === "refuse" ? "mirror" : run.existing,
+    existing,
   };
 }

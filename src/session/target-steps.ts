@@ -46,6 +46,8 @@ export class TargetSteps {
   readonly #states: StateMachine<TargetState>;
   readonly #recovery: Recovery;
   /** Sessions that came to copy something. */
+  /** A native session has been opened, and the volume has a journal of its own. */
+  #hasJournal = false;
   #copies = 0;
   /** How far the last of those was that have ended. */
   #far: Counters | null = null;
@@ -98,13 +100,13 @@ export class TargetSteps {
     this.#context.observe({ type: "session", number: this.#copies });
     const door = this.#opened(this.#door);
     const secret = randomBytes(32).toString("base64");
-    const { volume, discardJournal, checkpointMs, maxDelete, allowEmptySource } = this.#run;
+    const { volume, checkpointMs, maxDelete, allowEmptySource } = this.#run;
     const transfer = transferRecord(this.#run);
     const copy = new TargetCopy(this.#context, {
       volume,
       transfer,
       ...onto,
-      discardJournal,
+      discardJournal: this.#terms.discardJournal,
       checkpointMs,
       lanes,
       secret,
@@ -113,6 +115,7 @@ export class TargetSteps {
       listener: door.listener,
     });
     this.#copy = copy;
+    this.#hasJournal = true;
     this.#states.enter("copying");
     const link = this.#openLink(channel, copy);
     door.expectReturn(hello.session, (returned) => {
@@ -216,14 +219,14 @@ export class TargetSteps {
   async #agree(channel: ControlChannel): Promise<Pick<Admitted, "start" | "onto">> {
     this.#states.enter("preflight");
     const context = { ...this.#context, signal: this.#signal };
-    const agreed = await agreeWithSource(context, this.#run, channel);
+    const agreed = await agreeWithSource(context, this.#terms, channel);
     this.#states.enter("starting");
     const start = await channel.receive(["start"], {
       deadlineMs: LIMITS.startTimeoutMs,
       signal: this.#signal,
       tooLate: () => tooLate(channel, "word to start", LIMITS.startTimeoutMs),
     });
-    return { start, onto: await chooseComparison(context, this.#run, agreed, start) };
+    return { start, onto: await chooseComparison(context, this.#terms, agreed, start) };
   }
 
   async #listenAgain({ channel, superseded }: Guest, error: PvferryError): Promise<void> {
@@ -233,6 +236,11 @@ export class TargetSteps {
     const message = `${error.message} Nothing was copied; listening again.`;
     this.#context.observe({ type: "notice", message });
     this.#states.enter("listening");
+  }
+
+  /** A journal is discarded once: from then on there is this run's own. */
+  get #terms(): TargetRun {
+    return { ...this.#run, discardJournal: this.#run.discardJournal && !this.#hasJournal };
   }
 
   /** For the first source as long as it takes; for one that was lost as long as it tries itself. */

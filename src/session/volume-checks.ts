@@ -31,15 +31,19 @@ export function checkTargetVolume(
   requireAccess(path, "target", constants.R_OK | constants.W_OK | constants.X_OK);
   if (facts.heldBy !== null) throw inUse(path, facts.heldBy);
   const { unfinishedTransfer, journalError } = facts;
-  const hasJournal = unfinishedTransfer !== null || journalError !== null;
-  if (hasJournal && discardJournal) return facts;
+  if (hasJournal(facts) && discardJournal) return facts;
   if (journalError !== null) throw fromNativeError(journalError);
   if (unfinishedTransfer !== null && unfinishedTransfer !== transfer) {
     throw foreign(path, unfinishedTransfer, transfer);
   }
-  const mayHold = hasJournal || existing !== "refuse";
+  const mayHold = hasJournal(facts) || existing !== "refuse";
   if (facts.firstNames.length > 0 && !mayHold) throw notEmpty(path, facts);
   return facts;
+}
+
+/** Of whatever transfer, readable or not. */
+export function hasJournal(facts: VolumeFacts): boolean {
+  return facts.unfinishedTransfer !== null || facts.journalError !== null;
 }
 
 /** Asks the kernel for the real user, which is the effective one in every pod and shell. */

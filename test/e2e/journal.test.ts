@@ -1,5 +1,6 @@
 /** The journal of an unfinished copy, its lock, and the command that shows it. */
-import { cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { cpSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -39,12 +40,11 @@ interface Copy extends AsyncDisposable {
   readonly source: Agent;
 }
 
-/** Both agents, stopped in their tracks when the volume has its journal. */
+/** Both agents, stopped in their tracks when a first file has been copied. */
 async function running(volume: string, ...flags: string[]): Promise<Copy> {
   const { agent: target, port } = await startTarget({ volume, pki, flags });
   const source = startSource({ volume: place.at("from"), pki, port });
-  while (!existsSync(`${volume}/.pvferry/journal`)) await sleep(2);
-  while (readdirSync(volume).length < 3) await sleep(2);
+  while (copiedFile(volume) === null) await sleep(2);
   target.kill("SIGSTOP");
   const dispose = async (): Promise<void> => {
     for (const agent of [target, source]) agent.kill("SIGKILL");
@@ -63,6 +63,24 @@ function damage(volume: string): void {
   const bytes = readFileSync(file);
   bytes[12] = (bytes[12] ?? 0) ^ 1;
   writeFileSync(file, bytes);
+}
+
+/** One that is there and whole. */
+function copiedFile(volume: string): string | null {
+  const names = readdirSync(volume, { recursive: true, encoding: "utf8" });
+  const paths = names
+    .filter((name) => !name.startsWith(".pvferry"))
+    .map((name) => `${volume}/${name}`);
+  return paths.find((path) => statSync(path).isFile() && statSync(path).size > 0) ?? null;
+}
+
+/** Other bytes in a file that is there, with its size and its time. */
+function spoil(volume: string, times: string): void {
+  const file = copiedFile(volume);
+  if (file === null) throw new Error("nothing was copied");
+  execFileSync("touch", ["-r", file, times]);
+  writeFileSync(file, Buffer.alloc(statSync(file).size, "x"));
+  execFileSync("touch", ["-r", times, file]);
 }
 
 async function targetEnds(volume: string, ...flags: string[]): ReturnType<typeof pvferry> {
@@ -106,10 +124,12 @@ describe("a journal that is not this transfer's, or not whole", () => {
     expect(readFileSync(`${volume}/.pvferry/journal`)).toEqual(before);
   });
 
-  it("gives way with --discard-journal, and the copy is whole", async () => {
+  it("gives way with --discard-journal: all is compared by content, and what is extra goes", async () => {
     using bed = scratch();
     const volume = copyOf(interrupted, bed);
     damage(volume);
+    spoil(volume, bed.at("times"));
+    writeFileSync(`${volume}/extra`, "of nobody");
     const { agent, port } = await startTarget({ volume, pki, flags: ["--discard-journal"] });
     const source = startSource({ volume: place.at("from"), pki, port });
     const [received, sent] = await Promise.all([agent.ended, source.ended]);

@@ -33,6 +33,7 @@ describe("a plain user", () => {
     expect(first.exitCode, JSON.stringify(first)).toBe(41);
     expect(first.movedBytes).toBeGreaterThan(2_000_000);
     const second = await pass();
+    expect(second.exitCode, JSON.stringify(second)).toBe(41);
     expect(second).toMatchObject({ exitCode: 41, movedBytes: 0, deleted: 0 });
     expect(second.knownBy.streamed).toBe(0);
     expect(second.items).toEqual(first.items);

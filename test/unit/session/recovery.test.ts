@@ -49,6 +49,17 @@ async function expectSameReceipt({ source, target }: Pair, sessions: number): Pr
 }
 
 describe("a lost session", () => {
+  it("leaves its journal to the next one, which discards none", async () => {
+    const pair = startPair({ ...AGAIN, discardJournal: true });
+    const { native } = pair;
+    await opened(native, 1);
+    cutControl(native);
+    await opened(native, 2);
+    expect(native.targets.map(({ options }) => options.discardJournal)).toEqual([true, false]);
+    settleNewest(native);
+    await expectSameReceipt(pair, 2);
+  });
+
   it("is followed by another one, and both sides count two", async () => {
     const pair = startPair(AGAIN);
     const { native } = pair;

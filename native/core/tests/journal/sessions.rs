@@ -193,6 +193,7 @@ fn foreign_other_and_damaged_journals_are_refused_and_can_be_discarded() {
 #[test]
 fn a_journal_that_has_grown_is_written_anew_with_what_still_counts() {
     let place = Place::new();
+    drop(place.open());
     let (journal, _) = place.open();
     let scattered = |pieces: u64, name: &str| {
         let ranges = (0..1_000).map(|at| (2 * at * pieces, 1)).collect();
@@ -208,6 +209,11 @@ fn a_journal_that_has_grown_is_written_anew_with_what_still_counts() {
     }
     assert!(largest > COMPACT_ABOVE / 2 && largest <= COMPACT_ABOVE, "5 MB were appended; it grew to {largest}");
     drop(journal);
+    let epochs = place.records().into_iter().filter_map(|record| match record {
+        Record::Session(session) => Some(session.epoch),
+        _ => None,
+    });
+    assert_eq!(epochs.collect::<Vec<_>>(), [1, 2], "the first and the last");
     let (journal, history) = place.open();
     let parts: Vec<Record> = history.parts.into_iter().map(Record::Part).collect();
     assert_eq!(parts, [scattered(1, "covered"), scattered(299, "newer")]);
@@ -224,6 +230,7 @@ fn a_journal_that_has_grown_is_written_anew_with_what_still_counts() {
 #[test]
 fn what_cannot_be_recorded_costs_no_more_than_repetition() {
     let place = Place::new();
+    drop(place.open());
     let (journal, _) = place.open();
     let scattered = Part { ranges: (0..5_000).map(|at| (2 * at, 1)).collect(), ..part("1", 1) };
     journal.append(&[Record::Part(scattered.clone()), Record::Part(part("../1", 1))]).unwrap();

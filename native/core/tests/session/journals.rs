@@ -1,6 +1,7 @@
 //! What sessions leave in the target's journal, and what the next one finds.
 
-use std::fs;
+use std::fs::{self, FileTimes};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -8,9 +9,9 @@ use std::time::{Duration, Instant};
 use pvferry_core::error::ErrorKind;
 use pvferry_core::net::listener::Listener;
 use pvferry_core::target::Terms;
-use pvferry_core::target::journal::{Record, look};
+use pvferry_core::target::journal::{EVER, Record, look};
 
-use super::pair::{DEADLINE, Pair, listener, target, try_target};
+use super::pair::{DEADLINE, Pair, listener, roots, target, try_target};
 use super::pki;
 use super::volumes::{Place, noise};
 
@@ -93,6 +94,27 @@ fn a_second_session_is_refused_while_the_first_one_lives() {
     let first = target(&to.root(), 1, &listener);
     let second = |listener: &Listener| try_target(&to.root(), listener, KEEP).map(drop);
     assert_eq!(second(&listener).unwrap_err().kind, ErrorKind::Busy);
-    drop(first);
+    first.0.gone_later()().unwrap();
     second(&listener).unwrap();
+}
+
+/// As a power failure may leave it: whole by name, size and time, and other bytes in it.
+#[test]
+fn without_its_journal_everything_is_compared_by_content() {
+    let (from, to) = (Place::new(), Place::new());
+    fs::write(from.root().join("small"), noise(1, 1_000)).unwrap();
+    fs::write(from.root().join("large"), noise(2, 3 << 20)).unwrap();
+    drop(unfinished(&from, &to, Terms::default(), Duration::ZERO));
+    for name in ["small", "large"] {
+        let file = fs::File::options().write(true).open(to.root().join(name)).unwrap();
+        let times = FileTimes::new().set_modified(file.metadata().unwrap().modified().unwrap());
+        file.write_all_at(b"xxxx", 500).unwrap();
+        file.set_times(times).unwrap();
+    }
+    let discard = Terms { discard_journal: true, ..KEEP };
+    let mut pair = Pair::on_terms(&from.root(), &to.root(), discard, Duration::ZERO);
+    assert_eq!(pair.target.history().doubt.unwrap().from, EVER);
+    let settled = pair.copy();
+    assert_eq!(roots(&from.root()), roots(&to.root()));
+    assert_eq!(settled.target.assumed, 0);
 }

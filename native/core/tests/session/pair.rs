@@ -210,10 +210,14 @@ impl Pair {
     /// With a target that may find something, and has checkpoints this often.
     pub(crate) fn on_terms(from: &Path, to: &Path, terms: Terms, checkpoint: Duration) -> Self {
         let listener = listener(pki::target());
-        let (target, to) = target_on(to, 1, &listener, (terms, checkpoint), None).unwrap();
-        let (source, from) = source(from, Mode::None);
+        let compare = terms.keep_earlier.then(Comparison::default);
+        let (target, to) = target_on(to, 1, &listener, (terms, checkpoint), compare).unwrap();
+        let (witness, sink) = Witness::new();
+        let mut config = source_config(from, Mode::None);
+        config.policy.file_attributes = compare.is_some();
+        let source = SourceSession::open(config, sink).unwrap();
         let port = listener.port();
-        Self { source, target, from, to, port, lanes: 1, _listener: listener, _relay: None }
+        Self { source, target, from: witness, to, port, lanes: 1, _listener: listener, _relay: None }
     }
 
     /// With a relay in between that shows every frame to `hook`.

@@ -26,6 +26,7 @@ pub struct History {
 /// Records, applied in their order.
 #[derive(Clone, Debug, Default)]
 pub(super) struct State {
+    pub(super) first: Option<Session>,
     pub(super) session: Option<Session>,
     pub(super) checkpoint: Option<Checkpoint>,
     pub(super) doubt: Option<Doubt>,
@@ -54,6 +55,7 @@ impl State {
                     self.uncovered.clear();
                 }
                 self.doubt = session.doubt;
+                self.first.get_or_insert_with(|| session.clone());
                 self.session = Some(session.clone());
             }
             Record::Checkpoint(checkpoint) => {
@@ -120,7 +122,9 @@ impl State {
     /// The same state in as few records as can say it, for a journal whose first record is at `start`; `size` tells how
     /// long a record is.
     pub(super) fn compacted(&self, start: u64, size: impl Fn(&Record) -> u64) -> Vec<Record> {
-        let mut records: Vec<Record> = self.passes.iter().copied().map(Record::Pass).collect();
+        let first = self.first.iter().filter(|first| self.session.as_ref() != Some(first));
+        let mut records: Vec<Record> = first.cloned().map(Record::Session).collect();
+        records.extend(self.passes.iter().copied().map(Record::Pass));
         let session = self.session.clone().map(|session| Session { doubt: self.doubt, ..session });
         records.extend(session.map(Record::Session));
         if let Some(checkpoint) = self.checkpoint {
