@@ -50,7 +50,7 @@ async function halfway(
     bytesPerSecond: pace,
   });
   const source = startSource({ volume, pki, port: relay.port, flags: [...FLAGS, ...flags] });
-  await nextSession(relay, 0);
+  await nextSession(relay, source, 0);
   return {
     source,
     target: listening,
@@ -64,8 +64,11 @@ async function halfway(
 }
 
 /** Resolves a second after a session has brought its index, when there have been so many before it. */
-async function nextSession(relay: Relay, before: number): Promise<void> {
-  while (relay.counts().index <= before) await sleep(20);
+async function nextSession(relay: Relay, source: Agent, before: number): Promise<void> {
+  while (relay.counts().index <= before) {
+    if (!source.isRunning()) throw new Error(`no session after ${before}: ${source.stderr()}`);
+    await sleep(20);
+  }
   await sleep(SECOND);
 }
 
@@ -88,7 +91,7 @@ describeWith({ programs: ["rsync", "getfattr", "getfacl"] }, "a transfer", () =>
     const { relay, source } = transfer;
     for (let cut = 1; cut <= 3; cut += 1) {
       relay.breakAll(kind);
-      await nextSession(relay, cut);
+      await nextSession(relay, source, cut);
     }
     const [ours, theirs] = await Promise.all([source.ended, transfer.target.agent.ended]);
     expect(await expectCopied(target, ours, theirs)).toBe(4);
