@@ -1,6 +1,13 @@
 /** Both agents in containers of their own, with no more rights than a restricted pod has. */
 import { execFileSync } from "node:child_process";
-import { chownSync, existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  writeFileSync,
+} from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { afterAll, beforeAll, expect, it } from "vitest";
@@ -141,14 +148,20 @@ describeWith({ root: true, programs }, "agents in containers", () => {
 
   it("a target under an init obeys a SIGTERM that comes before Node is there", async () => {
     using place = scratch();
+    // It must be a volume that can be used: on a slow machine the target comes to look at it before the signal does.
+    const volume = place.directory("target");
+    chmodSync(volume, 0o777);
     const { podman } = image.containers;
     const tls = `--volume=${keys.target.path}:/tls:ro`;
-    const where = [`--volume=${place.path}:/volume`, tls, "--network=none", "--name=early"];
+    const where = [`--volume=${volume}:/volume`, tls, "--network=none", "--name=early"];
     const command = [...RESTRICTED, IMAGE, "target", "/volume", "--tls=/tls"];
     await podman("run", "--detach", "--init", ...where, ...command);
-    await podman("kill", "--signal=TERM", "early");
-    expect(await podman("wait", "early")).toBe("143\n");
-    await podman("rm", "early");
+    try {
+      await podman("kill", "--signal=TERM", "early");
+      expect(await podman("wait", "early")).toBe("143\n");
+    } finally {
+      await podman("rm", "--force", "early");
+    }
   });
 
   it.each(SIDES)("a %s that gets SIGTERM in the middle stops both sides", async (side) => {
