@@ -61,7 +61,10 @@ impl Visitor for Shared {
         let above = parent.map(|(parent, entry)| (Arc::clone(parent), entry));
         let directory = TreeDirectory::new(above, data);
         self.index()?.send_directory(&payload, IndexRecord::Directory(Arc::clone(&directory)))?;
-        self.counters.add(Counter::EntriesScanned, 1);
+        // The others were counted as entries of theirs.
+        if parent.is_none() {
+            self.counters.add(Counter::EntriesScanned, 1);
+        }
         Ok(directory)
     }
 

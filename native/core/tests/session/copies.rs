@@ -18,6 +18,11 @@ fn every_kind_of_entry_arrives_with_equal_roots() {
         let settled = pair.copy();
         expect_equal(&settled, &from.root(), &to.root());
         assert_eq!(settled.source.resent, 0);
+        // Directories are counted once.
+        let entries = settled.source.entries;
+        let kinds = [entries.files, entries.directories, entries.symlinks, entries.hard_links];
+        let all = kinds.iter().sum::<u64>() + entries.fifos + entries.sockets + entries.devices;
+        assert_eq!(pair.scanned(), all);
         assert_eq!(pair.from.items, []);
         to.expect_canary();
         from.expect_canary();
