@@ -149,11 +149,11 @@ describeWith({ root: true, programs }, "agents in containers", () => {
   it("a target under an init obeys a SIGTERM that comes before Node is there", async () => {
     using place = scratch();
     // It must be a volume that can be used: on a slow machine the target comes to look at it before the signal does.
-    const volume = place.directory("target");
-    chmodSync(volume, 0o777);
+    const usable = place.directory("target");
+    chmodSync(usable, 0o777);
     const { podman } = image.containers;
     const tls = `--volume=${keys.target.path}:/tls:ro`;
-    const where = [`--volume=${volume}:/volume`, tls, "--network=none", "--name=early"];
+    const where = [`--volume=${usable}:/volume`, tls, "--network=none", "--name=early"];
     const command = [...RESTRICTED, IMAGE, "target", "/volume", "--tls=/tls"];
     await podman("run", "--detach", "--init", ...where, ...command);
     try {
