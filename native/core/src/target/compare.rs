@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::directory::lost_all;
 use super::files::{Announced, Found};
 use super::lane::LaneState;
 use super::links::{Contents, First, NamePlace};
@@ -17,8 +18,6 @@ use crate::fs::apply::Attributes;
 use crate::fs::clear::clear;
 use crate::fs::make;
 use crate::fs::stat::{InodeKey, Kind, Stat, Timestamp, read_link, stat_at, stat_fd};
-use crate::fs::xattrs;
-use crate::scan::attributes::of_stat;
 use crate::scan::digest::digest_file;
 use crate::session::counters::Counter;
 use crate::session::life::Living;
@@ -97,7 +96,7 @@ impl Shared {
         }
         self.ledger.count_assumed();
         let digest = assumed_digest(announced.size, wanted.mtime);
-        self.keep_file(announced, &directory, &stat, wanted.clone(), (Form::Assumed, digest)).map(Decision::Same)
+        self.keep_file(announced, &directory, &stat, wanted, (Form::Assumed, digest)).map(Decision::Same)
     }
 
     /// A file stays, with the attributes that it shall have.
@@ -106,7 +105,7 @@ impl Shared {
         announced: &Announced,
         directory: &Arc<OwnedFd>,
         stat: &Stat,
-        wanted: Attributes,
+        wanted: &Attributes,
         (form, digest): (Form, crate::digest::Digest),
     ) -> Result<Leaf, CoreError> {
         let attributes = self.bring(directory, &announced.name, stat, wanted, &|| announced.path())?;
@@ -122,18 +121,11 @@ impl Shared {
         directory: &Arc<OwnedFd>,
         name: &[u8],
         stat: &Stat,
-        wanted: Attributes,
+        wanted: &Attributes,
         path: &dyn Fn() -> Vec<u8>,
     ) -> Result<Attributes, CoreError> {
-        let lost = match self.volume.applier.bring(directory.as_fd(), name, stat, &wanted) {
-            Ok(lost) if lost.is_empty() => return Ok(wanted),
-            Ok(lost) => lost,
-            Err(errno) => super::directory::lost_all(errno),
-        };
-        self.report_lost(&path(), lost)?;
-        let now = stat_at(directory.as_fd(), name)
-            .and_then(|stat| Ok(of_stat(&stat, xattrs::read_at(directory.as_fd(), name, true)?.xattrs)));
-        Ok(now.unwrap_or_default())
+        let brought = self.volume.applier.bring(directory.as_fd(), name, stat, wanted);
+        self.accept(directory, name, wanted, brought.unwrap_or_else(lost_all), path)
     }
 
     /// Whether a time is what this file system makes of another.
@@ -173,7 +165,7 @@ impl Shared {
         if !same || !self.claims.claim(&stat, link) {
             return Ok(None);
         }
-        self.bring(directory, name, &stat, first.attributes.clone(), &|| first.place.path()).map(Some)
+        self.bring(directory, name, &stat, &first.attributes, &|| first.place.path()).map(Some)
     }
 
     /// Whether a name is one of the inode that bears another.
@@ -234,7 +226,7 @@ impl Shared {
             return Ok(());
         };
         self.ledger.count_compared();
-        let leaf = self.keep_file(&announced, &directory, &stat, check.attributes, (check.form, check.digest))?;
+        let leaf = self.keep_file(&announced, &directory, &stat, &check.attributes, (check.form, check.digest))?;
         lane.finished.push((check.file, leaf));
         self.settle(&announced.directory, &[(announced.leaf, leaf)])
     }

@@ -151,15 +151,12 @@ impl Shared {
         if let Err(errno) = self.make_contents(parts, part.as_bytes(), first) {
             return Ok(Err(errno));
         }
-        let rule = &self.volume.parts_rule;
-        let wanted = &first.attributes;
-        let fresh = if first.kind == Kind::Symlink { rule.symlink() } else { rule.file(wanted.mode) };
-        let lost = self.volume.applier.apply_at(parts, part.as_bytes(), first.kind, wanted, &fresh);
+        let lost = self.apply_made((parts, part.as_bytes()), first, &self.volume.parts_rule);
         if let Err(errno) = self.put_in_place(part.as_bytes(), directory.as_fd(), &first.place.name, true) {
             let _ = make::unlink(parts, part.as_bytes());
             return Ok(Err(errno));
         }
-        self.accept(directory, first, lost).map(Ok)
+        self.accept(directory, &first.place.name, &first.attributes, lost, &|| first.place.path()).map(Ok)
     }
 
     fn make_contents(&self, directory: BorrowedFd<'_>, name: &[u8], first: &First) -> Result<(), Errno> {
@@ -174,22 +171,33 @@ impl Shared {
 
     /// Gives a made entry its attributes; what it has then.
     fn apply_entry(&self, directory: &OwnedFd, first: &First) -> Result<Attributes, CoreError> {
-        let (place, wanted) = (&first.place, &first.attributes);
-        let rule = &place.directory.data.rule;
-        let fresh: Fresh = if first.kind == Kind::Symlink { rule.symlink() } else { rule.file(wanted.mode) };
-        let lost = self.volume.applier.apply_at(directory.as_fd(), &place.name, first.kind, wanted, &fresh);
-        self.accept(directory, first, lost)
+        let place = &first.place;
+        let lost = self.apply_made((directory.as_fd(), &place.name), first, &place.directory.data.rule);
+        self.accept(directory, &place.name, &first.attributes, lost, &|| place.path())
     }
 
-    /// What a made entry has: what was wanted, unless something was lost, which is reported.
-    fn accept(&self, directory: &OwnedFd, first: &First, lost: Vec<Lost>) -> Result<Attributes, CoreError> {
-        let place = &first.place;
+    /// `rule` is that of the directory in which it was made.
+    fn apply_made(&self, (directory, name): (BorrowedFd<'_>, &[u8]), first: &First, rule: &FreshRule) -> Vec<Lost> {
+        let wanted = &first.attributes;
+        let fresh: Fresh = if first.kind == Kind::Symlink { rule.symlink() } else { rule.file(wanted.mode) };
+        self.volume.applier.apply_at(directory, name, first.kind, wanted, &fresh)
+    }
+
+    /// What an entry has: what was wanted, unless something was lost, which is reported.
+    pub(super) fn accept(
+        &self,
+        directory: &OwnedFd,
+        name: &[u8],
+        wanted: &Attributes,
+        lost: Vec<Lost>,
+        path: &dyn Fn() -> Vec<u8>,
+    ) -> Result<Attributes, CoreError> {
         if lost.is_empty() {
-            return Ok(first.attributes.clone());
+            return Ok(wanted.clone());
         }
-        self.report_lost(&place.path(), lost)?;
-        let now = stat_at(directory.as_fd(), &place.name)
-            .and_then(|stat| Ok(of_stat(&stat, xattrs::read_at(directory.as_fd(), &place.name, true)?.xattrs)));
+        self.report_lost(&path(), lost)?;
+        let now = stat_at(directory.as_fd(), name)
+            .and_then(|stat| Ok(of_stat(&stat, xattrs::read_at(directory.as_fd(), name, true)?.xattrs)));
         Ok(now.unwrap_or_default())
     }
 

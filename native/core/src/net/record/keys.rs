@@ -1,9 +1,7 @@
 //! The key of one direction, and where the next one comes from.
 
 use aws_lc_rs::aead::{AES_128_GCM, AES_256_GCM, Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
-use rustls::client::ClientConnectionData;
 use rustls::kernel::KernelConnection;
-use rustls::server::ServerConnectionData;
 use rustls::{ConnectionTrafficSecrets, Error};
 
 use super::{APPLICATION_DATA, HEADER_BYTES, TAG_BYTES};
@@ -17,17 +15,8 @@ pub(crate) trait KeySchedule: Send {
     fn next_receiving(&mut self) -> Result<RecordKey, Error>;
 }
 
-impl KeySchedule for KernelConnection<ClientConnectionData> {
-    fn next_sending(&mut self) -> Result<RecordKey, Error> {
-        self.update_tx_secret().and_then(RecordKey::new)
-    }
-
-    fn next_receiving(&mut self) -> Result<RecordKey, Error> {
-        self.update_rx_secret().and_then(RecordKey::new)
-    }
-}
-
-impl KeySchedule for KernelConnection<ServerConnectionData> {
+/// Of a client or of a server.
+impl<Data: Send> KeySchedule for KernelConnection<Data> {
     fn next_sending(&mut self) -> Result<RecordKey, Error> {
         self.update_tx_secret().and_then(RecordKey::new)
     }
