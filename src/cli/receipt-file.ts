@@ -4,7 +4,7 @@ import { randomBytes } from "node:crypto";
 import { accessSync, constants, lstatSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 
-import type { Receipt } from "../core/receipt.ts";
+import { receiptJson, type Receipt } from "../core/receipt.ts";
 import { errnoOf, fileError } from "../core/system-errors.ts";
 
 const ACTION = "write the receipt to";
@@ -24,7 +24,7 @@ export function prepareReceiptFile(file: string): void {
  * Synced before it gets its name, so that a crash leaves a whole receipt or none. Throws what fileError makes of it.
  */
 export function writeReceiptFile(file: string, receipt: Receipt): void {
-  const text = `${JSON.stringify(receipt, null, 2)}\n`;
+  const text = receiptJson(receipt);
   const staged = `${file}.${randomBytes(4).toString("hex")}`;
   try {
     if (isSpecial(file)) return writeFileSync(file, text);

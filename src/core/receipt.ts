@@ -30,6 +30,8 @@ export type PassKind = (typeof PASS_KINDS)[number];
 
 export interface Pass {
   readonly kind: PassKind;
+  /** Of the passes of this transfer onto this volume, from 1. */
+  readonly number: number;
   /** Names this pass, in both sides' logs too. */
   readonly session: string;
 }
@@ -53,6 +55,8 @@ export interface Receipt extends Verdict {
   readonly transfer: string;
   readonly volume: string;
   readonly pass: Pass;
+  /** BLAKE3 of the receipt of the pass before, see receiptJson, 64 hex digits; null for the first pass. */
+  readonly previous: string | null;
   /** Releases of pvferry. */
   readonly agents: BothSides<string>;
   /** By the target's clock, from the hello until the volume was durable. */
@@ -88,4 +92,9 @@ export interface Receipt extends Verdict {
   readonly items: readonly Item[];
   /** Counted above, but not listed here. */
   readonly itemsOmitted: number;
+}
+
+/** The text of a receipt's file, the same on both sides. Its BLAKE3 is what the next pass's receipt names as `previous`. */
+export function receiptJson(receipt: Receipt): string {
+  return `${JSON.stringify(receipt, null, 2)}\n`;
 }

@@ -75,6 +75,7 @@ const rawListeners = new WeakMap<Listener, Listener>();
 export function wrapAddon(raw: Addon): Addon {
   return {
     version: () => guard(() => raw.version()),
+    digestText: (text) => guard(() => raw.digestText(text)),
     listen: (options, onControl) =>
       wrapListener(
         guard(() => raw.listen(options, (connection) => onControl(wrapConnection(connection)))),

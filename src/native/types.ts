@@ -339,6 +339,8 @@ export interface TargetSession {
 
 export interface Addon {
   version(): string;
+  /** BLAKE3 of a text's UTF-8, 64 hex digits. */
+  digestText(text: string): string;
   listen(options: ListenOptions, onControl: (connection: Connection) => void): Listener;
   /** Takes a duplicate of fd. TLS, then trust; a refusal in words by the peer rejects with "untrusted". */
   connect(fd: number, options: ConnectOptions): Promise<Connection>;

@@ -19,7 +19,7 @@ export function receiptText(receipt: Receipt): string {
     row("entries", entriesText(receipt.entries)),
     row("moved", movedText(receipt)),
     ...knownRows(receipt),
-    row(`${pass.kind} pass`, pass.session),
+    row(`${pass.kind} pass`, `number ${pass.number}, session ${pass.session}`),
     row("time", timeText(receipt)),
     ...rootRows(receipt),
     ...notPreservedRows(receipt),

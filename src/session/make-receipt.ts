@@ -1,9 +1,6 @@
 /** The receipt from what both sides know at the end. Pure; both sides call it with the same values. */
 
-import { Buffer } from "node:buffer";
-
 import { LIMITS } from "../config/limits.ts";
-import { bytesOfName } from "../core/names.ts";
 import {
   RECEIPT_VERSION,
   type BothSides,
@@ -19,6 +16,7 @@ export interface Outcome {
   readonly transfer: string;
   readonly volume: string;
   readonly pass: Pass;
+  readonly previous: string | null;
   readonly agents: BothSides<string>;
   readonly startedAt: string;
   readonly endedAt: string;
@@ -26,7 +24,7 @@ export interface Outcome {
   readonly lanes: number;
   readonly lanesLost: number;
   readonly results: BothSides<SessionResult>;
-  /** In the order of arrival, each side's own first ones. The receipt has them in another, see byPlace. */
+  /** Each side's own first ones, in the order of item-order.ts. */
   readonly items: BothSides<readonly Item[]>;
 }
 
@@ -34,19 +32,19 @@ export function makeReceipt(outcome: Outcome): Receipt {
   const { source, target } = outcome.results;
   const durationMs = Math.max(0, Date.parse(outcome.endedAt) - Date.parse(outcome.startedAt));
   const counted = totalItems(addCounts(source.itemCounts, target.itemCounts));
-  const first = [...outcome.items.source, ...outcome.items.target].slice(0, LIMITS.receiptItems);
-  const items = byPlace(first);
+  const items = [...outcome.items.source, ...outcome.items.target].slice(0, LIMITS.receiptItems);
   return {
     receipt: RECEIPT_VERSION,
     ...judge(outcome.pass.kind, outcome.results),
     transfer: outcome.transfer,
     volume: outcome.volume,
     pass: outcome.pass,
+    previous: outcome.previous,
     agents: outcome.agents,
     startedAt: outcome.startedAt,
     endedAt: outcome.endedAt,
     durationMs,
-    entries: target.entries,
+    entries: inOrder(target.entries),
     logicalBytes: target.bytes,
     movedBytes: source.movedBytes,
     deleted: target.deleted,
@@ -58,11 +56,20 @@ export function makeReceipt(outcome: Outcome): Receipt {
     reconnects: outcome.lanesLost,
     resent: source.resent,
     roots: { source: rootsOf(source), target: rootsOf(target) },
-    itemCounts: { source: source.itemCounts, target: target.itemCounts },
-    notPreserved: { source: source.notPreserved, target: target.notPreserved },
+    itemCounts: { source: inOrder(source.itemCounts), target: inOrder(target.itemCounts) },
+    notPreserved: {
+      source: source.notPreserved.map(inOrder),
+      target: target.notPreserved.map(inOrder),
+    },
     items,
     itemsOmitted: Math.max(0, counted - items.length),
   };
+}
+
+/** One side has its result from the native core, the other from the wire: the text must not tell. */
+function inOrder<T extends object>(counts: T): T {
+  const sorted = Object.entries(counts).toSorted(([a], [b]) => (a < b ? -1 : 1));
+  return Object.fromEntries(sorted) as T;
 }
 
 function knownBy({ entries, comparedFiles, assumedFiles }: SessionResult): KnownBy {
@@ -73,28 +80,4 @@ function knownBy({ entries, comparedFiles, assumedFiles }: SessionResult): Known
 /** Nothing is said of the bytes of files that nobody has read. */
 function rootsOf({ roots, assumedFiles }: SessionResult): ReceiptRoots {
   return { content: assumedFiles === 0 ? roots.content : null, metadata: roots.metadata };
-}
-
-/** Both sides list the same items in the same order, in whichever order their threads have met them. */
-function byPlace(items: readonly Item[]): readonly Item[] {
-  return items
-    .map((item) => ({ item, path: bytesOfName(item) }))
-    .toSorted((a, b) => comparePlaces(a.item, b.item, a.path, b.path))
-    .map(({ item }) => item);
-}
-
-function comparePlaces(a: Item, b: Item, aPath: Buffer, bPath: Buffer): number {
-  return (
-    compareText(a.side, b.side) ||
-    Buffer.compare(aPath, bPath) ||
-    compareText(a.what, b.what) ||
-    compareText(a.class, b.class) ||
-    compareText(a.detail, b.detail)
-  );
-}
-
-/** By code units, whatever the locale. */
-function compareText(a: string, b: string): number {
-  if (a === b) return 0;
-  return a < b ? -1 : 1;
 }

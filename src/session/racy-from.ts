@@ -2,6 +2,7 @@
 
 import type { JournalText } from "../native/journal-types.ts";
 import type { Moment } from "../native/types.ts";
+import { momentOf } from "./moment.ts";
 
 /** The coarsest time stamps there are (FAT). A write within the same stamp as the one before leaves no trace in mtime. */
 const COARSEST_MS = 2_000;
@@ -18,7 +19,5 @@ export function racyFrom(journal: JournalText | null, sourceClock: string, now: 
   const first = journal?.sessions[0];
   if (first?.epoch !== 1) return EVER;
   const began = first.began.seconds * 1_000 + Math.floor(first.began.nanoseconds / 1_000_000);
-  const ms = began + (Date.parse(sourceClock) - now) - COARSEST_MS;
-  const seconds = Math.floor(ms / 1_000);
-  return { seconds, nanoseconds: (ms - seconds * 1_000) * 1_000_000 };
+  return momentOf(began + (Date.parse(sourceClock) - now) - COARSEST_MS);
 }

@@ -33,7 +33,9 @@ export class SourceCopy {
   readonly #memory: BigUint64Array;
   readonly #timers: NodeJS.Timeout[];
   #targetSpace: SpaceFacts;
-  #toldAll = false;
+  readonly #scanBegan = new Date().toISOString();
+  /** null until the scan is known to be done. */
+  #scanEnded: string | null = null;
   #last: Counters | null = null;
 
   /** Opens the native session and begins to dial. Throws what openSource throws. */
@@ -68,6 +70,11 @@ export class SourceCopy {
 
   get lanesLost(): number {
     return this.#lanes.lost;
+  }
+
+  /** From before the scan began to when it was done, by this side's clock. */
+  get scan(): MessageOf<"settled">["scan"] {
+    return { began: this.#scanBegan, ended: this.#scanEnded ?? new Date().toISOString() };
   }
 
   counters(): Counters {
@@ -146,14 +153,15 @@ export class SourceCopy {
   }
 
   #tellScanned(counters: Counters): void {
-    if (this.#toldAll) return;
-    this.#toldAll = counters.scanDone > 0;
+    if (this.#scanEnded !== null) return;
+    const done = counters.scanDone > 0;
+    if (done) this.#scanEnded = new Date().toISOString();
     this.#start.channel.post({
       type: "scanned",
       entries: counters.entriesScanned,
       bytes: counters.bytesScanned,
       allocatedBytes: counters.allocatedScanned,
-      done: this.#toldAll,
+      done,
     });
   }
 

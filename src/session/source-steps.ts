@@ -98,8 +98,8 @@ export class SourceSteps {
       const result = await waitFor(Promise.race([copy.settled, lost]), wait);
       this.#states.enter("settled");
       copy.finish();
-      const { laneCount: lanes, lanesLost } = copy;
-      return { type: "settled", result, lanes, lanesLost, sessions: this.#copies };
+      const { laneCount: lanes, lanesLost, scan } = copy;
+      return { type: "settled", result, lanes, lanesLost, sessions: this.#copies, scan };
     } catch (error) {
       throw await reasonFromPeer(toPvferryError(error), channel.over);
     }
@@ -126,7 +126,8 @@ export class SourceSteps {
     return makeReceipt({
       transfer: this.#run.tls.transfer,
       volume: this.#run.volumeName,
-      pass: { kind: this.#run.pass, session: this.#session.id },
+      pass: { kind: this.#run.pass, number: durable.pass.number, session: this.#session.id },
+      previous: durable.pass.previous,
       agents: { source: this.#context.parts.agent, target: target.agent },
       startedAt: durable.startedAt,
       endedAt: durable.endedAt,

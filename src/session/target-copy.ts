@@ -3,6 +3,7 @@
 import { statfs } from "node:fs/promises";
 
 import { LIMITS } from "../config/limits.ts";
+import type { PassRecord } from "../native/journal-types.ts";
 import type {
   Comparison,
   Existing,
@@ -91,6 +92,11 @@ export class TargetCopy {
   /** Resolves when all that was written is on disk. `finished` forgets that a copy was under way. */
   async makeDurable(finished: boolean): Promise<void> {
     await this.#session.durable(finished);
+  }
+
+  /** Resolves when the journal has it on disk. */
+  async recordPass(pass: PassRecord): Promise<void> {
+    await this.#session.recordPass(pass);
   }
 
   /** Stops all work at once. May be called twice. */

@@ -13,6 +13,7 @@ import { Door, type Guest } from "./door.ts";
 import { withHowFar } from "./how-far.ts";
 import { noDeadline, tooLate } from "./late.ts";
 import { makeReceipt } from "./make-receipt.ts";
+import { nextPlace, passRecord } from "./pass-chain.ts";
 import { reasonFromPeer } from "./peer-reason.ts";
 import { hasMoved, Recovery } from "./recovery.ts";
 import type { SessionContext, TargetRun } from "./run-options.ts";
@@ -31,7 +32,13 @@ import { checkTargetVolume } from "./volume-checks.ts";
 import { waitFor, type Wait } from "./waiting.ts";
 
 type Settled = MessageOf<"settled">;
-export type Durable = Extract<OutgoingMessage, { type: "durable" }>;
+type Durable = Extract<OutgoingMessage, { type: "durable" }>;
+
+/** Everything is on disk: what the source is told, and the receipt that both come to have. */
+export interface End {
+  readonly durable: Durable;
+  readonly receipt: Receipt;
+}
 
 /** A source that was let in, agreed with, and asked to start. */
 export interface Admitted extends Guest {
@@ -45,9 +52,9 @@ export class TargetSteps {
   readonly #context: SessionContext;
   readonly #states: StateMachine<TargetState>;
   readonly #recovery: Recovery;
-  /** Sessions that came to copy something. */
   /** A native session has been opened, and the volume has a journal of its own. */
   #hasJournal = false;
+  /** Sessions that came to copy something. */
   #copies = 0;
   /** How far the last of those was that have ended. */
   #far: Counters | null = null;
@@ -146,16 +153,31 @@ export class TargetSteps {
     return waitFor(link.settled, this.#whileLinked(LIMITS.settleTimeoutMs, "the source's result"));
   }
 
-  async makeDurable(guest: Admitted, source: Settled, written: SessionResult): Promise<Durable> {
+  /** A pass that another one may follow is recorded before anybody hears that it is over. */
+  async makeDurable(guest: Admitted, source: Settled, written: SessionResult): Promise<End> {
     this.#states.enter("durable");
-    const { pass } = guest.start;
     guest.keepPlace();
-    const finished = isFinished(pass, judge(pass, { source: source.result, target: written }));
-    const flushing = this.#opened(this.#copy).makeDurable(finished);
-    await waitFor(flushing, this.#whileLinked(LIMITS.durableTimeoutMs, "the volume's flush"));
+    const { startedAt, start } = guest;
+    const { addon } = this.#context.parts;
+    const wait = this.#whileLinked(LIMITS.durableTimeoutMs, "the volume's flush");
+    const copy = this.#opened(this.#copy);
+    const results = { source: source.result, target: written };
+    const finished = isFinished(start.pass, judge(start.pass, results));
+    const pass = await waitFor(nextPlace(addon, this.#run.volume), wait);
+    await waitFor(copy.makeDurable(finished), wait);
     const endedAt = new Date().toISOString();
     const sessions = Math.max(this.#copies, source.sessions);
-    return { type: "durable", result: written, sessions, startedAt: guest.startedAt, endedAt };
+    const durable: Durable = {
+      type: "durable",
+      result: written,
+      sessions,
+      pass,
+      startedAt,
+      endedAt,
+    };
+    const receipt = this.#receipt(guest, source, durable);
+    if (!finished) await waitFor(copy.recordPass(passRecord(addon, receipt, source.scan)), wait);
+    return { durable, receipt };
   }
 
   /** Until the source says that it heard, or time is up. From here on nothing changes the verdict. */
@@ -166,22 +188,6 @@ export class TargetSteps {
     const wait = this.#whileLinked(LIMITS.verdictKeptMs, "a farewell");
     await waitFor(link.farewell, wait).catch(() => undefined);
     this.#states.enter("finished");
-  }
-
-  receipt({ hello, start }: Admitted, source: Settled, durable: Durable): Receipt {
-    return makeReceipt({
-      transfer: this.#run.tls.transfer,
-      volume: this.#run.volumeName,
-      pass: { kind: start.pass, session: hello.session },
-      agents: { source: hello.agent, target: this.#context.parts.agent },
-      startedAt: durable.startedAt,
-      endedAt: durable.endedAt,
-      sessions: durable.sessions,
-      lanes: source.lanes,
-      lanesLost: source.lanesLost,
-      results: { source: source.result, target: durable.result },
-      items: this.#opened(this.#copy).ledger.kept,
-    });
   }
 
   /**
@@ -214,6 +220,23 @@ export class TargetSteps {
     this.#copy?.close();
     this.#channel?.close();
     this.#door?.close();
+  }
+
+  #receipt({ hello, start }: Admitted, source: Settled, durable: Durable): Receipt {
+    return makeReceipt({
+      transfer: this.#run.tls.transfer,
+      volume: this.#run.volumeName,
+      pass: { kind: start.pass, number: durable.pass.number, session: hello.session },
+      previous: durable.pass.previous,
+      agents: { source: hello.agent, target: this.#context.parts.agent },
+      startedAt: durable.startedAt,
+      endedAt: durable.endedAt,
+      sessions: durable.sessions,
+      lanes: source.lanes,
+      lanesLost: source.lanesLost,
+      results: { source: source.result, target: durable.result },
+      items: this.#opened(this.#copy).ledger.kept,
+    });
   }
 
   async #agree(channel: ControlChannel): Promise<Pick<Admitted, "start" | "onto">> {

@@ -49,9 +49,9 @@ async function oneSession(steps: TargetSteps): Promise<Receipt | null> {
     steps.beginCopy(source);
     const written = await steps.settle();
     const settled = await steps.hearSource();
-    const durable = await steps.makeDurable(source, settled, written);
+    const { durable, receipt } = await steps.makeDurable(source, settled, written);
     await steps.keepVerdict(durable);
-    return steps.receipt(source, settled, durable);
+    return receipt;
   } catch (error) {
     await steps.recover(toPvferryError(error), source);
     return null;

@@ -9,7 +9,7 @@ import { LIMITS } from "../config/limits.ts";
 import { PvferryError } from "../core/errors.ts";
 import { PASS_KINDS } from "../core/receipt.ts";
 import type { Role } from "../core/transfer-id.ts";
-import { count, secret, sentence, sessionId, timestamp, u32, u64, word } from "./fields.ts";
+import { blake3, count, secret, sentence, sessionId, timestamp, u32, u64, word } from "./fields.ts";
 import { sessionResult } from "./session-result.ts";
 
 /** How far a side's session is, as far as the channel is concerned. The sessions' states map onto these. */
@@ -166,6 +166,8 @@ export const CONTROL_MESSAGES = {
       lanes: z.int().min(1).max(LIMITS.lanesMost),
       lanesLost: u64,
       sessions,
+      /** Of the volume, by the source's clock. */
+      scan: z.strictObject({ began: timestamp, ended: timestamp }),
     }),
   },
   durable: {
@@ -177,6 +179,11 @@ export const CONTROL_MESSAGES = {
       seq,
       result: sessionResult,
       sessions,
+      /** What the receipt's `pass.number` and `previous` are. */
+      pass: z.strictObject({
+        number: z.int().min(1).max(0xffff_ffff),
+        previous: blake3.nullable(),
+      }),
       startedAt: timestamp,
       endedAt: timestamp,
     }),

@@ -37,7 +37,8 @@ export const sentence = z.string().max(4096);
 /** 32 lower-case hexadecimal digits, chosen at random by the source. */
 export const sessionId = z.string().regex(/^[0-9a-f]{32}$/, "must be 32 hexadecimal digits");
 
-export const rootDigest = z.string().regex(/^[0-9a-f]{64}$/, "must be 64 hexadecimal digits");
+/** 64 lower-case hexadecimal digits. */
+export const blake3 = z.string().regex(/^[0-9a-f]{64}$/, "must be 64 hexadecimal digits");
 
 /** base64 of exactly 32 bytes. */
 export const secret = z.string().regex(/^[A-Za-z0-9+/]{43}=$/, "must be base64 of 32 bytes");

@@ -2,7 +2,7 @@
 
 import { z } from "zod";
 
-import { rootDigest, u64, word } from "./fields.ts";
+import { blake3, u64, word } from "./fields.ts";
 
 /** Kinds of things not preserved come from a table of some dozens. */
 const NOT_PRESERVED_MOST = 256;
@@ -34,7 +34,7 @@ export const sessionResult = z.strictObject({
   deleted: u64,
   wireBytes: u64,
   resent: u64,
-  roots: z.strictObject({ content: rootDigest, metadata: rootDigest }),
+  roots: z.strictObject({ content: blake3, metadata: blake3 }),
   itemCounts,
   notPreserved: z
     .array(z.strictObject({ kind: word, count: u64 }))

@@ -20,7 +20,8 @@ export interface Receipt {
   readonly exitCode: number;
   readonly message: string;
   readonly next: string;
-  readonly pass: { readonly kind: string; readonly session: string };
+  readonly pass: { readonly kind: string; readonly number: number; readonly session: string };
+  readonly previous: string | null;
   readonly entries: { readonly [type: string]: number };
   readonly logicalBytes: number;
   readonly movedBytes: number;

@@ -17,8 +17,14 @@ pub mod session;
 pub mod volume;
 
 use napi_derive::napi;
+use pvferry_core::digest::{hash, hex};
 
 #[napi]
 pub fn version() -> &'static str {
     env!("CARGO_PKG_VERSION")
+}
+
+#[napi]
+pub fn digest_text(text: String) -> String {
+    hex(&hash(text.as_bytes()))
 }

@@ -15,7 +15,8 @@ const KEPT: Receipt = {
   next: "Nothing is left to do.",
   transfer: "t",
   volume: "volume",
-  pass: { kind: "cutover", session: "5e55" },
+  pass: { kind: "cutover", number: 3, session: "5e55" },
+  previous: "e".repeat(64),
   agents: { source: "0.1.0", target: "0.1.0" },
   startedAt: "2026-11-22T17:00:00.000Z",
   endedAt: "2026-11-22T17:00:04.100Z",
@@ -51,7 +52,7 @@ test("a good transfer on a few lines", () => {
     "Everything was kept.",
     "  entries      1,234 files, 1 directory, 2 hard links, 1 FIFO",
     "  moved        1.20 GB of 1.25 GB, 900 MB over 2 lanes",
-    "  cutover pass 5e55",
+    "  cutover pass number 3, session 5e55",
     "  time         4.1s, 293 MB/s, from 2026-11-22T17:00:00.000Z",
     `  content      ${ROOTS.content} (both sides)`,
     `  metadata     ${ROOTS.metadata} (both sides)`,
@@ -61,8 +62,8 @@ test("a good transfer on a few lines", () => {
 
 test("a stage pass says what comes next, though all is well", () => {
   const next = "Stop the application, then run again with --pass cutover.";
-  const text = receiptText({ ...KEPT, next, pass: { kind: "stage", session: "5e55" } });
-  expect(text).toContain("\n  stage pass   5e55\n");
+  const text = receiptText({ ...KEPT, next, pass: { kind: "stage", number: 1, session: "5e55" } });
+  expect(text).toContain("\n  stage pass   number 1, session 5e55\n");
   expect(text.endsWith(`\n${next}`)).toBe(true);
 });
 

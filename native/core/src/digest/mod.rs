@@ -10,6 +10,11 @@ pub mod tree;
 /// A BLAKE3 output, or the chaining value of a BLAKE3 subtree.
 pub type Digest = [u8; 32];
 
+/// Of bytes, as b3sum prints it.
+pub fn hash(bytes: &[u8]) -> Digest {
+    *blake3::hash(bytes).as_bytes()
+}
+
 /// The digest that `hex` would print like this.
 pub fn from_hex(text: &str) -> Option<Digest> {
     let digits = text.as_bytes().chunks(2).map(|pair| {

@@ -67,8 +67,9 @@ impl State {
                     self.passes.remove(0);
                 }
                 self.passes.push(*pass);
-                // The pass compared everything, by content where there was doubt.
-                self.doubt = None;
+                if pass.is_complete() {
+                    self.doubt = None;
+                }
             }
             Record::Part(part) => {
                 self.parts.insert(part.name.clone(), part.clone());

@@ -68,6 +68,13 @@ pub struct Pass {
     pub scan_ended: Timestamp,
 }
 
+impl Pass {
+    /// Nothing was left uncompared: no entry that could not be read or written (40), no digests that differ (43).
+    pub fn is_complete(&self) -> bool {
+        !matches!(self.verdict, 40 | 43)
+    }
+}
+
 /// A large file in flight.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Part {

@@ -1,0 +1,32 @@
+/** Where a pass stands among those of its transfer: each receipt names the one before, as the target's journal knows it. */
+
+import { receiptJson, type Receipt } from "../core/receipt.ts";
+import type { PassRecord } from "../native/journal-types.ts";
+import type { Addon } from "../native/types.ts";
+import type { MessageOf } from "../wire/control-messages.ts";
+import { momentOf } from "./moment.ts";
+
+export type PassPlace = MessageOf<"durable">["pass"];
+
+/** The place of the pass that ends now. Rejects with what readJournal rejects with. */
+export async function nextPlace(addon: Addon, volume: string): Promise<PassPlace> {
+  const last = (await addon.readJournal(volume))?.passes.at(-1);
+  return { number: (last?.number ?? 0) + 1, previous: last?.receipt ?? null };
+}
+
+/** What the journal is to remember of a pass that another one may follow. */
+export function passRecord(
+  addon: Addon,
+  receipt: Receipt,
+  scan: MessageOf<"settled">["scan"],
+): PassRecord {
+  return {
+    kind: receipt.pass.kind,
+    number: receipt.pass.number,
+    verdict: receipt.exitCode,
+    receipt: addon.digestText(receiptJson(receipt)),
+    ended: momentOf(Date.parse(receipt.endedAt)),
+    scanBegan: momentOf(Date.parse(scan.began)),
+    scanEnded: momentOf(Date.parse(scan.ended)),
+  };
+}
