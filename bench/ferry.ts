@@ -4,8 +4,9 @@ import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 
-import { succeeds, type Contender } from "./contender.ts";
+import type { Contender } from "./contender.ts";
 import { openGroup } from "./measure.ts";
+import { loopbackWire } from "./wire.ts";
 
 const PVFERRY = fileURLToPath(new URL("../dist/cli/main.js", import.meta.url));
 
@@ -17,19 +18,21 @@ export function ferry(
 ): Contender {
   mkdirSync(folder, { recursive: true });
   const group = openGroup("pvferry");
-  const log = openSync(join(folder, "log"), "w");
+  const wire = loopbackWire();
+  const logFile = join(folder, "log");
+  const log = openSync(logFile, "w");
   const environment = { ...process.env, XDG_CACHE_HOME: folder };
-  const args = [PVFERRY, "copy", source, target, "--quiet", ...flags];
+  const args = [process.execPath, PVFERRY, "copy", source, target, "--quiet", ...flags];
   return {
     name: "pvferry copy",
     group,
-    copy: async () => {
-      const child = group.start(process.execPath, args, { log, environment });
-      await succeeds(child, `pvferry copy (see ${folder}/log)`);
-    },
+    wire,
+    log: logFile,
+    start: () => group.start([...wire.source, ...args], { log, environment }),
     [Symbol.asyncDispose]: () => {
       closeSync(log);
       group.close();
+      wire[Symbol.dispose]();
       return Promise.resolve();
     },
   };

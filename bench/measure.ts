@@ -8,23 +8,16 @@ import { existsSync, mkdirSync, readFileSync, rmdirSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 
-export interface Usage {
-  readonly cpuSeconds: number;
-  /** Sum over the processes of each one's peak resident memory, bytes. An upper bound: peaks need not coincide. */
-  readonly peakBytes: number;
-}
-
 export interface Group {
   /** "cgroup v1 cpuacct", "cgroup v2 cpu.stat" or "/proc". */
   readonly accounting: string;
-  readonly start: (
-    command: string,
-    args: readonly string[],
-    options?: StartOptions,
-  ) => ChildProcess;
+  readonly start: (command: readonly string[], options?: StartOptions) => ChildProcess;
+  /** Processes that have not ended. */
+  readonly running: () => number;
   readonly cpuSeconds: () => number;
   /** Forgets the peaks so far of what has ended. */
   readonly resetPeaks: () => void;
+  /** Sum over the processes of each one's peak resident memory, bytes. An upper bound: peaks need not coincide. */
   readonly peakBytes: () => number;
   readonly close: () => void;
 }
@@ -138,18 +131,24 @@ export function openGroup(name: string): Group {
       ? roots.flatMap(descendants)
       : text(join(cgroup.folder, "cgroup.procs")).split("\n").filter(Boolean).map(Number);
   const sampler = new Sampler(members);
+  const killAll = (): void => {
+    for (const pid of members()) process.kill(pid, "SIGKILL");
+  };
+  // For a benchmark that is stopped on its way.
+  process.once("exit", killAll);
   const joinGroup = cgroup === null ? "" : `echo $$ >'${join(cgroup.folder, "cgroup.procs")}';`;
   return {
     accounting: cgroup?.accounting ?? "/proc",
-    start: (command, args, options = {}) => {
+    start: (command, options = {}) => {
       const log = options.log ?? "ignore";
-      const child = spawn("sh", ["-c", `${joinGroup} exec "$@"`, "sh", command, ...args], {
+      const child = spawn("sh", ["-c", `${joinGroup} exec "$@"`, "sh", ...command], {
         env: options.environment ?? process.env,
         stdio: ["ignore", log, log],
       });
       if (child.pid !== undefined) roots.push(child.pid);
       return child;
     },
+    running: () => members().length,
     cpuSeconds: () => {
       if (cgroup !== null) return cgroup.cpuSeconds();
       sampler.sample();
@@ -161,8 +160,9 @@ export function openGroup(name: string): Group {
       return sum(sampler.peaks.values());
     },
     close: () => {
+      process.removeListener("exit", killAll);
       sampler.stop();
-      for (const pid of members()) process.kill(pid, "SIGKILL");
+      killAll();
       if (cgroup !== null) removeCgroup(cgroup.folder);
     },
   };

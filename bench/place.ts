@@ -1,41 +1,35 @@
-/** Where the benchmark copies: a tmpfs of its own, emptied and warmed in the same way before every run. */
+/** Where the benchmark copies: a tmpfs of its own, brought into the same state in the same way before every run. */
 import { execFileSync } from "node:child_process";
-import { closeSync, mkdirSync, openSync, readdirSync, rmSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  statfsSync,
+  writeSync,
+} from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 
-import { makeVolume } from "../test/volume/make-volume.ts";
+import type { BenchSet } from "./sets/set.ts";
 
 const OUT = fileURLToPath(new URL("out", import.meta.url));
 const BYTES_AT_ONCE = 8 << 20;
-
-export const SETS = {
-  a: {
-    profile: "big",
-    what: "4 files of 1 GB of random bytes",
-    bytes: 4_000_000_000,
-    files: 4,
-    room: "9g",
-  },
-  b: {
-    profile: "small",
-    what: "50,000 files in 500 directories, 460 MB",
-    bytes: 460_000_000,
-    files: 50_000,
-    room: "2g",
-  },
-} as const;
-
-export type SetName = keyof typeof SETS;
 
 export interface Place extends Disposable {
   readonly source: string;
   readonly target: string;
   /** For logs and certificates, on an ordinary file system. */
   readonly folder: string;
-  /** Empties the target, then writes as many bytes beside it as will be copied, and takes them away again. */
+  /**
+   * Brings the target back to what it is before a run, then writes as many bytes beside it as will be copied, and takes
+   * them away again.
+   */
   readonly prepare: () => void;
+  /** What the file system holds, bytes. */
+  readonly used: () => number;
 }
 
 /**
@@ -55,34 +49,42 @@ function empty(directory: string): void {
   for (const name of readdirSync(directory)) rmSync(join(directory, name), { recursive: true });
 }
 
-export async function openPlace(set: SetName): Promise<Place> {
-  const { profile, bytes, room } = SETS[set];
-  const folder = join(OUT, `${process.pid}`);
+function mountTmpfs(folder: string, { room, inodes }: BenchSet): string {
   const mountPoint = join(folder, "tmpfs");
   mkdirSync(mountPoint, { recursive: true });
-  execFileSync("mount", [
-    "-t",
-    "tmpfs",
-    "-o",
-    `size=${room},nr_inodes=200k`,
-    "pvferry-bench",
-    mountPoint,
-  ]);
+  const options = `size=${Math.ceil(room)},nr_inodes=${inodes}`;
+  execFileSync("mount", ["-t", "tmpfs", "-o", options, "pvferry-bench", mountPoint]);
+  return mountPoint;
+}
+
+export async function openPlace(set: BenchSet): Promise<Place> {
+  const folder = join(OUT, `${process.pid}`);
+  const mountPoint = mountTmpfs(folder, set);
   const close = (): void => {
     execFileSync("umount", ["-l", mountPoint]);
     rmSync(folder, { recursive: true, force: true });
   };
   process.once("exit", close);
-  const [source, target] = [join(mountPoint, "source"), join(mountPoint, "target")];
-  await makeVolume(source, profile);
-  mkdirSync(target);
+  const [source, target, spare] = ["source", "target", "spare"].map((name) => {
+    const made = join(mountPoint, name);
+    mkdirSync(made);
+    return made;
+  }) as [string, string, string];
+  await set.write(source);
+  set.earlier?.make(source, target);
+  set.earlier?.change(source, spare);
   return {
     source,
     target,
     folder,
     prepare: () => {
-      empty(target);
-      warm(join(mountPoint, "warm"), bytes);
+      if (set.earlier === undefined) empty(target);
+      else set.earlier.restore(target, spare);
+      warm(join(mountPoint, "warm"), set.written);
+    },
+    used: () => {
+      const { blocks, bfree, bsize } = statfsSync(mountPoint);
+      return (blocks - bfree) * bsize;
     },
     [Symbol.dispose]: () => {
       process.removeListener("exit", close);

@@ -5,6 +5,8 @@ export interface Run {
   readonly seconds: number;
   readonly cpuSeconds: number;
   readonly peakBytes: number;
+  /** Both directions, with the packets' headers. */
+  readonly wireBytes: number;
 }
 
 export interface SetSize {
@@ -12,8 +14,8 @@ export interface SetSize {
   readonly files: number;
 }
 
-const HEAD = `| run | contender | s | MB/s | files/s | CPU s | CPU s/GB | peak MB |
-|---|---|---|---|---|---|---|---|`;
+const HEAD = `| run | contender | s | MB/s | files/s | CPU s | CPU s/GB | peak MB | MB on the wire |
+|---|---|---|---|---|---|---|---|---|`;
 
 function row(run: Run, number: number, size: SetSize): string {
   const cells = [
@@ -25,6 +27,7 @@ function row(run: Run, number: number, size: SetSize): string {
     run.cpuSeconds.toFixed(2),
     ((run.cpuSeconds * 1e9) / size.bytes).toFixed(2),
     (run.peakBytes / 1e6).toFixed(0),
+    (run.wireBytes / 1e6).toFixed(1),
   ];
   return `| ${cells.join(" | ")} |`;
 }
@@ -41,28 +44,34 @@ export function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? upper : (upper + (sorted[middle - 1] ?? Number.NaN)) / 2;
 }
 
-/** For each pair, how much of `other` fits into one of `ours`. */
+/** For each pair, how much of `one` fits into `other`. */
 function ratios(
   runs: readonly Run[],
-  ours: string,
+  one: string,
   other: string,
   of: (run: Run) => number,
 ): number[] {
-  const mine = runs.filter(({ contender }) => contender === ours);
+  const mine = runs.filter(({ contender }) => contender === one);
   const theirs = runs.filter(({ contender }) => contender === other);
   return mine.map((run, index) => of(theirs[index] ?? run) / of(run));
 }
 
 export function summaryLines(runs: readonly Run[], ours: string, other: string): string[] {
-  const line = (what: string, of: (run: Run) => number): string => {
-    const all = ratios(runs, ours, other, of);
+  const line = (what: string, all: readonly number[]): string => {
     return `- ${what}: ${all.map((ratio) => ratio.toFixed(2)).join(", ")}; median ${median(all).toFixed(2)}`;
   };
   return [
-    line(`speed: ${ours} is so many times as fast as ${other}, pair by pair`, (run) => run.seconds),
     line(
-      `CPU per byte: ${other} needs so many times as much as ${ours}, pair by pair`,
-      (run) => run.cpuSeconds,
+      `speed: ${ours} is so many times as fast as ${other}, pair by pair`,
+      ratios(runs, ours, other, ({ seconds }) => seconds),
+    ),
+    line(
+      `CPU: ${other} needs so many times as much as ${ours}, pair by pair`,
+      ratios(runs, ours, other, ({ cpuSeconds }) => cpuSeconds),
+    ),
+    line(
+      `wire: ${ours} sends so many times as many bytes as ${other}, pair by pair`,
+      ratios(runs, other, ours, ({ wireBytes }) => wireBytes),
     ),
   ];
 }

@@ -3,18 +3,18 @@
  * daemons are up before the clock starts, as their pods are.
  *
  * Kept from DVM: all options of the client, rsyncd and stunnel; TLS 1.2; one stream; one RSA-4096 certificate without
- * verification; the password. Changed because one machine plays both sides: the client's stunnel listens on another port
- * than 6443, "pid =" stays empty, and logs go to a file. `use chroot` is "no", as for everybody but privileged pods.
+ * verification; the password. Changed: ports, the target's address, "pid =" stays empty, and logs go to a file. `use chroot` is
+ * "no", as for everybody but privileged pods. Either side's processes have a network of their own, as in a pod.
  */
 import { execFileSync, type ChildProcess } from "node:child_process";
-import { closeSync, mkdirSync, openSync, writeFileSync } from "node:fs";
-import { connect } from "node:net";
+import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { succeeds, type Contender } from "./contender.ts";
 import { openGroup } from "./measure.ts";
+import { pairWire, TARGET_ADDRESS } from "./wire.ts";
 
 const PORTS = { rsyncd: 22_722, server: 26_443, client: 26_444 } as const;
 const MODULE = "d41d8cd98f00b204e9800998ecf8427e";
@@ -88,7 +88,7 @@ debug = 7
 accept = ${PORTS.client}
 cert = ${folder}/tls.crt
 key = ${folder}/tls.key
-connect = localhost:${PORTS.server}
+connect = ${TARGET_ADDRESS}:${PORTS.server}
 `;
 }
 
@@ -111,25 +111,24 @@ function writeConfiguration(folder: string, target: string): void {
   makeCertificate(folder);
 }
 
-async function accepts(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(port, "127.0.0.1");
-    socket.once("connect", () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.once("error", () => resolve(false));
-  });
+/** Whether somebody listens on a port, in the network of a process. Column 2 is the address, 4 the state (proc(5)). */
+function listens(pid: number, port: number): boolean {
+  const suffix = `:${port.toString(16).toUpperCase().padStart(4, "0")}`;
+  return ["tcp", "tcp6"].some((family) =>
+    readFileSync(`/proc/${pid}/net/${family}`, "latin1")
+      .split("\n")
+      .map((line) => line.trim().split(/\s+/))
+      .some(([, address, , state]) => address?.endsWith(suffix) === true && state === "0A"),
+  );
 }
 
-async function untilAllListen(daemons: readonly ChildProcess[]): Promise<void> {
-  for (const port of Object.values(PORTS)) {
-    while (!(await accepts(port))) {
-      if (daemons.some((daemon) => daemon.exitCode !== null)) {
-        throw new Error("a daemon of the rival did not start");
-      }
-      await sleep(50);
+async function untilListening(daemon: ChildProcess, port: number): Promise<void> {
+  for (;;) {
+    if (daemon.exitCode !== null || daemon.pid === undefined) {
+      throw new Error("a daemon of the rival did not start");
     }
+    if (listens(daemon.pid, port)) return;
+    await sleep(50);
   }
 }
 
@@ -140,46 +139,35 @@ export async function rsyncThroughStunnel(
 ): Promise<Contender> {
   writeConfiguration(folder, target);
   const group = openGroup("rsync");
-  const log = openSync(join(folder, "log"), "w");
-  const start = (command: string, ...args: string[]): ChildProcess =>
-    group.start(command, args, { log, environment: { ...process.env, RSYNC_PASSWORD: PASSWORD } });
-  const rsyncd = [
-    "--daemon",
-    "--no-detach",
-    `--port=${PORTS.rsyncd}`,
-    "-vvv",
-    `--config=${folder}/rsyncd.conf`,
+  const wire = pairWire();
+  const logFile = join(folder, "log");
+  const log = openSync(logFile, "w");
+  const start = (command: readonly string[]): ChildProcess =>
+    group.start(command, { log, environment: { ...process.env, RSYNC_PASSWORD: PASSWORD } });
+  const port = `--port=${PORTS.rsyncd}`;
+  const rsyncd = ["--daemon", "--no-detach", port, "-vvv", `--config=${folder}/rsyncd.conf`];
+  const daemons: readonly (readonly [ChildProcess, number])[] = [
+    [start([...wire.target, "rsync", ...rsyncd]), PORTS.rsyncd],
+    [start([...wire.target, "stunnel4", join(folder, "server.conf")]), PORTS.server],
+    [start([...wire.source, "stunnel4", join(folder, "client.conf")]), PORTS.client],
   ];
-  const daemons = [
-    start("rsync", ...rsyncd),
-    start("stunnel4", join(folder, "server.conf")),
-    start("stunnel4", join(folder, "client.conf")),
-  ];
-  await untilAllListen(daemons);
-  const destination = `rsync://root@localhost/${MODULE}`;
+  for (const [daemon, listening] of daemons) await untilListening(daemon, listening);
+  const places = [`${source}/`, `rsync://root@localhost/${MODULE}/`, "--port", `${PORTS.client}`];
   return {
     name: "rsync + stunnel",
     group,
-    copy: async () => {
-      const child = start(
-        "rsync",
-        ...CLIENT_OPTIONS,
-        `${source}/`,
-        `${destination}/`,
-        "--port",
-        `${PORTS.client}`,
-      );
-      await succeeds(child, `rsync (see ${folder}/log)`);
-    },
+    wire,
+    log: logFile,
+    start: () => start([...wire.source, "rsync", ...CLIENT_OPTIONS, ...places]),
     [Symbol.asyncDispose]: async () => {
-      for (const daemon of daemons.filter(
-        ({ exitCode, signalCode }) => exitCode === null && signalCode === null,
-      )) {
+      for (const [daemon] of daemons) {
+        if (daemon.exitCode !== null || daemon.signalCode !== null) continue;
         daemon.kill("SIGTERM");
         await succeeds(daemon, "daemon").catch(() => undefined);
       }
       closeSync(log);
       group.close();
+      wire[Symbol.dispose]();
     },
   };
 }

@@ -1,30 +1,37 @@
 /**
- * npm run bench [-- --profile a|b --pairs N --note TEXT]: pvferry copy against rsync + stunnel, alternating, on tmpfs.
- * Needs root and, for profile a, some 10 GB of free memory.
+ * npm run bench [-- SET... --pairs N --scale SHARE --flags "FLAG..."]: pvferry copy, with these flags besides, against
+ * rsync + stunnel, alternating, on tmpfs. Needs root and, for the sets of 4 GB, some 14 GB of free memory; --scale makes
+ * the second copies smaller.
  */
 import { cpus, release, totalmem } from "node:os";
 import process from "node:process";
 import { parseArgs } from "node:util";
 
 import { compareTrees } from "../test/judge/compare-trees.ts";
-import type { Contender } from "./contender.ts";
+import { copy, type Contender } from "./contender.ts";
 import { ferry } from "./ferry.ts";
-import { openPlace, SETS, type Place, type SetName } from "./place.ts";
+import { interrupt } from "./interrupt.ts";
+import { openPlace, type Place } from "./place.ts";
 import { runsTable, summaryLines, type Run } from "./report.ts";
 import { rsyncThroughStunnel } from "./rival.ts";
+import type { BenchSet } from "./sets/set.ts";
+import { setNamed, setsAtScale } from "./sets/table.ts";
 
-async function measure(contender: Contender, place: Place): Promise<Run> {
+async function measure(contender: Contender, place: Place, set: BenchSet): Promise<Run> {
   place.prepare();
-  contender.group.resetPeaks();
-  const cpuBefore = contender.group.cpuSeconds();
+  const { group, wire } = contender;
+  if (set.interruptedAt !== undefined) await interrupt(contender, place, set.interruptedAt);
+  group.resetPeaks();
+  const [cpuBefore, wireBefore] = [group.cpuSeconds(), wire.bytes()];
   const started = performance.now();
-  await contender.copy();
+  await copy(contender);
   const seconds = (performance.now() - started) / 1000;
   return {
     contender: contender.name,
     seconds,
-    cpuSeconds: contender.group.cpuSeconds() - cpuBefore,
-    peakBytes: contender.group.peakBytes(),
+    cpuSeconds: group.cpuSeconds() - cpuBefore,
+    peakBytes: group.peakBytes(),
+    wireBytes: wire.bytes() - wireBefore,
   };
 }
 
@@ -36,45 +43,50 @@ async function expectCopied(place: Place, contender: Contender): Promise<void> {
   throw new Error(`${contender.name} did not copy ${first.path}: ${first.what}`);
 }
 
-async function benchmark(set: SetName, pairs: number, flags: readonly string[]): Promise<void> {
-  const { what } = SETS[set];
-  process.stdout.write(`\n## (${set}) ${what}\n\n`);
+async function benchmark(
+  set: BenchSet & { readonly name: string },
+  pairs: number,
+  flags: readonly string[],
+): Promise<void> {
+  process.stdout.write(`\n## (${set.name}) ${set.what}\n\n`);
   using place = await openPlace(set);
-  await using ours = ferry(`${place.folder}/ferry`, place.source, place.target, flags);
-  await using rival = await rsyncThroughStunnel(
-    `${place.folder}/rival`,
-    place.source,
-    place.target,
-  );
+  const { folder, source, target } = place;
+  await using ours = ferry(`${folder}/ferry`, source, target, [...set.flags, ...flags]);
+  await using rival = await rsyncThroughStunnel(`${folder}/rival`, source, target);
   // One untimed run each: certificates are made, files are in the page cache, and the copies are judged.
   for (const contender of [ours, rival]) {
-    await measure(contender, place);
+    await measure(contender, place, set);
     await expectCopied(place, contender);
   }
   const runs: Run[] = [];
   for (let pair = 0; pair < pairs; pair++) {
     // Whoever is first in one pair is second in the next.
     for (const contender of pair % 2 === 0 ? [ours, rival] : [rival, ours]) {
-      runs.push(await measure(contender, place));
+      runs.push(await measure(contender, place, set));
     }
   }
-  process.stdout.write(`CPU by ${ours.group.accounting}\n\n${runsTable(runs, SETS[set])}\n`);
+  process.stdout.write(`CPU by ${ours.group.accounting}\n\n${runsTable(runs, set)}\n`);
   process.stdout.write(`${summaryLines(runs, ours.name, rival.name).join("\n")}\n`);
 }
+
+// So that what was opened is closed.
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1));
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
-    profile: { type: "string", multiple: true, default: ["a", "b"] },
     pairs: { type: "string", default: "5" },
+    scale: { type: "string", default: "1" },
+    flags: { type: "string", default: "" },
   },
 });
+const sets = setsAtScale(Number(values.scale));
+const chosen = positionals.length === 0 ? Object.keys(sets) : positionals;
 const model = cpus()[0]?.model ?? "unknown processor";
 const memory = Math.round(totalmem() / 2 ** 30);
 process.stdout.write(
   `${new Date().toISOString().slice(0, 16)}, Linux ${release()}, ${cpus().length} x ${model}, ${memory} GiB\n`,
 );
-for (const set of values.profile) {
-  if (set !== "a" && set !== "b") throw new Error(`--profile is a or b, not ${set}`);
-  await benchmark(set, Number(values.pairs), positionals);
+for (const set of chosen.map((name) => setNamed(sets, name))) {
+  await benchmark(set, Number(values.pairs), values.flags.split(" ").filter(Boolean));
 }
