@@ -8,7 +8,7 @@
  */
 import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { constants } from "node:os";
 import { delimiter, join } from "node:path";
 import process from "node:process";
@@ -35,9 +35,28 @@ function installed() {
   }
 }
 
-/** The `node` package fetches its platform's binary in an install script, the only one that package.json approves. */
-function ownNodeRuns() {
-  return spawnSync(ownNode, ["--version"]).status === 0;
+/** Ends the process with what a fresh machine lacks, before anything is downloaded. */
+function requireTools() {
+  const missing = [
+    { program: "cargo", what: "a Rust toolchain (https://rustup.rs)" },
+    { program: "cc", what: "a C compiler (on Debian: apt-get install gcc libc6-dev)" },
+  ].filter(({ program }) => spawnSync(program, ["--version"]).error !== undefined);
+  if (missing.length === 0) return;
+  const wanting = missing.map(({ program, what }) => `${program}, of ${what}`).join(", and ");
+  console.error(`set-up: not found in PATH: ${wanting}. Install it and run this again.`);
+  process.exit(1);
+}
+
+/** The `node` package fetches its binary in an install script. One that is not there has no words; one that lacks a library names it. */
+function requireOwnNode() {
+  const { status, error, stderr } = spawnSync(ownNode, ["--version"], { encoding: "utf8" });
+  if (status === 0) return;
+  const why = error === undefined ? stderr.trim() : "its package could not fetch the binary";
+  const next = why.includes("libatomic") ? " On Debian: apt-get install libatomic1" : "";
+  console.error(`set-up: ${ownNode} does not run: ${why}.${next}`);
+  // npm puts it in front of the machine's own, which has to be found again by the next run.
+  rmSync(ownNode, { force: true });
+  process.exit(1);
 }
 
 /** Ends the process when npm fails: nothing that follows could work. */
@@ -49,14 +68,12 @@ function npm(/** @type {string[]} */ ...args) {
 }
 
 function install() {
+  requireTools();
   rmSync(stamp, { force: true });
   npm("ci");
   // Where ignore-scripts is configured, the approval in package.json has no effect on `npm ci`.
-  if (!ownNodeRuns()) npm("rebuild", "--ignore-scripts=false", "node");
-  if (!ownNodeRuns()) {
-    console.error(`set-up: ${ownNode} does not run; its package could not fetch the binary`);
-    process.exit(1);
-  }
+  if (!existsSync(ownNode)) npm("rebuild", "--ignore-scripts=false", "node");
+  requireOwnNode();
   writeFileSync(stamp, wanted());
 }
 

@@ -194,16 +194,32 @@ describeWith(NEEDS, "what belongs to the source's host", () => {
     await expectFaithful(beds.source.path, beds.target.path, { allXattrs: true, rsync: false });
   });
 
-  it("such as chattr's flags is counted once per kind", async () => {
-    using beds = bedsOf("ext4", "ext4");
+  it("such as chattr's flags and project ids is counted by kind, in every pass", async () => {
+    using beds = bedsOf("xfs", "xfs");
     for (const name of ["a", "b", "c"]) writeFileSync(`${beds.source.path}/${name}`, name);
-    execFileSync("chattr", ["+d", `${beds.source.path}/a`, `${beds.source.path}/b`]);
-    const ended = await pvferry(["copy", beds.source.path, beds.target.path, "--json"]);
-    expect(ended.code).toBe(0);
-    const flags = receiptOf(ended).notPreserved["source"]?.filter(({ kind }) =>
-      kind.startsWith("flag"),
-    );
-    expect(flags).toEqual([{ kind: expect.stringMatching(/no dump/) as string, count: 2 }]);
+    writeFileSync(`${beds.source.path}/large`, Buffer.alloc(600_000, 1));
+    const chattr = (...args: string[]): Buffer =>
+      execFileSync("chattr", args, { cwd: beds.source.path });
+    chattr("-p", "42", "a", "b", "large");
+    chattr("+A", "a");
+    chattr("+S", "large");
+    chattr("+d", "a", "large");
+    const counted = async (...flags: string[]): Promise<unknown> => {
+      const ended = await pvferry(["copy", beds.source.path, beds.target.path, "--json", ...flags]);
+      expect(ended.code).toBe(0);
+      const all = receiptOf(ended).notPreserved["source"];
+      return all?.filter(({ kind }) => /^(?:flag|project)/.test(kind));
+    };
+    const expected = [
+      { kind: "flag no atime", count: 1 },
+      { kind: "flag no dump", count: 2 },
+      { kind: "flag synchronous", count: 1 },
+      { kind: "project id", count: 3 },
+    ];
+    expect(await counted("--pass", "stage")).toEqual(expected);
+    // Every file is opened again: one to be sent, the others to be compared.
+    writeFileSync(`${beds.source.path}/b`, "changed");
+    expect(await counted("--compare", "digest")).toEqual(expected);
   });
 
   it("such as what is mounted beneath comes along when asked for", async () => {

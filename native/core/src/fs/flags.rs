@@ -1,6 +1,7 @@
 //! chattr flags, project ids and other properties that belong to a file system and do not travel.
 
 use std::os::fd::BorrowedFd;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::fs::{StatxAttributes, ioctl_getflags};
 use rustix::io::Errno;
@@ -72,6 +73,11 @@ impl Flags {
         self.bits == 0 && self.project == 0
     }
 
+    /// What `told` does not have.
+    pub fn beyond(self, told: Flags) -> Flags {
+        Flags { bits: self.bits & !told.bits, project: if self.project == told.project { 0 } else { self.project } }
+    }
+
     /// Immutable or append-only: such an entry can be read, but nothing made like it could be replaced.
     pub fn is_locked(self) -> bool {
         self.bits & 0x30 != 0
@@ -86,16 +92,47 @@ impl Flags {
     }
 }
 
+/// Asks for flags, and remembers the file system that knew none, so that it is not asked for each of its files: with
+/// FUSE, a question is a journey to another process.
+#[derive(Debug, Default)]
+pub struct FlagReader {
+    /// `st_dev` of that file system; 0, which no file bears, at first.
+    knows_none: AtomicU64,
+}
+
+impl FlagReader {
+    /// As [`read`], from a descriptor whose `st_dev` is `device`.
+    pub fn read(&self, fd: BorrowedFd<'_>, device: u64) -> Result<Flags, Errno> {
+        if self.knows_none.load(Ordering::Relaxed) == device {
+            return Ok(Flags::default());
+        }
+        let found = ask(fd)?;
+        if found.is_none() {
+            self.knows_none.store(device, Ordering::Relaxed);
+        }
+        Ok(found.unwrap_or_default())
+    }
+}
+
 /// Reads everything, in two calls, from a regular file or directory (never from a device: its driver would answer).
 ///
 /// A file system that knows no such thing has none of it (`ENOTTY`, `EOPNOTSUPP`, `EINVAL`, `ENOSYS`).
 pub fn read(fd: BorrowedFd<'_>) -> Result<Flags, Errno> {
+    Ok(ask(fd)?.unwrap_or_default())
+}
+
+/// None when the file system knows neither call.
+fn ask(fd: BorrowedFd<'_>) -> Result<Option<Flags>, Errno> {
+    let (plain, extended) = (known(ioctl_getflags(fd).map(|found| found.bits()))?, known(fsgetxattr(fd))?);
+    if plain.is_none() && extended.is_none() {
+        return Ok(None);
+    }
     let mut flags = Flags::default();
-    if let Some(found) = known(ioctl_getflags(fd).map(|found| found.bits()))? {
+    if let Some(found) = plain {
         let shown = LABELS.iter().fold(FS_PROJINHERIT, |all, (bit, _)| all | bit);
         flags.bits = found & shown;
     }
-    if let Some(found) = known(fsgetxattr(fd))? {
+    if let Some(found) = extended {
         flags.project = found.projid;
         for (bit, (xflag, _)) in EXTENDED_BITS.iter().zip(EXTENDED_LABELS) {
             if found.xflags & xflag != 0 {
@@ -105,7 +142,7 @@ pub fn read(fd: BorrowedFd<'_>) -> Result<Flags, Errno> {
     }
     // The flag alone, with project 0, says nothing: new entries get project 0 anyway.
     flags.bits &= !FS_PROJINHERIT;
-    Ok(flags)
+    Ok(Some(flags))
 }
 
 fn known<T>(answer: Result<T, Errno>) -> Result<Option<T>, Errno> {
@@ -134,5 +171,12 @@ mod tests {
         let flags = Flags::from_attributes(0x10 | 0x20_0000);
         assert_eq!(flags.labels().collect::<Vec<_>>(), ["flag immutable", "flag dax"]);
         assert!(flags.is_locked());
+    }
+
+    #[test]
+    fn what_statx_has_told_is_not_told_again() {
+        let told = Flags::from_attributes(0x10);
+        let found = Flags { bits: 0x10 | 0x80, project: 7 };
+        assert_eq!(found.beyond(told).labels().collect::<Vec<_>>(), ["flag no atime", "project id"]);
     }
 }

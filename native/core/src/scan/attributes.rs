@@ -19,21 +19,50 @@ pub trait Report: Sync {
     /// Something of this kind exists and is not carried, by design.
     fn left_out(&self, kind: &str);
 
+    /// As [`Report::left_out`], of what only an open file tells.
+    fn left_out_within(&self, kind: &str) {
+        self.left_out(kind);
+    }
+
     /// An entry was looked at, or with no name the directory itself. Other mounts that are not crossed are not told.
     fn saw(&self, _directory: &DirectoryNode, _name: Option<&[u8]>, _stat: &Stat) {}
 }
 
-/// For a file of which the scan has accounted for already, and that is only now read.
-pub struct Accounted(pub Side);
+/// How far a file was accounted for before it is opened, so that nothing counts twice.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Accounted {
+    Nothing,
+    /// By the scan, as far as that can without opening it.
+    Seen,
+    /// By an earlier reading.
+    All,
+}
 
-impl Report for Accounted {
+/// Passes on what was not accounted for yet.
+pub struct Remaining<'a>(pub &'a dyn Report, pub Accounted);
+
+impl Report for Remaining<'_> {
     fn side(&self) -> Side {
-        self.0
+        self.0.side()
     }
 
-    fn item(&self, _item: Item) {}
+    fn item(&self, item: Item) {
+        if self.1 == Accounted::Nothing {
+            self.0.item(item);
+        }
+    }
 
-    fn left_out(&self, _kind: &str) {}
+    fn left_out(&self, kind: &str) {
+        if self.1 == Accounted::Nothing {
+            self.0.left_out(kind);
+        }
+    }
+
+    fn left_out_within(&self, kind: &str) {
+        if self.1 != Accounted::All {
+            self.0.left_out(kind);
+        }
+    }
 }
 
 /// Attributes of what a descriptor holds, `stat` being its own. `path` is called for an item alone.

@@ -11,7 +11,7 @@ use crate::digest::file::{BLOCK_FORM_HOLES, Form};
 use crate::fs::Errno;
 use crate::fs::apply::Attributes;
 use crate::fs::extents::{DataRanges, Extents};
-use crate::fs::flags::{self, Flags};
+use crate::fs::flags::Flags;
 use crate::fs::stat::{Kind, Stat, stat_fd};
 use crate::wire::limits::PACK_FILE;
 
@@ -91,7 +91,7 @@ pub fn read_small(
         };
         let still = stood_still(&before, after) && size as u64 == before.size;
         if still || tries == rereads {
-            note_attributes(&before, report);
+            note_flags(volume, fd.as_fd(), &before, report);
             let attributes = attributes.clone();
             return Ok(SmallOutcome::Read(Small { size, attributes, changed: !still }));
         }
@@ -106,8 +106,7 @@ pub fn stood_still(before: &Stat, after: &Stat) -> bool {
     (before.size, before.mtime, before.ctime) == (after.size, after.mtime, after.ctime)
 }
 
-/// Counts what statx tells of what is not carried: birth time, and the chattr flags that it knows. Small files are
-/// looked at no closer, which would cost two calls each; their project id is that of their directory.
+/// Counts what statx tells of what is not carried: birth time, and the chattr flags that it knows.
 pub(super) fn note_attributes(stat: &Stat, report: &dyn Report) {
     if stat.has_birth_time {
         report.left_out("birth time");
@@ -115,13 +114,12 @@ pub(super) fn note_attributes(stat: &Stat, report: &dyn Report) {
     Flags::from_attributes(stat.attributes).labels().for_each(|label| report.left_out(label));
 }
 
-/// Counts what of a large file is not carried: birth time, chattr flags, project id.
-pub fn note_flags(fd: BorrowedFd<'_>, stat: &Stat, report: &dyn Report) {
-    if stat.has_birth_time {
-        report.left_out("birth time");
-    }
-    if let Ok(found) = flags::read(fd) {
-        found.labels().for_each(|label| report.left_out(label));
+/// Counts what of an open file or directory is not carried: birth time, every chattr flag, project id.
+pub fn note_flags(volume: &Volume, fd: BorrowedFd<'_>, stat: &Stat, report: &dyn Report) {
+    note_attributes(stat, report);
+    if let Ok(found) = volume.flags.read(fd, stat.device) {
+        let told = Flags::from_attributes(stat.attributes);
+        found.beyond(told).labels().for_each(|label| report.left_out_within(label));
     }
 }
 

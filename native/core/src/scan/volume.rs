@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::error::{CoreError, ErrorKind};
 use crate::fs::directory_path::{Directories, DirectoryNode};
+use crate::fs::flags::FlagReader;
 use crate::fs::limits::directory_budget;
 use crate::fs::open::{Opener, open_volume};
 use crate::fs::stat::{Stat, stat_fd};
@@ -31,6 +32,7 @@ pub struct Volume {
     pub directories: Directories,
     pub opener: Opener,
     pub policy: ScanPolicy,
+    pub flags: FlagReader,
     pub root_stat: Stat,
 }
 
@@ -45,7 +47,7 @@ impl Volume {
         let root_stat = stat_fd(descriptor.as_fd()).map_err(fail)?;
         let opener = Opener::new(!policy.one_file_system);
         let directories = Directories::new(descriptor, opener.clone(), directory_budget());
-        Ok(Self { root: DirectoryNode::root(), directories, opener, policy, root_stat })
+        Ok(Self { root: DirectoryNode::root(), directories, opener, policy, flags: FlagReader::default(), root_stat })
     }
 
     pub fn descriptor(&self) -> BorrowedFd<'_> {

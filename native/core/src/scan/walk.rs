@@ -8,7 +8,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use super::attributes::{of_descriptor, of_entry, of_stat};
-use super::read::note_attributes;
+use super::read::{note_attributes, note_flags};
 use super::visitor::size_hint;
 pub use super::visitor::{Body, Scanned, Visitor};
 use super::volume::{RESERVED, Volume};
@@ -16,7 +16,6 @@ use crate::error::CoreError;
 use crate::fs::Errno;
 use crate::fs::apply::Attributes;
 use crate::fs::directory_path::{self, DirectoryNode, path_bytes};
-use crate::fs::flags;
 use crate::fs::list::{ListBuffer, Listing};
 use crate::fs::stat::{Kind, Stat, read_link, stat_at, stat_at_anew, stat_fd, stat_fd_anew};
 use crate::fs::xattrs::Xattrs;
@@ -154,17 +153,8 @@ impl<V: Visitor> Walk<'_, V> {
         if V::ONLY_STATS {
             return Ok(of_stat(&stat, Xattrs::default()));
         }
-        self.note_flags(descriptor, &stat);
+        note_flags(self.volume, fd, &stat, self.visitor);
         of_descriptor(fd, &stat, self.volume.policy.keep_selinux, self.visitor, &|| entry_path(node, None))
-    }
-
-    fn note_flags(&self, descriptor: &OwnedFd, stat: &Stat) {
-        if stat.has_birth_time {
-            self.visitor.left_out("birth time");
-        }
-        if let Ok(found) = flags::read(descriptor.as_fd()) {
-            found.labels().for_each(|label| self.visitor.left_out(label));
-        }
     }
 
     /// Announces the entries of one directory; returns its subdirectories, last first.

@@ -148,6 +148,7 @@ impl Batch<'_> {
             data: expected_data(stat),
             link: key,
             sent_before: false,
+            accounted: false,
             refused: 0,
         };
         self.files += 1;

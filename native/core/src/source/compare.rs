@@ -13,11 +13,10 @@ use crate::digest::file::{Form, assumed_digest};
 use crate::digest::leaf::Leaf;
 use crate::error::CoreError;
 use crate::fs::stat::stat_fd;
-use crate::scan::attributes::{Accounted, of_descriptor};
+use crate::scan::attributes::of_descriptor;
 use crate::scan::digest::digest_file;
-use crate::scan::read::{Place, Unreadable, form_of, open_regular, stood_still};
+use crate::scan::read::{Place, Unreadable, form_of, note_flags, open_regular, stood_still};
 use crate::session::counters::Counter;
-use crate::session::item::Side;
 use crate::wire::frame::FrameType;
 use crate::wire::index::Outcome;
 use crate::wire::lane::Check;
@@ -83,6 +82,7 @@ impl Shared {
         buffers.data.clear();
         let attributes = known.attributes.clone();
         Check { file: task.file, size, form: known.form, digest: known.digest, attributes }.put(&mut buffers.table);
+        let task = FileTask { accounted: true, ..task };
         let record = LaneRecord::Check(Checked { task, known, size });
         lane.send(self, FrameType::Check, record, buffers, None)
     }
@@ -95,10 +95,12 @@ impl Shared {
         let form = form_of(fd.as_fd(), stat.size)?;
         let digest = digest_file(fd.as_fd(), form, stat.size, &mut buffers.data, &self.life.stop)?;
         let keep_selinux = self.volume.policy.keep_selinux;
-        let attributes = of_descriptor(fd.as_fd(), &stat, keep_selinux, &Accounted(Side::Source), &path)?;
+        let report = self.accountant(task.accounted);
+        let attributes = of_descriptor(fd.as_fd(), &stat, keep_selinux, &report, &path)?;
         if !stood_still(&stat, &stat_fd(fd.as_fd())?) {
             return Ok(Read::Moved);
         }
+        note_flags(&self.volume, fd.as_fd(), &stat, &report);
         Ok(Read::Still(Known { attributes, form, digest }, stat.size))
     }
 

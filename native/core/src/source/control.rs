@@ -48,7 +48,7 @@ impl Shared {
                 return Ok(());
             }
         };
-        note_flags(fd.as_fd(), &stat, self.accountant());
+        note_flags(&self.volume, fd.as_fd(), &stat, &self.accountant(task.accounted));
         match Large::new(task.clone(), fd, stat) {
             Ok((large, true)) => self.send_control(lane, Control::Again(Arc::new(large)), buffers),
             Ok((large, false)) => {
@@ -147,7 +147,8 @@ impl Shared {
         let finished = large.finished()?;
         let path = || large.task.path();
         let keep_selinux = self.volume.policy.keep_selinux;
-        match of_descriptor(large.descriptor(), &finished.stat, keep_selinux, self.accountant(), &path) {
+        let report = self.accountant(large.recall().is_some());
+        match of_descriptor(large.descriptor(), &finished.stat, keep_selinux, &report, &path) {
             Ok(attributes) => {
                 let known = Known { attributes, form: finished.form, digest: finished.digest };
                 large.remember(known.clone());

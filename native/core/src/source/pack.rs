@@ -13,7 +13,7 @@ use crate::digest::file::Form;
 use crate::digest::leaf::{FAILED_LEAF, Leaf};
 use crate::error::CoreError;
 use crate::fs::Errno;
-use crate::scan::attributes::{Accounted, Report};
+use crate::scan::attributes::{Accounted, Remaining};
 use crate::scan::read::{Place, SmallOutcome, Unreadable, read_small};
 use crate::session::counters::Counter;
 use crate::session::item::{Item, ItemClass, Side};
@@ -78,7 +78,7 @@ impl Shared {
         let start = buffers.data.len();
         let read = self.descriptor(&task, recent).map_err(Unreadable::from).and_then(|directory| {
             let place = Place { directory: directory.as_fd(), name: &task.name, path: &|| task.path() };
-            read_small(&self.volume, &place, self.config.rereads, &mut buffers.data, self.accountant())
+            read_small(&self.volume, &place, self.config.rereads, &mut buffers.data, &self.accountant(task.accounted))
         });
         match read {
             Ok(SmallOutcome::Read(small)) => {
@@ -104,9 +104,14 @@ impl Shared {
         }
     }
 
-    /// Who hears what of a file's attributes is not carried: nobody, when the scan has said it already.
-    pub(super) fn accountant(&self) -> &dyn Report {
-        if self.volume.policy.file_attributes { &Accounted(Side::Source) } else { self }
+    /// Who hears what of a file is not carried, or cannot be read.
+    pub(super) fn accountant(&self, accounted: bool) -> Remaining<'_> {
+        let already = match accounted {
+            true => Accounted::All,
+            false if self.volume.policy.file_attributes => Accounted::Seen,
+            false => Accounted::Nothing,
+        };
+        Remaining(self, already)
     }
 
     fn descriptor(&self, task: &FileTask, recent: &mut Recent) -> Result<Arc<OwnedFd>, Errno> {
@@ -175,7 +180,7 @@ impl Shared {
                 self.counters.subtract(Counter::BytesDone, size);
                 let refused = task.refused + 1;
                 check_refusals(refused)?;
-                self.queue.add([FileTask { refused, ..task }]);
+                self.queue.add([FileTask { refused, accounted: true, ..task }]);
                 Ok(())
             }
             Some(Outcome::Duplicate(content, metadata)) => {
@@ -207,6 +212,6 @@ impl Shared {
     }
 
     pub(super) fn retry_pack(&self, packed: Vec<Packed>) {
-        self.queue.add(packed.into_iter().map(|file| FileTask { sent_before: true, ..file.task }));
+        self.queue.add(packed.into_iter().map(|file| FileTask { sent_before: true, accounted: true, ..file.task }));
     }
 }

@@ -26,6 +26,8 @@ pub(super) struct FileTask {
     pub(super) link: Option<InodeKey>,
     /// It was sent on a lane that died, so that the target may have it already.
     pub(super) sent_before: bool,
+    /// What of it is not carried was counted when it was read.
+    pub(super) accounted: bool,
     /// How often the target has found its bytes wrong.
     pub(super) refused: u32,
 }

@@ -2,9 +2,9 @@ use std::os::unix::fs::{FileExt, MetadataExt, symlink};
 
 use pvferry_core::fs::Errno;
 use pvferry_core::fs::extents::{DataRanges, Extents, is_sparse, next_data};
-use pvferry_core::fs::flags::{self, Flags};
+use pvferry_core::fs::flags::{self, FlagReader, Flags};
 use pvferry_core::fs::make;
-use pvferry_core::fs::stat::{Kind, read_link, stat_at, stat_fd};
+use pvferry_core::fs::stat::{Kind, Stat, read_link, stat_at, stat_fd};
 
 use crate::bed::{self, fd};
 
@@ -121,6 +121,16 @@ fn labels(flags: Flags) -> Vec<&'static str> {
     flags.labels().collect()
 }
 
+/// A file system that has once known nothing is not asked again, every other one is.
+fn expect_asked_until_none_is_known(file: &std::fs::File, stat: &Stat, found: Flags) {
+    let reader = FlagReader::default();
+    let proc = std::fs::File::open("/proc/self/status").unwrap();
+    assert_eq!(reader.read(fd(&proc), stat.device + 1), Ok(Flags::default()));
+    assert_eq!(reader.read(fd(file), stat.device), Ok(found));
+    assert_eq!(reader.read(fd(&proc), stat.device), Ok(Flags::default()));
+    assert_eq!(reader.read(fd(file), stat.device), Ok(Flags::default()));
+}
+
 #[test]
 fn flags_and_project_ids_are_found() {
     bed::each(|bed| {
@@ -135,6 +145,7 @@ fn flags_and_project_ids_are_found() {
         assert!(bed::run("chattr", &["+id", path]));
         let stat = stat_fd(fd(&file)).unwrap();
         let found = flags::read(fd(&file)).unwrap();
+        expect_asked_until_none_is_known(&file, &stat, found);
         assert!(bed::run("chattr", &["-id", path]));
         assert_eq!(labels(found), ["flag immutable", "flag no dump"]);
         assert_eq!(labels(Flags::from_attributes(stat.attributes)), labels(found));
