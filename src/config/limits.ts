@@ -90,6 +90,12 @@ export const LIMITS = {
   greetingsMost: 8,
   /** One line about peers that were turned away at most this often. */
   turnedAwayNoticeEveryMs: 10 * SECOND,
+  /** Connections that were turned away unheard: the counters are looked at so often ... */
+  strangersLookEveryMs: 1 * SECOND,
+  /** ... and told again after this, then after twice as long each time ... */
+  strangersFirstQuietMs: 10 * SECOND,
+  /** ... up to this. */
+  strangersLongestQuietMs: 10 * MINUTE,
   /** The source may count its whole volume first (--scan-first); keep-alives notice if it dies meanwhile. */
   preflightTimeoutMs: 24 * 60 * MINUTE,
   /** The source judges the same facts as its target and then says start. */

@@ -13,6 +13,7 @@ import type { MessageOf } from "../wire/control-messages.ts";
 import { ControlChannel } from "./control-channel.ts";
 import { checkSameVolume, helloMessage, receiveHello } from "./greeting.ts";
 import type { SessionContext, TargetRun } from "./run-options.ts";
+import { Strangers } from "./strangers.ts";
 import { toTlsIdentity } from "./tls-identity.ts";
 import { waitFor, type Wait } from "./waiting.ts";
 
@@ -42,6 +43,7 @@ export class Door {
   readonly #run: TargetRun;
   readonly #greeting = new Set<ControlChannel>();
   readonly #closed = new AbortController();
+  readonly #strangers: Strangers;
   /** Where the next session is waited for. */
   #admitting: PromiseWithResolvers<Guest> | null = null;
   /** Let in while the session before it was still being ended. */
@@ -63,6 +65,10 @@ export class Door {
         maxUnauthenticated: LIMITS.maxUnauthenticated,
       },
       (connection) => void this.#greet(new ControlChannel(connection, this.#self())),
+    );
+    this.#strangers = new Strangers(
+      () => this.listener.counts(),
+      (message) => this.#context.observe({ type: "notice", message }),
     );
   }
 
@@ -90,6 +96,7 @@ export class Door {
   close(): void {
     this.#closed.abort(closing());
     void this.#waiting?.channel.closeWith(closing());
+    this.#strangers.close();
     this.listener.close();
   }
 
