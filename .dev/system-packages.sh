@@ -18,6 +18,7 @@ packages=(
   rsync          # the second judge, and one half of the benchmark's rival
   runc           # what podman runs containers with
   socat          # peers that are silent or talk nonsense
+  strace         # which files an agent opens
   stunnel4       # the other half of the rival
   tshark         # what the wire looks like
   xfsprogs       # an xfs

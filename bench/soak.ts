@@ -1,8 +1,9 @@
 /**
  * npm run test:soak [-- NAME...]: copies volumes that are large in one way each, with the agents as two processes, and
- * fails when either needs more than its share of memory. Needs some 12 GB of free memory for its tmpfs, and root.
+ * fails when either needs more than its share of memory. Needs some 12 GB of free memory for its tmpfs, and root. Then
+ * runs the long forms of tests, test/soak/NAME.test.ts.
  */
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
@@ -15,6 +16,7 @@ import type { Agent, Ended } from "../test/agent/run-pvferry.ts";
 import { compareContents } from "../test/judge/contents.ts";
 import { SOAK_VOLUMES, type SoakVolume } from "./soak-volumes.ts";
 
+const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const OUT = fileURLToPath(new URL("out", import.meta.url));
 const LARGEST_PEAK = 256 * 1024 * 1024;
 const SAMPLE_MS = 50;
@@ -78,13 +80,13 @@ async function copyAndJudge(volume: SoakVolume, place: string): Promise<Outcome>
   for (const directory of [from, to]) mkdirSync(directory);
   volume.write(from);
   const pki = await initPki(join(place, "pki"));
-  const target = await startTarget({ volume: to, pki, patienceMs: PATIENCE_MS });
+  const target = await startTarget({ volume: to, pki, run: { patienceMs: PATIENCE_MS } });
   const started = performance.now();
   await using source = startSource({
     volume: from,
     pki,
     port: target.port,
-    patienceMs: PATIENCE_MS,
+    run: { patienceMs: PATIENCE_MS },
   });
   const [sourcePeak, targetPeak] = await Promise.all([peakOf(source), peakOf(target.agent)]);
   const ended = await source.ended;
@@ -122,4 +124,12 @@ for (const [name, volume] of Object.entries(SOAK_VOLUMES)) {
     `| ${volume.what} | ${seconds.toFixed(1)} | ${mebibytes.join(" | ")} | ${verdict} |\n`,
   );
   if (complaints.length > 0) process.exitCode = 1;
+}
+
+/** What is not a volume's name is that of a long form. */
+const longForms = chosen.filter((name) => !Object.hasOwn(SOAK_VOLUMES, name));
+if (chosen.length === 0 || longForms.length > 0) {
+  const args = ["run", "--config", "test/vitest.config.ts", "--project=soak", ...longForms];
+  const { status } = spawnSync("vitest", args, { cwd: ROOT, stdio: "inherit" });
+  if (status !== 0) process.exitCode = 1;
 }

@@ -14,11 +14,7 @@ export interface TargetOptions {
   readonly pki: string;
   readonly port?: number;
   readonly flags?: readonly string[];
-  readonly patienceMs?: number;
-}
-
-function patience({ patienceMs }: { readonly patienceMs?: number }): RunOptions {
-  return patienceMs === undefined ? {} : { patienceMs };
+  readonly run?: RunOptions;
 }
 
 export interface ListeningTarget {
@@ -30,7 +26,7 @@ export async function startTarget(options: TargetOptions): Promise<ListeningTarg
   const port = options.port ?? (await freePort());
   const flags = ["--tls", `${options.pki}/target`, "--listen", `127.0.0.1:${port}`, "--json"];
   const args = ["target", options.volume, ...flags, ...(options.flags ?? [])];
-  const agent = startPvferry(args, patience(options));
+  const agent = startPvferry(args, options.run);
   return { agent, port };
 }
 
@@ -39,12 +35,12 @@ export interface SourceOptions {
   readonly pki: string;
   readonly port: number;
   readonly flags?: readonly string[];
-  readonly patienceMs?: number;
+  readonly run?: RunOptions;
 }
 
 export function startSource(options: SourceOptions): Agent {
   const flags = ["--to", `127.0.0.1:${options.port}`, "--tls", `${options.pki}/source`, "--json"];
   const waiting = ["--connect-timeout", "30s"];
   const args = ["source", options.volume, ...flags, ...waiting, ...(options.flags ?? [])];
-  return startPvferry(args, patience(options));
+  return startPvferry(args, options.run);
 }

@@ -29,8 +29,10 @@ export interface Relay extends AsyncDisposable {
   readonly counts: () => { readonly [kind in ConnectionKind]: number } & {
     readonly broken: number;
   };
-  /** Breaks everything of a kind now. */
-  readonly breakAll: (kind: ConnectionKind) => void;
+  /** Bytes that came from the source, all connections together. */
+  readonly bytes: () => number;
+  /** Breaks everything of a kind now; without one, everything. */
+  readonly breakAll: (kind?: ConnectionKind) => void;
   /** The connections of a kind that are there now, by the ports that the two sides' own sockets have. */
   readonly ports: (kind: ConnectionKind) => readonly PortPair[];
 }
@@ -66,6 +68,8 @@ function breakPair(pair: Pair, random: RandomBytes): void {
 }
 
 class Pace {
+  /** So far. */
+  bytes = 0;
   private nextAt = performance.now();
   private readonly bytesPerSecond: number;
 
@@ -76,6 +80,7 @@ class Pace {
   /** Milliseconds to wait after so many bytes. */
   after(bytes: number): number {
     const now = performance.now();
+    this.bytes += bytes;
     this.nextAt = Math.max(this.nextAt, now) + (1000 * bytes) / this.bytesPerSecond;
     return this.nextAt - now;
   }
@@ -149,7 +154,9 @@ export async function breakingRelay(options: RelayOptions): Promise<Relay> {
       [...pairs]
         .filter((pair) => pair.kind === kind)
         .map(({ near, far }) => ({ source: near.remotePort ?? 0, relay: far.localPort ?? 0 })),
-    breakAll: (kind) => breakSome([...pairs].filter((pair) => pair.kind === kind)),
+    bytes: () => pace.bytes,
+    breakAll: (kind) =>
+      breakSome([...pairs].filter((pair) => kind === undefined || pair.kind === kind)),
     [Symbol.asyncDispose]: async () => {
       clearInterval(timer);
       for (const { near, far } of pairs) [near, far].forEach((socket) => socket.destroy());

@@ -1,20 +1,8 @@
-/**
- * File systems for tests: loop-backed ext4, xfs and btrfs, and tmpfs. They live under test/out/beds/<pid>-<n>, are
- * unmounted when disposed and again when the process exits, and those of dead processes are swept by the next one.
- */
-import { execFileSync } from "node:child_process";
-import {
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  rmSync,
-  statSync,
-  truncateSync,
-  writeFileSync,
-} from "node:fs";
+/** File systems for tests: loop-backed ext4, xfs and btrfs, and tmpfs. */
+import { mkdirSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import process from "node:process";
-import { fileURLToPath } from "node:url";
+
+import { bedFolder, discardBed, run } from "./bed-folder.ts";
 
 export const FILESYSTEMS = ["ext4", "xfs", "btrfs", "tmpfs"] as const;
 export type FilesystemKind = (typeof FILESYSTEMS)[number];
@@ -38,7 +26,6 @@ export interface Bed extends Disposable {
   truncateDevice: (mebibytes: number) => void;
 }
 
-const BEDS = fileURLToPath(new URL("../out/beds", import.meta.url));
 const MAKERS: { readonly [kind in Exclude<FilesystemKind, "tmpfs">]: readonly string[] } = {
   // Small images would get blocks of 1 KiB, and with them smaller files and attributes.
   ext4: ["mkfs.ext4", "-q", "-F", "-b", "4096"],
@@ -46,60 +33,17 @@ const MAKERS: { readonly [kind in Exclude<FilesystemKind, "tmpfs">]: readonly st
   btrfs: ["mkfs.btrfs", "-q", "-f"],
 };
 
-const mounted = new Set<string>();
-let count = 0;
-
-function run(command: string, ...args: string[]): void {
-  execFileSync(command, args, { stdio: ["ignore", "ignore", "pipe"] });
-}
-
-/** Lazily, so that nothing that is still open can keep a mount after the tests. */
-function unmount(path: string): void {
-  try {
-    run("umount", "-R", "-l", path);
-  } catch {
-    // It was not mounted, or somebody was faster.
-  }
-}
-
-function isMounted(path: string): boolean {
-  return statSync(path).dev !== statSync(join(path, "..")).dev;
-}
-
-function discard(folder: string): void {
-  const path = join(folder, "volume");
-  for (let tries = 0; existsSync(path) && isMounted(path) && tries < 5; tries++) unmount(path);
-  if (existsSync(path) && isMounted(path)) throw new Error(`${path} cannot be unmounted`);
-  rmSync(folder, { recursive: true, force: true });
-  mounted.delete(folder);
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-function sweepDeadBeds(): void {
-  for (const name of readdirSync(BEDS)) {
-    if (!isAlive(Number.parseInt(name, 10))) discard(join(BEDS, name));
-  }
-}
-
-function newFolder(): string {
-  mkdirSync(BEDS, { recursive: true });
-  if (count === 0) {
-    sweepDeadBeds();
-    process.on("exit", () => [...mounted].forEach(discard));
-  }
-  count++;
-  const folder = join(BEDS, `${process.pid}-${count}`);
-  mkdirSync(join(folder, "volume"), { recursive: true });
-  mounted.add(folder);
-  return folder;
+/** A file that holds an empty file system of a kind. */
+export function makeImage(
+  image: string,
+  kind: Exclude<FilesystemKind, "tmpfs">,
+  mebibytes: number,
+  mkfsOptions: readonly string[] = [],
+): void {
+  writeFileSync(image, "");
+  truncateSync(image, mebibytes * 1024 * 1024);
+  const [maker = "", ...flags] = MAKERS[kind];
+  run(maker, ...flags, ...mkfsOptions, image);
 }
 
 function mountDevice(folder: string, options: BedOptions): void {
@@ -118,16 +62,14 @@ function mountDevice(folder: string, options: BedOptions): void {
     return;
   }
   const image = join(folder, "image");
-  writeFileSync(image, "");
-  truncateSync(image, mebibytes * 1024 * 1024);
-  const [maker = "", ...flags] = MAKERS[kind];
-  run(maker, ...flags, ...mkfsOptions, image);
+  makeImage(image, kind, mebibytes, mkfsOptions);
   run("mount", "-o", `loop,${mountOptions}`, image, path);
 }
 
 /** A fresh file system, mounted. Needs root. */
 export function mountFilesystem(options: BedOptions): Bed {
-  const folder = newFolder();
+  const folder = bedFolder();
+  mkdirSync(join(folder, "volume"));
   mountDevice(folder, options);
   const path = join(folder, "volume");
   return {
@@ -138,6 +80,6 @@ export function mountFilesystem(options: BedOptions): Bed {
       writeFileSync("/proc/sys/vm/drop_caches", "3");
     },
     truncateDevice: (mebibytes) => truncateSync(join(folder, "image"), mebibytes * 1024 * 1024),
-    [Symbol.dispose]: () => discard(folder),
+    [Symbol.dispose]: () => discardBed(folder),
   };
 }

@@ -1,0 +1,22 @@
+/** Passes keep up with whatever is done to the source in between. test/soak/mutations.test.ts is the long form. */
+import { expect, it } from "vitest";
+
+import { describeWith } from "../bed/needs.ts";
+import { mutationRounds, ROUNDS_NEED } from "../proof/mutation-rounds.ts";
+import { testSeed } from "../proof/seed.ts";
+
+const SEED = testSeed();
+
+describeWith(ROUNDS_NEED, "ten rounds of random changes", () => {
+  it(`are all copied (seed ${SEED})`, async () => {
+    expect.hasAssertions();
+    await mutationRounds({ seed: SEED, rounds: 10 });
+  });
+});
+
+describeWith({ ...ROUNDS_NEED, root: true }, "ten rounds of random changes by a plain user", () => {
+  it(`are all copied (seed ${SEED})`, async () => {
+    expect.hasAssertions();
+    await mutationRounds({ seed: SEED, rounds: 10, as: { id: 12_345, groups: [23_456] } });
+  });
+});

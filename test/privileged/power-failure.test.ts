@@ -1,0 +1,18 @@
+/** A target that loses its power keeps what it has promised. test/soak/power-failure.test.ts is the long form. */
+import { expect, it } from "vitest";
+
+import { describeWith } from "../bed/needs.ts";
+import { POWER_NEEDS, survivePowerFailures } from "../proof/power-failure.ts";
+import { testSeed } from "../proof/seed.ts";
+
+const SEED = testSeed();
+
+describeWith(POWER_NEEDS, "a target on ext4 whose power fails", () => {
+  it.each(["none", "lost"] as const)(
+    `keeps its promises, cache: %s (seed ${SEED})`,
+    async (cache) => {
+      expect.hasAssertions();
+      await survivePowerFailures({ kind: "ext4", cache, seed: SEED, cuts: 2 });
+    },
+  );
+});

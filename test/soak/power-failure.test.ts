@@ -1,0 +1,18 @@
+/** What test/privileged/power-failure.test.ts does twice on ext4, eight times on each of three file systems. */
+import { expect, it } from "vitest";
+
+import { describeWith } from "../bed/needs.ts";
+import { POWER_NEEDS, survivePowerFailures } from "../proof/power-failure.ts";
+import { testSeed } from "../proof/seed.ts";
+
+const SEED = testSeed();
+const KINDS = ["ext4", "xfs", "btrfs"] as const;
+const CACHES = ["none", "lost"] as const;
+const ALL = KINDS.flatMap((kind) => CACHES.map((cache) => [kind, cache] as const));
+
+describeWith(POWER_NEEDS, "a target whose power fails", () => {
+  it.each(ALL)(`keeps its promises on %s, cache: %s (seed ${SEED})`, async (kind, cache) => {
+    expect.hasAssertions();
+    await survivePowerFailures({ kind, cache, seed: SEED, cuts: 8 });
+  });
+});
