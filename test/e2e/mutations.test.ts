@@ -6,17 +6,27 @@ import { mutationRounds, ROUNDS_NEED } from "../proof/mutation-rounds.ts";
 import { testSeed } from "../proof/seed.ts";
 
 const SEED = testSeed();
+/** Twenty short commands and ten judges, also on a busy machine. */
+const PATIENCE_MS = 300_000;
 
 describeWith(ROUNDS_NEED, "ten rounds of random changes", () => {
-  it(`are all copied (seed ${SEED})`, async () => {
-    expect.hasAssertions();
-    await mutationRounds({ seed: SEED, rounds: 10 });
-  });
+  it(
+    `are all copied (seed ${SEED})`,
+    async () => {
+      expect.hasAssertions();
+      await mutationRounds({ seed: SEED, rounds: 10 });
+    },
+    PATIENCE_MS,
+  );
 });
 
 describeWith({ ...ROUNDS_NEED, root: true }, "ten rounds of random changes by a plain user", () => {
-  it(`are all copied (seed ${SEED})`, async () => {
-    expect.hasAssertions();
-    await mutationRounds({ seed: SEED, rounds: 10, as: { id: 12_345, groups: [23_456] } });
-  });
+  it(
+    `are all copied (seed ${SEED})`,
+    async () => {
+      expect.hasAssertions();
+      await mutationRounds({ seed: SEED, rounds: 10, as: { id: 12_345, groups: [23_456] } });
+    },
+    PATIENCE_MS,
+  );
 });
