@@ -15,6 +15,7 @@ packages=(
   libcap2-bin    # setcap, capsh
   openssl        # clients with wrong certificates
   podman         # builds the image and runs it
+  postgresql     # an application that writes while its volume is copied, and checks what it finds
   rsync          # the second judge, and one half of the benchmark's rival
   runc           # what podman runs containers with
   socat          # peers that are silent or talk nonsense

@@ -1,30 +1,17 @@
 /** Suites that need root or programs of the system: skipped where these are missing, with the command that helps. */
-import { accessSync, constants } from "node:fs";
-import { join } from "node:path";
 import process from "node:process";
 
 import { describe } from "vitest";
+
+import { programPath } from "./program-folders.ts";
 
 export interface Needs {
   readonly root?: boolean;
   readonly programs?: readonly string[];
 }
 
-const FOLDERS = `${process.env["PATH"] ?? ""}:/usr/sbin:/sbin`.split(":");
-
-function isInstalled(program: string): boolean {
-  return FOLDERS.some((folder) => {
-    try {
-      accessSync(join(folder, program), constants.X_OK);
-      return true;
-    } catch {
-      return false;
-    }
-  });
-}
-
 function remedies(needs: Needs): string[] {
-  const missing = (needs.programs ?? []).filter((program) => !isInstalled(program));
+  const missing = (needs.programs ?? []).filter((program) => programPath(program) === null);
   return [
     ...(needs.root === true && process.getuid?.() !== 0 ? ["sudo npm test"] : []),
     ...(missing.length > 0 ? [`sudo .dev/system-packages.sh (for ${missing.join(", ")})`] : []),

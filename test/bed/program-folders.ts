@@ -1,0 +1,34 @@
+/** Where programs are looked for. */
+import { accessSync, constants, readdirSync } from "node:fs";
+import { join } from "node:path";
+import process from "node:process";
+
+/** Debian keeps the programs of PostgreSQL's server, of every version, away from PATH. */
+const POSTGRES = "/usr/lib/postgresql";
+
+function versions(folder: string): string[] {
+  try {
+    return readdirSync(folder).toSorted((one, other) => Number(other) - Number(one));
+  } catch {
+    return [];
+  }
+}
+
+const FOLDERS = [
+  ...`${process.env["PATH"] ?? ""}:/usr/sbin:/sbin`.split(":"),
+  ...versions(POSTGRES).map((version) => join(POSTGRES, version, "bin")),
+];
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** The first of this name; null where there is none. */
+export function programPath(program: string): string | null {
+  return FOLDERS.map((folder) => join(folder, program)).find(isExecutable) ?? null;
+}
