@@ -13,6 +13,7 @@ import type { SourceRun } from "../session/run-options.ts";
 import { CopyChild, type ChildEnd } from "./copy-child.ts";
 import { prepareCopyFolders, type CopyFolders } from "./copy-folders.ts";
 import type { Outcome } from "./output.ts";
+import { readRules } from "./rules.ts";
 import type { CommandContext } from "./run-command.ts";
 import { runTransfer, type Observe } from "./transfer.ts";
 import { volumeArgument } from "./volume-argument.ts";
@@ -25,10 +26,11 @@ export async function copyCommand(context: CommandContext<"copy">): Promise<Outc
   const { flags, args } = context;
   const source = volumeArgument(args[0], "SRC");
   const target = volumeArgument(args[1], "DST");
+  const rules = readRules(flags);
   const transfer = async (observe: Observe): Promise<Receipt> => {
     const folders = prepareCopyFolders(source, target);
     try {
-      return await copyBetween(folders, context, observe);
+      return await copyBetween(folders, rules, context, observe);
     } catch (error) {
       folders.removeMadeIfEmpty();
       throw error;
@@ -39,6 +41,7 @@ export async function copyCommand(context: CommandContext<"copy">): Promise<Outc
 
 async function copyBetween(
   folders: CopyFolders,
+  rules: readonly string[],
   context: CommandContext<"copy">,
   observe: Observe,
 ): Promise<Receipt> {
@@ -64,7 +67,7 @@ async function copyBetween(
     });
     // Loaded only now, while the child loads its own part on another CPU.
     const [port, { runSource }] = await Promise.all([listening, import("../session/source.ts")]);
-    const run = sourceRun(folders, context.flags, identities, port);
+    const run = { ...sourceRun(folders, context.flags, identities, port), rules };
     const signal = AbortSignal.any([context.signal, targetGone(child)]);
     return await conclude(child, runSource(run, observe, signal), context.signal);
   } finally {
@@ -85,7 +88,7 @@ function sourceRun(
   flags: FlagValues<"copy">,
   identities: CopyIdentities,
   port: number,
-): SourceRun {
+): Omit<SourceRun, "rules"> {
   const { lanes, threads } = defaultParallelism();
   return {
     volume: folders.source,

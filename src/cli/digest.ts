@@ -10,6 +10,7 @@ import type { FileDigest, Item, ItemClass, Roots, SessionEvent } from "../native
 import { itemText } from "../observe/item-text.ts";
 import { checkLine, uncheckableText } from "./digest-lines.ts";
 import type { Outcome } from "./output.ts";
+import { readRules } from "./rules.ts";
 import type { CommandContext } from "./run-command.ts";
 import { volumeArgument } from "./volume-argument.ts";
 
@@ -34,6 +35,7 @@ export async function digestCommand(context: CommandContext<"digest">): Promise<
     threads: defaultParallelism().threads,
     oneFileSystem: flags.oneFileSystem,
     selinux: flags.selinux,
+    rules: readRules(flags),
   };
   const printer = flags.json ? jsonFiles() : checkFiles(say);
   const onFiles = flags.files ? printer.files : null;

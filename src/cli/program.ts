@@ -11,7 +11,7 @@ import {
   type CommandName,
   type Flag,
 } from "../config/flags.ts";
-import type { RawFlags } from "../config/resolve.ts";
+import type { RawFlags, Typed } from "../config/resolve.ts";
 import { EXIT_CODES } from "../core/exit-codes.ts";
 import { COMMAND_ROWS, type CommandRow } from "./commands.ts";
 import { runCommand } from "./run-command.ts";
@@ -78,10 +78,19 @@ function optionsFor(key: string, flag: Flag<unknown>): readonly Option[] {
     helpOf(flag),
   );
   if (isForEvery(flag)) option.helpGroup("Options of every command:");
+  if (flag.isList === true) {
+    option.argParser((text, before: readonly Typed[] | undefined) => [
+      ...(before ?? []),
+      { at: typed++, text },
+    ]);
+  }
   if (key === "verbose") option.argParser((_, times: number | undefined) => (times ?? 0) + 1);
   if (flag.value !== null || flag.fallback !== true) return [option];
   return [option, new Option(`--no-${flag.name}`, "the opposite")];
 }
+
+/** How many values of lists were typed so far: their order counts across flags. */
+let typed = 0;
 
 function isForEvery(flag: Flag<unknown>): boolean {
   return flag.commands.length === COMMANDS.length;

@@ -5,6 +5,7 @@ import { defaultParallelism } from "../host/parallelism.ts";
 import { runSource } from "../session/source.ts";
 import { agentIdentity } from "./agent-identity.ts";
 import type { Outcome } from "./output.ts";
+import { readRules } from "./rules.ts";
 import type { CommandContext } from "./run-command.ts";
 import { runTransfer } from "./transfer.ts";
 import { volumeArgument } from "./volume-argument.ts";
@@ -13,6 +14,7 @@ import { volumeArgument } from "./volume-argument.ts";
 export async function sourceCommand(context: CommandContext<"source">): Promise<Outcome> {
   const { flags, args, signal } = context;
   const volume = volumeArgument(args[0], "SRC");
+  const rules = readRules(flags);
   return runTransfer(flags, async (observe) => {
     const tls = agentIdentity(flags.tls, "source", (message) =>
       observe({ type: "notice", message }),
@@ -29,6 +31,7 @@ export async function sourceCommand(context: CommandContext<"source">): Promise<
         compress: flags.compress,
         oneFileSystem: flags.oneFileSystem,
         selinux: flags.selinux,
+        rules,
         rereads: DEFAULTS.rereads,
         connectTimeoutMs: flags.connectTimeout,
         reconnectTimeoutMs: flags.reconnectTimeout,

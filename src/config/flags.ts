@@ -15,7 +15,9 @@ import {
   label,
   listenAddress,
   PATH,
+  PATTERN,
   SWITCH,
+  type Given,
   type ValueKind,
 } from "./value-kinds.ts";
 
@@ -43,6 +45,8 @@ export interface Flag<T, Commands extends readonly CommandName[] = readonly Comm
   readonly fallbackText: string;
   readonly help: string;
   readonly commands: Commands;
+  /** May be given several times: `kind` is that of one value, and a variable has one a line. */
+  readonly isList?: true;
 }
 
 type Row<Field extends keyof Flag<unknown>, Commands> = Pick<
@@ -72,6 +76,14 @@ function optional<V, const Commands extends readonly CommandName[]>(
   row: Row<"fallbackText", Commands> & { readonly kind: ValueKind<V> },
 ): Flag<V | null, Commands> {
   return { ...row, fallback: null } as Flag<V | null, Commands>;
+}
+
+/** A flag that may be given several times. */
+function list<V, const Commands extends readonly CommandName[]>(
+  row: Row<"name", Commands> & { readonly kind: ValueKind<V> },
+): Flag<readonly Given<V>[], Commands> {
+  const flagRow: unknown = { ...row, fallback: [], fallbackText: "", isList: true };
+  return flagRow as Flag<readonly Given<V>[], Commands>;
 }
 
 export const FLAGS = {
@@ -173,6 +185,27 @@ export const FLAGS = {
     fallback: "drop",
     fallbackText: "drop",
     help: "drop or keep SELinux labels (security.selinux), which belong to the source's host",
+    commands: ["copy", "source", "digest"],
+  }),
+  exclude: list({
+    name: "exclude",
+    value: "PATTERN",
+    kind: PATTERN,
+    help: "leave out what this pattern of gitignore matches: it is neither copied nor removed (may be given again, as the next two; later ones win)",
+    commands: ["copy", "source", "digest"],
+  }),
+  include: list({
+    name: "include",
+    value: "PATTERN",
+    kind: PATTERN,
+    help: "do not leave out what this pattern matches, whatever was said before; it does not reach beneath a folder that is left out",
+    commands: ["copy", "source", "digest"],
+  }),
+  filterFrom: list({
+    name: "filter-from",
+    value: "FILE",
+    kind: PATH,
+    help: "read patterns from this file, one a line, with comments and exceptions as in .gitignore",
     commands: ["copy", "source", "digest"],
   }),
   existing: flag({

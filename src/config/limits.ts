@@ -31,6 +31,10 @@ export const LIMITS = {
   /** A name that a Kubernetes object may bear. */
   volumeNameBytes: 253,
 
+  /** Rules of one source. Each is tried against every name, on both sides; a thousand compile within a second. */
+  rulesMost: 1_000,
+  rulesBytes: 64 * KIB,
+
   /** Two in one silence limit, with a second to spare. */
   keepAliveMs: 5 * SECOND,
   /** Shorter than the idle limits of common load balancers; dead peers are noticed within it. */

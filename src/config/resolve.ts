@@ -10,9 +10,18 @@ import {
   type FlagKey,
   type FlagValues,
 } from "./flags.ts";
+import type { Given } from "./value-kinds.ts";
 
-/** As the command line's parser leaves it: text, a switch, a count of repetitions; nothing when not given. */
-export type RawFlags = Readonly<Record<string, string | boolean | number | undefined>>;
+/** One of several values, and its place among all such values that were typed. */
+export interface Typed {
+  readonly at: number;
+  readonly text: string;
+}
+
+type Raw = string | boolean | number | readonly Typed[] | undefined;
+
+/** As the command line's parser leaves it: text, a switch, a count of repetitions, a list; nothing when not given. */
+export type RawFlags = Readonly<Record<string, Raw>>;
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Arguments win over the environment, which wins over the fallback. An empty variable is one that is not set. */
@@ -31,9 +40,12 @@ export function resolveFlags<C extends CommandName>(
 function resolveFlag(
   command: CommandName,
   row: Flag<unknown>,
-  typed: string | boolean | number | undefined,
+  typed: Raw,
   variable: string | undefined,
 ): unknown {
+  if (row.isList === true || typeof typed === "object") {
+    return resolveList(row, typed as readonly Typed[] | undefined, variable);
+  }
   if (typeof typed === "boolean") return typed;
   if (typed !== undefined) return parseValue(row, `--${row.name}`, String(typed));
   if (variable !== undefined && variable !== "") {
@@ -41,6 +53,18 @@ function resolveFlag(
   }
   if (row.fallback === "required") throw missing(command, row);
   return row.fallback;
+}
+
+/** A variable holds one value a line; it comes before whatever was typed of other flags. */
+function resolveList(
+  row: Flag<unknown>,
+  typed: readonly Typed[] | undefined,
+  variable = "",
+): readonly Given<unknown>[] {
+  const where = typed === undefined ? environmentName(row) : `--${row.name}`;
+  const lines = variable.split("\n").filter((line) => line !== "");
+  const values = typed ?? lines.map((text) => ({ at: -1, text }));
+  return values.map(({ at, text }) => ({ at, where, value: parseValue(row, where, text) }));
 }
 
 function parseValue(row: Flag<unknown>, where: string, text: string): unknown {

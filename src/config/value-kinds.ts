@@ -74,6 +74,22 @@ export const DELETE_LIMIT: ValueKind<MaxDelete> = {
   },
 };
 
+/** A value that was given, and where: what may be given several times is told apart by it. */
+export interface Given<V> {
+  readonly value: V;
+  /** "--exclude", or the variable's name. */
+  readonly where: string;
+  /** Its place among all that was typed; before all of that where a variable says it. */
+  readonly at: number;
+}
+
+/** A line of a gitignore file that is neither a comment nor an exception. */
+export const PATTERN: ValueKind<string> = {
+  expects: "a pattern of one line, whose first character may be # or ! only with a \\ before it",
+  example: "'*.tmp'",
+  parse: (text) => (/^[^#!\n][^\n]*$/.test(text) ? text : undefined),
+};
+
 /** Text of one line without surprises: it is sent to the peer and printed there. */
 export function label(mostBytes: number): ValueKind<string> {
   return {

@@ -71,6 +71,10 @@ export interface Receipt extends Verdict {
   readonly movedBytes: number;
   /** Entries that the target had and the source did not, and that were removed. */
   readonly deleted: number;
+  /** Filter rules that were in force, in their order. The digests cover what they left. */
+  readonly rules: readonly string[];
+  /** Entries that they excluded: not read on the source, left alone on the target. */
+  readonly excluded: BothSides<number>;
   /** How many files are known to be equal in which way; together they are all of them. */
   readonly knownBy: KnownBy;
   /** What index and lanes carried inside of TLS, bytes. */

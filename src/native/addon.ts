@@ -84,8 +84,9 @@ export function wrapAddon(raw: Addon): Addon {
       wrapConnection(await guardAsync(() => raw.connect(fd, options))),
     stopFlag: () => guard(() => raw.stopFlag()),
     volumeFacts: (path) => guard(() => raw.volumeFacts(path)),
-    measureVolume: (path, oneFileSystem, stop) =>
-      guardAsync(() => raw.measureVolume(path, oneFileSystem, stop)),
+    badRule: (rules) => guard(() => raw.badRule(rules)),
+    measureVolume: (path, oneFileSystem, rules, stop) =>
+      guardAsync(() => raw.measureVolume(path, oneFileSystem, rules, stop)),
     digestVolume: (options, onEvents, onFiles, stop) =>
       guardAsync(() => raw.digestVolume(options, onEvents, onFiles, stop)),
     openSource: (options, onEvents) => wrapSource(guard(() => raw.openSource(options, onEvents))),

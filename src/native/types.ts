@@ -122,6 +122,14 @@ export interface VolumeTotals {
   readonly allocatedBytes: number;
 }
 
+/** A filter rule that cannot be followed. */
+export interface BadRule {
+  /** Its place in the list, from 0. */
+  readonly rule: number;
+  /** Completes "the pattern ...". */
+  readonly why: string;
+}
+
 /** Ends the work it was given to, and tells nobody else. */
 export interface StopFlag {
   /** The work's promise rejects with "interrupted" soon after, unless it is done by then. May be called twice. */
@@ -133,6 +141,8 @@ export interface DigestOptions {
   readonly threads: number;
   readonly oneFileSystem: boolean;
   readonly selinux: "keep" | "drop";
+  /** Lines of a gitignore file without comments; later ones win. badRule() has nothing against them. */
+  readonly rules: readonly string[];
 }
 
 export interface Roots {
@@ -161,6 +171,8 @@ export interface SourceOptions {
   readonly compress: "auto" | "none" | "zstd";
   readonly oneFileSystem: boolean;
   readonly selinux: "keep" | "drop";
+  /** As for a digest: what they exclude is not read. */
+  readonly rules: readonly string[];
   /** How often a file that changes while it is read is read again before it becomes an item. */
   readonly rereads: number;
   /** The target holds data already and says of each file whether it needs it. */
@@ -220,6 +232,8 @@ export interface TargetOptions {
   readonly maxDelete: MaxDelete;
   /** A source without any entry may be mirrored. */
   readonly allowEmptySource: boolean;
+  /** The source's rules: what they exclude stays as it is. A bad one throws "protocol". */
+  readonly rules: readonly string[];
   readonly idleTimeoutMs: number;
   readonly keepAliveMs: number;
 }
@@ -266,6 +280,8 @@ export interface SessionResult {
   readonly assumedFiles: number;
   /** Entries of the target that the source did not have, and that are gone; 0 on the source. */
   readonly deleted: number;
+  /** Entries that the rules exclude: not read (source), or there and left alone (target); what is beneath does not count. */
+  readonly excluded: number;
   /** What the lanes and the index sent or received, bytes, inside TLS. */
   readonly wireBytes: number;
   /** Moved bytes that were sent more than once (source), or that arrived wrong (target). */
@@ -346,7 +362,14 @@ export interface Addon {
   connect(fd: number, options: ConnectOptions): Promise<Connection>;
   stopFlag(): StopFlag;
   volumeFacts(path: string): VolumeFacts;
-  measureVolume(path: string, oneFileSystem: boolean, stop: StopFlag): Promise<VolumeTotals>;
+  /** The first of these filter rules that cannot be followed; null when all can. */
+  badRule(rules: readonly string[]): BadRule | null;
+  measureVolume(
+    path: string,
+    oneFileSystem: boolean,
+    rules: readonly string[],
+    stop: StopFlag,
+  ): Promise<VolumeTotals>;
   /** Roots of a directory; onFiles gets batches of file digests, null when nobody wants them. */
   digestVolume(
     options: DigestOptions,

@@ -19,6 +19,7 @@ export function receiptText(receipt: Receipt): string {
     row("entries", entriesText(receipt.entries)),
     row("moved", movedText(receipt)),
     ...knownRows(receipt),
+    ...excludedRows(receipt),
     row(`${pass.kind} pass`, `number ${pass.number}, session ${pass.session}`),
     row("time", timeText(receipt)),
     ...rootRows(receipt),
@@ -78,6 +79,13 @@ function knownRows({ knownBy, deleted }: Receipt): readonly string[] {
   if (compared > 0) parts.push(`${countText(compared)} found equal byte by byte`);
   if (assumed > 0) parts.push(`${countText(assumed)} taken for equal by size and time`);
   return [row("equal", parts.join(", ")), ...removed];
+}
+
+/** Also when nothing was excluded: that the rules match nothing may be the mistake. */
+function excludedRows({ rules, excluded: { source, target } }: Receipt): readonly string[] {
+  if (rules.length === 0) return [];
+  const sides = `${quantityText(source, "entry", "entries")} of the source, ${countText(target)} of the target`;
+  return [row("excluded", `${sides} (${quantityText(rules.length, "rule")})`)];
 }
 
 /** Both sides' digests only when they differ; none where the bytes of some file were not read. */

@@ -17,6 +17,7 @@ export interface Outcome {
   readonly volume: string;
   readonly pass: Pass;
   readonly previous: string | null;
+  readonly rules: readonly string[];
   readonly agents: BothSides<string>;
   readonly startedAt: string;
   readonly endedAt: string;
@@ -48,6 +49,8 @@ export function makeReceipt(outcome: Outcome): Receipt {
     logicalBytes: target.bytes,
     movedBytes: source.movedBytes,
     deleted: target.deleted,
+    rules: outcome.rules,
+    excluded: { source: source.excluded, target: target.excluded },
     knownBy: knownBy(target),
     wireBytes: source.wireBytes,
     bytesPerSecond: Math.round((source.movedBytes / Math.max(1, durationMs)) * 1_000),

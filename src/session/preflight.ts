@@ -1,4 +1,4 @@
-/** Each side tells the other what its volume is like; both judge by the same rules whether the copy can end well. */
+/** Each side tells the other what its volume is like; both judge in the same way whether the copy can end well. */
 
 import { LIMITS } from "../config/limits.ts";
 import type { Existing, VolumeFacts, VolumeTotals } from "../native/types.ts";
@@ -9,6 +9,7 @@ import { tooLate } from "./late.ts";
 export function preflightMessage(
   facts: VolumeFacts,
   totals: VolumeTotals | null,
+  filtered: boolean,
 ): Extract<OutgoingMessage, { type: "preflight" }> {
   const { filesystem, readOnly, totalBytes, freeBytes, totalInodes, freeInodes, isMountPoint } =
     facts;
@@ -28,6 +29,7 @@ export function preflightMessage(
       capabilities,
     },
     totals,
+    filtered,
   };
 }
 

@@ -27,6 +27,8 @@ export interface SourceRun {
   readonly compress: "auto" | "none" | "zstd";
   readonly oneFileSystem: boolean;
   readonly selinux: "keep" | "drop";
+  /** Lines of a gitignore file, checked: what they exclude is neither copied nor removed. */
+  readonly rules: readonly string[];
   readonly rereads: number;
   readonly connectTimeoutMs: number;
   /** How long to try again after a lost connection; 0 never does. */

@@ -29,9 +29,10 @@ export async function agreeWithTarget(
   facts: VolumeFacts,
 ): Promise<Volumes> {
   const totals = run.scanFirst ? await countVolume(context, run, channel) : null;
-  await channel.send(preflightMessage(facts, totals));
+  const filtered = run.rules.length > 0;
+  await channel.send(preflightMessage(facts, totals, filtered));
   const { facts: target } = await receivePreflight(channel, context.signal);
-  const refusal = refusalBeforeCopy(facts, totals, target);
+  const refusal = refusalBeforeCopy({ facts, totals, filtered }, target);
   if (refusal !== null) throw refusal;
   return { facts, totals, target };
 }
@@ -45,7 +46,7 @@ async function countVolume(
   const { addon } = context.parts;
   const signal = AbortSignal.any([context.signal, channel.over]);
   const counting = stoppable(addon, signal, (stop) =>
-    addon.measureVolume(run.volume, run.oneFileSystem, stop),
+    addon.measureVolume(run.volume, run.oneFileSystem, run.rules, stop),
   );
   return waitFor(counting, {
     deadlineMs: LIMITS.preflightTimeoutMs,
@@ -56,10 +57,10 @@ async function countVolume(
 
 export async function askToStart(
   channel: ControlChannel,
-  { lanes, pass }: Pick<SourceRun, "lanes" | "pass">,
+  { lanes, pass, rules }: Pick<SourceRun, "lanes" | "pass" | "rules">,
   signal: AbortSignal,
 ): Promise<MessageOf<"ready">> {
-  await channel.send({ type: "start", lanes, pass, clock: new Date().toISOString() });
+  await channel.send({ type: "start", lanes, pass, clock: new Date().toISOString(), rules });
   return channel.receive(["ready"], {
     deadlineMs: LIMITS.readyTimeoutMs,
     signal,

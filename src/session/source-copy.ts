@@ -186,6 +186,7 @@ function openNative(
       compress: run.compress,
       oneFileSystem: run.oneFileSystem,
       selinux: run.selinux,
+      rules: run.rules,
       rereads: run.rereads,
       compare: ready.compare,
       secret: ready.secret,

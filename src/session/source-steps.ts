@@ -128,6 +128,7 @@ export class SourceSteps {
       volume: this.#run.volumeName,
       pass: { kind: this.#run.pass, number: durable.pass.number, session: this.#session.id },
       previous: durable.pass.previous,
+      rules: this.#run.rules,
       agents: { source: this.#context.parts.agent, target: target.agent },
       startedAt: durable.startedAt,
       endedAt: durable.endedAt,

@@ -29,17 +29,25 @@ export interface Counted {
 const OVERHEAD_SHARE = 0.02;
 const OVERHEAD_BYTES = 64 * 1024 * 1024;
 
+/** What a source says of itself before the copy. */
+export interface SourceSpace {
+  readonly facts: SpaceFacts;
+  /** Exact, if it has counted. */
+  readonly totals: VolumeTotals | null;
+  /** It leaves a part of its volume out. */
+  readonly filtered: boolean;
+}
+
 /** Before the copy: by exact totals if there are any, otherwise by what statfs says of the source's file system. */
 export function refusalBeforeCopy(
-  source: SpaceFacts,
-  totals: VolumeTotals | null,
+  { facts: source, totals, filtered }: SourceSpace,
   target: SpaceFacts,
 ): PvferryError | null {
   if (totals !== null) {
     return refusalFor(totals.allocatedBytes, neededInodes(source, totals.entries), target, "needs");
   }
   // A directory inside of a larger file system: its statfs says nothing about the directory.
-  if (!source.isMountPoint) return null;
+  if (!source.isMountPoint || filtered) return null;
   const overhead = source.totalBytes * OVERHEAD_SHARE + OVERHEAD_BYTES;
   const bytes = Math.max(0, usedBytes(source) - overhead);
   return refusalFor(bytes, usedInodes(source), target, "needs some");

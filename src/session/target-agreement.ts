@@ -37,9 +37,9 @@ export async function agreeWithSource(
 ): Promise<Agreed> {
   const found = checkTargetVolume(context.parts.addon, run, transferRecord(run));
   const facts = asIfCleared(found, run.existing);
-  await channel.send(preflightMessage(facts, null));
+  await channel.send(preflightMessage(facts, null, false));
   const source = await receivePreflight(channel, context.signal);
-  const refusal = refusalBeforeCopy(source.facts, source.totals, facts);
+  const refusal = refusalBeforeCopy(source, facts);
   if (refusal !== null) throw refusal;
   return { empty: found.firstNames.length === 0, own: hasJournal(found) };
 }

@@ -31,6 +31,8 @@ export interface TargetCopyStart {
   readonly existing: Existing;
   readonly maxDelete: MaxDelete;
   readonly allowEmptySource: boolean;
+  /** The source's. */
+  readonly rules: readonly string[];
   readonly listener: Listener;
 }
 

@@ -102,7 +102,7 @@ export class TargetSteps {
     }
   }
 
-  beginCopy({ channel, hello, start: { lanes }, onto }: Admitted): void {
+  beginCopy({ channel, hello, start: { lanes, rules }, onto }: Admitted): void {
     this.#copies += 1;
     this.#context.observe({ type: "session", number: this.#copies });
     const door = this.#opened(this.#door);
@@ -119,6 +119,7 @@ export class TargetSteps {
       secret,
       maxDelete,
       allowEmptySource,
+      rules,
       listener: door.listener,
     });
     this.#copy = copy;
@@ -228,6 +229,7 @@ export class TargetSteps {
       volume: this.#run.volumeName,
       pass: { kind: start.pass, number: durable.pass.number, session: hello.session },
       previous: durable.pass.previous,
+      rules: start.rules,
       agents: { source: hello.agent, target: this.#context.parts.agent },
       startedAt: durable.startedAt,
       endedAt: durable.endedAt,

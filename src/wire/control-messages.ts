@@ -3,6 +3,8 @@
  * of the receiver it may arrive. docs/protocol.md, "Control messages", shows one of each.
  */
 
+import { Buffer } from "node:buffer";
+
 import { z } from "zod";
 
 import { LIMITS } from "../config/limits.ts";
@@ -28,6 +30,13 @@ export interface MessageRule {
 const BEFORE_COPY = ["hello", "preflight", "start"] as const;
 const AFTER_HELLO = ["preflight", "start", "copy", "settle", "verdict"] as const;
 const WHILE_COPYING = ["copy", "settle"] as const;
+
+/** Filter rules, lines of a gitignore file. */
+const rules = z
+  .array(z.string().min(1))
+  .max(LIMITS.rulesMost)
+  .refine((lines) => Buffer.byteLength(lines.join("")) <= LIMITS.rulesBytes, "too long together")
+  .readonly();
 
 const seq = u32;
 /** How many it has taken so far, as far as the sender knows, this one included. */
@@ -100,6 +109,8 @@ export const CONTROL_MESSAGES = {
       facts,
       /** Exact, when the source was asked to scan first; otherwise null. Always null from the target. */
       totals: totals.nullable(),
+      /** Rules leave a part of the volume out, so that its facts say little of what is to be copied. */
+      filtered: z.boolean(),
     }),
   },
   start: {
@@ -113,6 +124,7 @@ export const CONTROL_MESSAGES = {
       pass: z.enum(PASS_KINDS),
       /** What the source's clock shows. */
       clock: timestamp,
+      rules,
     }),
   },
   ready: {

@@ -32,6 +32,7 @@ export const sessionResult = z.strictObject({
   comparedFiles: u64,
   assumedFiles: u64,
   deleted: u64,
+  excluded: u64,
   wireBytes: u64,
   resent: u64,
   roots: z.strictObject({ content: blake3, metadata: blake3 }),

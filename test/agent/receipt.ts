@@ -26,6 +26,8 @@ export interface Receipt {
   readonly logicalBytes: number;
   readonly movedBytes: number;
   readonly deleted: number;
+  readonly rules: readonly string[];
+  readonly excluded: { readonly source: number; readonly target: number };
   readonly knownBy: { readonly [how in "streamed" | "compared" | "assumed"]: number };
   readonly sessions: number;
   readonly reconnects: number;

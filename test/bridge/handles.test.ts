@@ -99,6 +99,7 @@ describe("native handles", () => {
         existing: "refuse",
         maxDelete: { entries: null, percent: null },
         allowEmptySource: false,
+        rules: [],
         idleTimeoutMs: 15_000,
         keepAliveMs: 5_000,
       },

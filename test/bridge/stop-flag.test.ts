@@ -41,7 +41,7 @@ describe("a stop flag", () => {
     writeFileSync(`${place.directory("large")}/file`, Buffer.alloc(LARGE_BYTES, "data"));
     const digest = async (stop: StopFlag): Promise<unknown> =>
       addon.digestVolume(
-        { volume: place.at("large"), threads: 1, oneFileSystem: true, selinux: "drop" },
+        { volume: place.at("large"), threads: 1, oneFileSystem: true, selinux: "drop", rules: [] },
         () => undefined,
         null,
         stop,
@@ -53,13 +53,13 @@ describe("a stop flag", () => {
   });
 
   it("ends a count", async () => {
-    const took = await stoppedAfter(0, (stop) => addon.measureVolume(many, true, stop));
+    const took = await stoppedAfter(0, (stop) => addon.measureVolume(many, true, [], stop));
     expect(took).toBeLessThan(SOON_MS);
   });
 
   it("that was closed before lets no work begin", async () => {
     const stop = addon.stopFlag();
     stop.close();
-    await expect(addon.measureVolume(many, true, stop)).rejects.toMatchObject({ code: 130 });
+    await expect(addon.measureVolume(many, true, [], stop)).rejects.toMatchObject({ code: 130 });
   });
 });

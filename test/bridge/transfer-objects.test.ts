@@ -26,7 +26,7 @@ const calls = {
     call: (options: never) => addon.connect(0, options),
   },
   digestVolume: {
-    options: { volume: "/no/such", threads: 1, oneFileSystem: true, selinux: "drop" },
+    options: { volume: "/no/such", threads: 1, oneFileSystem: true, selinux: "drop", rules: [] },
     call: (options: never) => addon.digestVolume(options, () => undefined, null, addon.stopFlag()),
   },
   openSource: {
@@ -38,6 +38,7 @@ const calls = {
       compress: "auto",
       oneFileSystem: true,
       selinux: "drop",
+      rules: [],
       rereads: 1,
       compare: false,
       secret,
@@ -61,6 +62,7 @@ const calls = {
       existing: "refuse",
       maxDelete: { entries: null, percent: null },
       allowEmptySource: false,
+      rules: [],
       idleTimeoutMs: 15_000,
       keepAliveMs: 5_000,
     },

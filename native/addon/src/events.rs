@@ -124,6 +124,7 @@ fn result(outcome: &Outcome) -> Value {
         "comparedFiles": number(outcome.compared),
         "assumedFiles": number(outcome.assumed),
         "deleted": number(outcome.deleted),
+        "excluded": number(outcome.excluded),
         "wireBytes": number(outcome.wire_bytes),
         "resent": number(outcome.resent),
         "roots": roots(&outcome.roots),

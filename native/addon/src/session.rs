@@ -7,7 +7,7 @@ use crate::events::sink;
 use crate::journal::PassRecord;
 use crate::listener::{Listener, TlsIdentity};
 use crate::promise::on_thread;
-use crate::volume::{Selinux, policy};
+use crate::volume::{Selinux, own_filter, policy};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use napi::Env;
@@ -17,12 +17,14 @@ use pvferry_core::error::CoreError;
 use pvferry_core::fs::stat::Timestamp;
 use pvferry_core::net::bind::Secret;
 use pvferry_core::net::raw_descriptor;
+use pvferry_core::scan::filter::{BadRule, Filter};
 use pvferry_core::scan::volume::ScanPolicy;
 use pvferry_core::session::compress::Mode;
 use pvferry_core::source::{self, Pass, SourceConfig};
 use pvferry_core::target::{self, Existing, TargetConfig, Terms, extras};
 use serde::Deserialize;
 use serde_json::Value;
+use std::sync::Arc;
 use std::time::Duration;
 
 // -- sessions -------------------------------------------------------------------------------------------------------
@@ -52,6 +54,7 @@ pub struct SourceOptions {
     compress: Compress,
     one_file_system: bool,
     selinux: Selinux,
+    rules: Vec<String>,
     rereads: u32,
     compare: bool,
     secret: String,
@@ -132,6 +135,7 @@ pub struct TargetOptions {
     existing: ExistingEntries,
     max_delete: MaxDelete,
     allow_empty_source: bool,
+    rules: Vec<String>,
     idle_timeout_ms: u32,
     keep_alive_ms: u32,
 }
@@ -224,7 +228,11 @@ pub fn open_source(options: Dto<SourceOptions>, on_events: Function<'_, Value, (
             PassKind::Stage => Pass::Stage,
             PassKind::Cutover => Pass::Cutover,
         },
-        policy: ScanPolicy { file_attributes: options.compare, ..policy(options.one_file_system, options.selinux) },
+        policy: ScanPolicy {
+            file_attributes: options.compare,
+            filter: own_filter(&options.rules).map_err(thrown)?,
+            ..policy(options.one_file_system, options.selinux)
+        },
         scan_threads: usize::try_from(options.scan_threads).unwrap_or(1),
         compress: match options.compress {
             Compress::Auto => Mode::Auto,
@@ -269,11 +277,19 @@ pub fn open_target(
         },
         max_delete: options.max_delete.limit(),
         allow_empty_source: options.allow_empty_source,
+        filter: peers_filter(&options.rules).map_err(thrown)?,
         idle_timeout: Duration::from_millis(options.idle_timeout_ms.into()),
         keep_alive: Duration::from_millis(options.keep_alive_ms.into()),
     };
     let inner = target::TargetSession::open(config, listener.core(), sink(&on_events)?).map_err(thrown)?;
     Ok(TargetSession { inner: Some(inner) })
+}
+
+/// Rules that the source has sent.
+fn peers_filter(rules: &[String]) -> Result<Option<Arc<Filter>>, CoreError> {
+    let broken =
+        |bad: BadRule| format!("The peer broke the protocol: the pattern of its rule {} {}.", bad.rule, bad.why);
+    Filter::compile(rules).map_err(|bad| CoreError::protocol(broken(bad)))
 }
 
 fn secret(text: &str) -> napi::Result<Secret> {

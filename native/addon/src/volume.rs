@@ -1,5 +1,5 @@
-//! VolumeFacts, VolumeTotals, StopFlag, DigestOptions, Roots, FileDigest; stopFlag, volumeFacts, measureVolume,
-//! digestVolume.
+//! VolumeFacts, VolumeTotals, StopFlag, BadRule, DigestOptions, Roots, FileDigest; stopFlag, volumeFacts, badRule,
+//! measureVolume, digestVolume.
 
 use crate::dto::Dto;
 use crate::error::{object, thrown};
@@ -14,6 +14,7 @@ use pvferry_core::digest::hex;
 use pvferry_core::error::{CoreError, ErrorKind};
 use pvferry_core::scan::digest::{FileLine, FileSink, digest_volume as digest_roots};
 use pvferry_core::scan::facts::facts;
+use pvferry_core::scan::filter::Filter;
 use pvferry_core::scan::measure::measure;
 use pvferry_core::scan::volume::ScanPolicy;
 use pvferry_core::session::events::Events;
@@ -47,7 +48,12 @@ pub enum Selinux {
 }
 
 pub(crate) fn policy(one_file_system: bool, selinux: Selinux) -> ScanPolicy {
-    ScanPolicy { one_file_system, keep_selinux: selinux == Selinux::Keep, file_attributes: false }
+    ScanPolicy { one_file_system, keep_selinux: selinux == Selinux::Keep, file_attributes: false, filter: None }
+}
+
+/// Rules that were asked about before (badRule): one that does not compile is a defect.
+pub(crate) fn own_filter(rules: &[String]) -> Result<Option<Arc<Filter>>, CoreError> {
+    Filter::compile(rules).map_err(|bad| CoreError::bug(format!("Rule {}: the pattern {}.", bad.rule, bad.why)))
 }
 
 #[derive(Deserialize)]
@@ -57,6 +63,7 @@ pub struct DigestOptions {
     threads: u32,
     one_file_system: bool,
     selinux: Selinux,
+    rules: Vec<String>,
 }
 
 /// File digests that JavaScript has not taken yet, in batches; the threads wait then.
@@ -90,16 +97,24 @@ pub fn volume_facts(path: String) -> napi::Result<Value> {
     }))
 }
 
+#[napi(ts_return_type = "BadRule | null")]
+pub fn bad_rule(rules: Vec<String>) -> Option<Value> {
+    let bad = Filter::compile(&rules).err()?;
+    Some(json!({ "rule": bad.rule, "why": bad.why }))
+}
+
 #[napi(ts_return_type = "Promise<VolumeTotals>")]
 pub fn measure_volume<'env>(
     env: &'env Env,
     path: String,
     one_file_system: bool,
+    rules: Vec<String>,
     stop: &StopFlag,
 ) -> napi::Result<Object<'env>> {
     let stop = Arc::clone(&stop.stop);
     on_thread(env, "pvferry-measure", move || {
-        let totals = measure(&PathBuf::from(path), policy(one_file_system, Selinux::Drop), 2, &stop)?;
+        let policy = ScanPolicy { filter: own_filter(&rules)?, ..policy(one_file_system, Selinux::Drop) };
+        let totals = measure(&PathBuf::from(path), policy, 2, &stop)?;
         Ok(json!({
             "entries": number(totals.entries),
             "files": number(totals.files),
@@ -123,7 +138,8 @@ pub fn digest_volume<'env>(
     let events = Events::new(sink(&on_events)?).map_err(|error| thrown(CoreError::from(error)))?;
     let files = on_files.as_ref().map(file_sink).transpose()?;
     on_thread(env, "pvferry-digest", move || {
-        let policy = policy(options.one_file_system, options.selinux);
+        let filter = own_filter(&options.rules)?;
+        let policy = ScanPolicy { filter, ..policy(options.one_file_system, options.selinux) };
         let threads = usize::try_from(options.threads).unwrap_or(1);
         let volume = PathBuf::from(options.volume);
         let root = digest_roots(&volume, policy, threads, events, files.as_ref(), &stop)?;

@@ -38,7 +38,7 @@ function page(): string {
 
 Each flag is also an environment variable, named here; the argument wins over the variable, and an empty variable is one
 that is not set. Switches take \`true\` or \`false\` as a variable, durations look like \`30s\`, \`10m\` or \`1h30m\`, and
-\`PVFERRY_VERBOSE\` is a number. Besides, \`PVFERRY_ADDON\` names the native addon when it is not in its usual place.
+\`PVFERRY_VERBOSE\` is a number. What may be given several times is one value a line in a variable. Besides, \`PVFERRY_ADDON\` names the native addon when it is not in its usual place.
 
 ${COMMANDS.filter((command) => ownRows(command).length > 0)
   .map((command) => section(`pvferry ${command}`, ownRows(command)))

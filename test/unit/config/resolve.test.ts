@@ -26,6 +26,19 @@ describe("resolving flags", () => {
     expect(values).toMatchObject({ tls: "/tls", listen: { host: "::", port: 6443 } });
   });
 
+  test("a list is what was typed, or the lines of its variable, before all that was typed", () => {
+    const environment = { PVFERRY_EXCLUDE: "a\n\nb c\n", PVFERRY_INCLUDE: "void" };
+    const typed = { include: [{ at: 4, text: "x" }] };
+    const { exclude, include, filterFrom } = resolveFlags("digest", typed, environment);
+    const where = "PVFERRY_EXCLUDE";
+    expect(exclude).toEqual([
+      { at: -1, where, value: "a" },
+      { at: -1, where, value: "b c" },
+    ]);
+    expect(include).toEqual([{ at: 4, where: "--include", value: "x" }]);
+    expect(filterFrom).toEqual([]);
+  });
+
   test("a command does not see the flags of others", () => {
     expect(resolveFlags("digest", {}, { PVFERRY_LANES: "nonsense" })).not.toHaveProperty("lanes");
   });

@@ -49,7 +49,7 @@ describe("errors of the native core", () => {
       },
     });
     expect(() => addon.volumeFacts("/")).toThrow(PvferryError);
-    await expect(addon.measureVolume("/", true, addon.stopFlag())).rejects.toMatchObject({
+    await expect(addon.measureVolume("/", true, [], addon.stopFlag())).rejects.toMatchObject({
       code: 32,
     });
     expect(() => addon.openSource({} as never, () => undefined)).toThrow(TypeError);

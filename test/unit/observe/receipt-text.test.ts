@@ -32,6 +32,8 @@ const KEPT: Receipt = {
   },
   logicalBytes: 1.25e9,
   deleted: 0,
+  rules: [],
+  excluded: { source: 0, target: 0 },
   knownBy: { streamed: 1_234, compared: 0, assumed: 0 },
   movedBytes: 1.2e9,
   wireBytes: 9e8,

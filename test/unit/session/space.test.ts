@@ -15,7 +15,9 @@ const totals = { entries: 10, files: 8, directories: 2, bytes: 50 * GB, allocate
 describe("space before the copy", () => {
   it("refuses what statfs says cannot fit", () => {
     const target = { ...volume, freeBytes: 30 * GB };
-    expect(refusalBeforeCopy(volume, null, target)).toMatchObject({
+    expect(
+      refusalBeforeCopy({ facts: volume, totals: null, filtered: false }, target),
+    ).toMatchObject({
       code: 30,
       message: expect.stringContaining("the target volume has 30.0 GB free") as unknown,
     });
@@ -23,18 +25,41 @@ describe("space before the copy", () => {
 
   it("lets pass what may fit when a file system's own structures are left out", () => {
     expect(
-      refusalBeforeCopy(volume, null, { ...volume, freeBytes: 59 * GB, freeInodes: 700_000 }),
+      refusalBeforeCopy(
+        { facts: volume, totals: null, filtered: false },
+        { ...volume, freeBytes: 59 * GB, freeInodes: 700_000 },
+      ),
     ).toBeNull();
   });
 
   it("knows nothing of a directory inside a larger file system", () => {
     const directory = { ...volume, isMountPoint: false };
-    expect(refusalBeforeCopy(directory, null, { ...volume, freeBytes: GB })).toBeNull();
+    expect(
+      refusalBeforeCopy(
+        { facts: directory, totals: null, filtered: false },
+        { ...volume, freeBytes: GB },
+      ),
+    ).toBeNull();
+  });
+
+  it("knows nothing of what rules leave of a volume", () => {
+    const source = { facts: volume, totals: null, filtered: true };
+    expect(refusalBeforeCopy(source, { ...volume, freeBytes: GB })).toBeNull();
   });
 
   it("goes by exact totals when the source was counted, holes left out", () => {
-    expect(refusalBeforeCopy(volume, totals, { ...volume, freeBytes: 6 * GB })).toBeNull();
-    expect(refusalBeforeCopy(volume, totals, { ...volume, freeBytes: 4 * GB })).toMatchObject({
+    expect(
+      refusalBeforeCopy(
+        { facts: volume, totals, filtered: false },
+        { ...volume, freeBytes: 6 * GB },
+      ),
+    ).toBeNull();
+    expect(
+      refusalBeforeCopy(
+        { facts: volume, totals: totals, filtered: false },
+        { ...volume, freeBytes: 4 * GB },
+      ),
+    ).toMatchObject({
       code: 30,
       message: "The source volume needs 5.00 GB, and the target volume has 4.00 GB free.",
     });
@@ -42,10 +67,15 @@ describe("space before the copy", () => {
 
   it("refuses too few inodes, unless the target makes them as needed", () => {
     const few = { ...volume, freeBytes: 100 * GB, totalInodes: 50, freeInodes: 49 };
-    expect(refusalBeforeCopy(volume, null, few)).toMatchObject({
+    expect(refusalBeforeCopy({ facts: volume, totals: null, filtered: false }, few)).toMatchObject({
       message: expect.stringContaining("600,000 inodes") as unknown,
     });
-    expect(refusalBeforeCopy(volume, null, { ...few, totalInodes: 0, freeInodes: 0 })).toBeNull();
+    expect(
+      refusalBeforeCopy(
+        { facts: volume, totals: null, filtered: false },
+        { ...few, totalInodes: 0, freeInodes: 0 },
+      ),
+    ).toBeNull();
   });
 });
 

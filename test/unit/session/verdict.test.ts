@@ -99,6 +99,7 @@ describe("the receipt", () => {
     volume: "v",
     pass: { kind: "cutover", number: 1, session: "p" } as const,
     previous: null,
+    rules: [],
     agents: { source: "1", target: "2" },
     startedAt: "2026-01-01T00:00:00.000Z",
     endedAt: "2026-01-01T00:00:02.000Z",

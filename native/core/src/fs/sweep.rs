@@ -31,6 +31,15 @@ pub trait Witness {
     /// An entry stays, and with it every directory above. `EXDEV` for what something is mounted on.
     fn stays(&mut self, entry: ClearError) -> Result<(), ClearError>;
 
+    /// Whether an entry is to be left alone, with everything beneath it. It is neither counted nor told by `stays`.
+    fn spares(&mut self, _directory: &DirectoryNode, _name: &[u8], _kind: &dyn Fn() -> Option<Kind>) -> bool {
+        false
+    }
+
+    /// A directory that the sweep was given by name, or found in the one it was given, stays because of what is spared
+    /// in it.
+    fn shelters(&mut self, _directory: &DirectoryNode) {}
+
     /// A directory stays, and has not got back what it had: its "times" or its "mode".
     fn lost(&mut self, what: &str, directory: ClearError) -> Result<(), ClearError>;
 }
@@ -73,6 +82,8 @@ struct Level {
     changed: bool,
     /// Something in it stays.
     stays: bool,
+    /// Something in it is spared, or beneath it.
+    spares: bool,
 }
 
 enum Entered {
@@ -139,7 +150,12 @@ impl<'a> Sweep<'a> {
             if levels.len() == 1 {
                 break;
             }
-            if let (Some(done), Some(parent)) = (levels.pop(), levels.last_mut()) {
+            let Some(done) = levels.pop() else { break };
+            if done.spares && levels.len() == 1 {
+                self.witness.shelters(&done.node);
+            }
+            if let Some(parent) = levels.last_mut() {
+                parent.spares |= done.spares;
                 self.leave(&done, parent)?;
             }
         }
@@ -156,8 +172,9 @@ impl<'a> Sweep<'a> {
             Err(Errno::NOENT) => return Ok(Entered::Vanished),
             Err(errno) => return self.witness.stays(described(&node, errno)).map(|()| Entered::Stays),
         };
-        let mut level =
-            Level { node, before, widened, subdirectories: Listing::default(), done: 0, changed: false, stays: false };
+        let (subdirectories, done) = (Listing::default(), 0);
+        let (changed, stays, spares) = (false, false, false);
+        let mut level = Level { node, before, widened, subdirectories, done, changed, stays, spares };
         let swept = self.entries(&mut level, fd.as_fd(), names);
         if let Err(error) = swept {
             let _ = self.restore(&level);
@@ -186,6 +203,11 @@ impl<'a> Sweep<'a> {
             // One directory may hold millions.
             if self.witness.stopped() {
                 return Err(at(Errno::INTR));
+            }
+            let kind = || hint.or_else(|| stat_at(fd, name).ok().map(|stat| stat.kind));
+            if self.witness.spares(&level.node, name, &kind) {
+                (level.stays, level.spares) = (true, true);
+                continue;
             }
             match self.entry(fd, name, hint, &level.before) {
                 Ok(Fate::Gone) => {

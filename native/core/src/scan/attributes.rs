@@ -24,6 +24,9 @@ pub trait Report: Sync {
         self.left_out(kind);
     }
 
+    /// The rules exclude an entry. Nothing else is told of it.
+    fn excluded(&self) {}
+
     /// An entry was looked at, or with no name the directory itself. Other mounts that are not crossed are not told.
     fn saw(&self, _directory: &DirectoryNode, _name: Option<&[u8]>, _stat: &Stat) {}
 }

@@ -4,6 +4,7 @@ pub mod attributes;
 pub mod closing;
 pub mod digest;
 pub mod facts;
+pub mod filter;
 pub mod measure;
 pub mod read;
 pub mod shown;

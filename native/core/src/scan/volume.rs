@@ -4,6 +4,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 use std::sync::Arc;
 
+use super::filter::{Filter, Within};
 use crate::error::{CoreError, ErrorKind};
 use crate::fs::directory_path::{Directories, DirectoryNode};
 use crate::fs::flags::FlagReader;
@@ -17,7 +18,7 @@ pub const RESERVED: [&[u8]; 2] = [b"lost+found", OWN_FOLDER];
 /// pvferry's folder at the root of a target while a copy is unfinished.
 pub const OWN_FOLDER: &[u8] = b".pvferry";
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct ScanPolicy {
     /// Mount points beneath are not entered.
     pub one_file_system: bool,
@@ -25,6 +26,8 @@ pub struct ScanPolicy {
     pub keep_selinux: bool,
     /// The attributes of regular files are read when they are found, and not only with their data.
     pub file_attributes: bool,
+    /// What it excludes is not looked at, and not entered.
+    pub filter: Option<Arc<Filter>>,
 }
 
 pub struct Volume {
@@ -52,6 +55,11 @@ impl Volume {
 
     pub fn descriptor(&self) -> BorrowedFd<'_> {
         self.directories.root().as_fd()
+    }
+
+    /// The rules for a directory's entries, if there are any.
+    pub(super) fn rules_within(&self, node: &DirectoryNode) -> Option<Within<'_>> {
+        self.policy.filter.as_ref().map(|filter| filter.within(node))
     }
 
     /// Whether an entry lies on another mount that is not to be crossed.

@@ -8,6 +8,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use super::attributes::{of_descriptor, of_entry, of_stat};
+use super::filter::Within;
 use super::read::{note_attributes, note_flags};
 use super::visitor::size_hint;
 pub use super::visitor::{Body, Scanned, Visitor};
@@ -36,6 +37,14 @@ struct Stack<D> {
     busy: usize,
     /// A thread has met an error: the others leave.
     failed: bool,
+}
+
+/// An entry as its directory's listing has it.
+struct Found<'a> {
+    node: &'a Arc<DirectoryNode>,
+    descriptor: &'a OwnedFd,
+    name: &'a [u8],
+    hint: Option<Kind>,
 }
 
 struct Next<D> {
@@ -169,11 +178,13 @@ impl<V: Visitor> Walk<'_, V> {
         let mut subdirectories = Vec::new();
         let mut batch = Vec::with_capacity(listing.len().min(BATCH_ENTRIES));
         let (mut entries, mut bytes) = (0_u64, 0);
+        let mut rules = self.volume.rules_within(node);
         for (place, (name, hint)) in listing.iter().enumerate() {
             if is_root && RESERVED.contains(&name) {
                 continue;
             }
-            let Some(body) = self.describe(node, descriptor, name, hint) else { continue };
+            let found = Found { node, descriptor, name, hint };
+            let Some(body) = self.describe(&found, rules.as_mut()) else { continue };
             if matches!(body, Body::Directory) {
                 subdirectories.push((entries, place));
             }
@@ -195,41 +206,45 @@ impl<V: Visitor> Walk<'_, V> {
         Ok(subdirectories)
     }
 
-    /// None for what is not part of the volume: another mount.
-    fn describe(
-        &self,
-        node: &Arc<DirectoryNode>,
-        descriptor: &OwnedFd,
-        name: &[u8],
-        hint: Option<Kind>,
-    ) -> Option<Body> {
+    /// None for what is not part of the copy: excluded, or another mount.
+    fn describe(&self, found: &Found<'_>, rules: Option<&mut Within<'_>>) -> Option<Body> {
+        let Found { node, descriptor, name, hint } = *found;
+        let mut rules = rules;
+        let mut is_excluded = |kind| rules.as_mut().is_some_and(|rules| rules.excludes(name, Some(kind)));
+        if hint.is_some_and(&mut is_excluded) {
+            self.visitor.excluded();
+            return None;
+        }
         if hint == Some(Kind::Directory) {
             return Some(Body::Directory);
         }
         let look = if V::ONLY_STATS { stat_at_anew } else { stat_at };
         let described = look(descriptor.as_fd(), name).and_then(|stat| {
+            // The listing did not say what it is, or it is something else by now.
+            if hint != Some(stat.kind) && is_excluded(stat.kind) {
+                self.visitor.excluded();
+                return Ok(None);
+            }
             if stat.kind == Kind::Directory {
                 return Ok(Some(Body::Directory));
             }
             if self.volume.is_foreign(&stat) {
+                self.not_crossed(node, name);
                 return Ok(None);
             }
             self.visitor.saw(node, Some(name), &stat);
             self.body(node, descriptor, name, stat).map(Some)
         });
-        match described {
-            Ok(None) => {
-                let path = entry_path(node, Some(name));
-                let detail = "not crossed (--no-one-file-system would)";
-                self.visitor.item(Item::said(self.visitor.side(), ItemClass::Skipped, path, "mount point", detail));
-                None
-            }
-            Ok(body) => body,
-            Err(errno) => {
-                self.report_entry(node, name, errno);
-                Some(Body::Failed)
-            }
-        }
+        described.unwrap_or_else(|errno| {
+            self.report_entry(node, name, errno);
+            Some(Body::Failed)
+        })
+    }
+
+    fn not_crossed(&self, node: &DirectoryNode, name: &[u8]) {
+        let path = entry_path(node, Some(name));
+        let detail = "not crossed (--no-one-file-system would)";
+        self.visitor.item(Item::said(self.visitor.side(), ItemClass::Skipped, path, "mount point", detail));
     }
 
     fn body(&self, node: &Arc<DirectoryNode>, descriptor: &OwnedFd, name: &[u8], stat: Stat) -> Result<Body, Errno> {

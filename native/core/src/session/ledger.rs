@@ -29,6 +29,7 @@ pub struct Ledger {
     compared: AtomicU64,
     assumed: AtomicU64,
     deleted: AtomicU64,
+    excluded: AtomicU64,
 }
 
 /// What a session did, once it has settled.
@@ -45,6 +46,8 @@ pub struct Outcome {
     pub resent: u64,
     /// Entries of the target that the source did not have, and that are gone.
     pub deleted: u64,
+    /// Entries that the rules exclude: not read (source), or there and left alone (target). What is beneath them is not counted.
+    pub excluded: u64,
     pub roots: Leaf,
     /// In the order of ITEM_CLASSES.
     pub item_counts: [u64; ITEM_CLASSES.len()],
@@ -110,6 +113,10 @@ impl Ledger {
         self.deleted.fetch_add(entries, Ordering::Relaxed);
     }
 
+    pub fn count_excluded(&self, entries: u64) {
+        self.excluded.fetch_add(entries, Ordering::Relaxed);
+    }
+
     pub fn outcome(&self, roots: Leaf, wire_bytes: u64, resent: u64) -> Outcome {
         let left_out = self.not_preserved.lock().unwrap_or_else(PoisonError::into_inner);
         Outcome {
@@ -121,6 +128,7 @@ impl Ledger {
             wire_bytes,
             resent,
             deleted: self.deleted.load(Ordering::Relaxed),
+            excluded: self.excluded.load(Ordering::Relaxed),
             roots,
             item_counts: std::array::from_fn(|at| self.items[at].load(Ordering::Relaxed)),
             not_preserved: left_out.iter().map(|(kind, count)| (kind.clone(), *count)).collect(),

@@ -82,7 +82,7 @@ impl SourceSession {
     /// Opens the volume; nothing is read before the index is attached.
     pub fn open(config: SourceConfig, sink: Sink) -> Result<Self, CoreError> {
         crate::fs::limits::raise_open_files();
-        let volume = Volume::open(&config.volume, config.policy)?;
+        let volume = Volume::open(&config.volume, config.policy.clone())?;
         let life = Life::new(sink)?;
         let shared = Arc::new(Shared {
             config,
@@ -298,6 +298,10 @@ impl Report for Shared {
 
     fn left_out(&self, kind: &str) {
         self.ledger.leave_out(kind);
+    }
+
+    fn excluded(&self) {
+        self.ledger.count_excluded(1);
     }
 
     fn saw(&self, directory: &DirectoryNode, name: Option<&[u8]>, stat: &Stat) {

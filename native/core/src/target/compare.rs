@@ -15,7 +15,7 @@ use crate::digest::leaf::Leaf;
 use crate::error::CoreError;
 use crate::fs::Errno;
 use crate::fs::apply::Attributes;
-use crate::fs::clear::clear;
+use crate::fs::directory_path::DirectoryNode;
 use crate::fs::make;
 use crate::fs::stat::{InodeKey, Kind, Stat, Timestamp, read_link, stat_at, stat_fd};
 use crate::scan::digest::digest_file;
@@ -183,7 +183,7 @@ impl Shared {
     pub(super) fn put_in_place(
         &self,
         part: &[u8],
-        directory: BorrowedFd<'_>,
+        (node, directory): (&Arc<DirectoryNode>, BorrowedFd<'_>),
         name: &[u8],
         replaces: bool,
     ) -> Result<(), Errno> {
@@ -193,18 +193,11 @@ impl Shared {
         }
         match make::rename(parts, part, directory, name) {
             Err(Errno::ISDIR | Errno::NOTEMPTY | Errno::EXIST) => {
-                self.remove_directory(directory, name)?;
+                self.remove_directory(node, directory, name)?;
                 make::rename(parts, part, directory, name)
             }
             renamed => renamed,
         }
-    }
-
-    /// Removes a directory with all that is in it; what is mounted in there stays, and is an error.
-    fn remove_directory(&self, parent: BorrowedFd<'_>, name: &[u8]) -> Result<(), Errno> {
-        let directory = self.volume.opener.directory(parent, name)?;
-        clear(directory.as_fd(), &[]).map_err(|error| error.errno)?;
-        make::remove_directory(parent, name)
     }
 
     /// The source says what it has of a file that we seem to have.

@@ -77,7 +77,7 @@ impl Shared {
         let above = self.volume.directories.descriptor(&parent.node)?;
         let stat = stat_at(above.as_fd(), &node.name)?;
         if stat.kind != Kind::Directory {
-            make::unlink(above.as_fd(), &node.name)?;
+            self.give_way(&parent.node, above.as_fd(), &node.name)?;
             return self.make_at(parent, node).map(|()| None);
         }
         self.adopt(above.as_fd(), node, &stat).map(Some)
@@ -152,7 +152,8 @@ impl Shared {
             return Ok(Err(errno));
         }
         let lost = self.apply_made((parts, part.as_bytes()), first, &self.volume.parts_rule);
-        if let Err(errno) = self.put_in_place(part.as_bytes(), directory.as_fd(), &first.place.name, true) {
+        let place = (&first.place.directory.data.node, directory.as_fd());
+        if let Err(errno) = self.put_in_place(part.as_bytes(), place, &first.place.name, true) {
             let _ = make::unlink(parts, part.as_bytes());
             return Ok(Err(errno));
         }
@@ -274,9 +275,11 @@ impl Shared {
         }
         let part = self.claims.part_name();
         make::hard_link(old.0.as_fd(), old.1, self.volume.parts(), part.as_bytes())?;
-        self.put_in_place(part.as_bytes(), new.as_fd(), &place.name, true).inspect_err(|_| {
-            let _ = make::unlink(self.volume.parts(), part.as_bytes());
-        })
+        self.put_in_place(part.as_bytes(), (&place.directory.data.node, new.as_fd()), &place.name, true).inspect_err(
+            |_| {
+                let _ = make::unlink(self.volume.parts(), part.as_bytes());
+            },
+        )
     }
 
     /// The file system refuses the link (EMLINK, EPERM ...): a copy of its own, and an item.

@@ -17,7 +17,8 @@ use crate::digest::tree::{TreeDirectory, expect};
 use crate::error::{CoreError, ErrorKind};
 use crate::fs::apply::Attributes;
 use crate::fs::fresh::Fresh;
-use crate::fs::stat::stat_fd;
+use crate::fs::stat::{Kind, stat_at, stat_fd};
+use crate::scan::filter::Within;
 use crate::scan::volume::RESERVED;
 use crate::session::events::Event;
 use crate::session::item::Side;
@@ -73,6 +74,14 @@ impl OpenDirectories {
 }
 
 type Exceptions = Vec<(u32, Outcome)>;
+
+/// What a directory holds that the source has not announced.
+struct Besides {
+    extras: Vec<Box<[u8]>>,
+    /// How many more the rules exclude, and how many are pvferry's own or the file system's.
+    excluded: u64,
+    reserved: u64,
+}
 
 impl Shared {
     /// Serves the index until it ends; the session ends with it unless it has settled. One that ends before it has
@@ -141,22 +150,44 @@ impl Shared {
     fn note_extras(&self, directory: &Arc<TargetDirectory>, end: &DirectoryEnd) -> Result<(), CoreError> {
         let data = &directory.data;
         let Some(present) = &data.present else { return Ok(()) };
-        let reserved: &[&[u8]] = if directory.parent().is_none() { &RESERVED } else { &[] };
         let listed = present.len() as u64;
-        let extras = present.take_extras(reserved);
+        let Besides { extras, excluded, reserved } = self.besides(directory, present);
         let config = &self.config;
         if directory.parent().is_none() && end.complete {
             let (had, allowed) = (extras.len() as u64, config.allow_empty_source);
             check_empty_source(&config.volume, config.existing, allowed, end.entries, had)?;
         }
+        self.ledger.count_excluded(excluded);
         if config.existing != Existing::Mirror {
             return Ok(());
         }
-        self.extras.listed(listed);
+        self.extras.listed(listed.saturating_sub(excluded + reserved));
         if end.complete && !extras.is_empty() {
             self.extras.add(&data.node, extras.iter().map(|name| &**name))?;
         }
         Ok(())
+    }
+
+    fn besides(&self, directory: &TargetDirectory, present: &Present) -> Besides {
+        let node = &directory.data.node;
+        let is_root = directory.parent().is_none();
+        let mut rules = self.config.filter.as_ref().map(|filter| filter.within(node));
+        let mut is_excluded = |name: &[u8], kind: Option<Kind>| {
+            let Some(rules) = &mut rules else { return false };
+            let look = || stat_at(self.volume.directories.descriptor(node)?.as_fd(), name);
+            rules.excludes(name, kind.or_else(|| look().ok().map(|stat| stat.kind)))
+        };
+        let (mut excluded, mut reserved) = (0, 0);
+        let extras = present.take_extras(|name, kind| {
+            let count = match () {
+                () if is_root && RESERVED.contains(&name) => &mut reserved,
+                () if is_excluded(name, kind) => &mut excluded,
+                () => return true,
+            };
+            *count += 1;
+            false
+        });
+        Besides { extras, excluded, reserved }
     }
 
     fn announce_directory(&self, message: &Directory<'_>) -> Result<Exceptions, CoreError> {
@@ -171,7 +202,7 @@ impl Shared {
             self.make_directory(&parent, message)?
         };
         if made {
-            self.count_made(Some(crate::fs::stat::Kind::Directory));
+            self.count_made(Some(Kind::Directory));
         }
         self.directories.insert(directory).map_err(malformed)?;
         Ok(if made { Vec::new() } else { vec![(0, Outcome::Failed)] })
@@ -199,12 +230,16 @@ impl Shared {
         let (head, entries) = read_entries(payload).map_err(malformed)?;
         let directory = self.directories.get(head.directory)?;
         check_entries(&directory, head.first_leaf, &entries).map_err(malformed)?;
+        let mut rules = self.config.filter.as_ref().map(|filter| filter.within(&directory.data.node));
         let mut exceptions = Exceptions::new();
         let mut leaves: Vec<(u64, Leaf)> = Vec::new();
         let mut files = Vec::new();
         let mut others = Vec::new();
         for (position, (leaf, entry)) in (0_u32..).zip((head.first_leaf..).zip(entries)) {
             let replaces = directory.data.present.as_ref().is_some_and(|present| present.meet(entry.name));
+            if replaces && rules.as_mut().is_some_and(|rules| excludes(rules, &entry)) {
+                return Err(malformed(Malformed("what its rules exclude is announced")));
+            }
             let place = NamePlace { directory: Arc::clone(&directory), leaf, name: entry.name.into(), replaces };
             match entry.body {
                 Body::File { size, link, attributes } => {
@@ -257,13 +292,24 @@ impl Shared {
         match body {
             Body::Symlink { target, attributes, link } => {
                 let contents = Contents::Symlink { target: target.into() };
-                self.make_entry(&First { place, kind: crate::fs::stat::Kind::Symlink, attributes, contents }, link)
+                self.make_entry(&First { place, kind: Kind::Symlink, attributes, contents }, link)
             }
             Body::Special { kind, major, minor, attributes, link } => {
                 let contents = Contents::Node { major, minor };
                 self.make_entry(&First { place, kind, attributes, contents }, link)
             }
             _ => Ok(None),
+        }
+    }
+}
+
+/// Whether the source announces what it said to leave alone.
+fn excludes(rules: &mut Within<'_>, entry: &Entry<'_>) -> bool {
+    match entry.body {
+        Body::Failed => false,
+        Body::Directory => rules.excludes(entry.name, Some(Kind::Directory)),
+        Body::File { .. } | Body::Symlink { .. } | Body::Special { .. } | Body::Link { .. } => {
+            rules.excludes(entry.name, Some(Kind::File))
         }
     }
 }

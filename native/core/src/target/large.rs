@@ -299,7 +299,8 @@ impl Shared {
         }
         let name = part_name(large.id);
         let named = self.volume.directories.descriptor(&announced.directory.data.node).and_then(|directory| {
-            self.put_in_place(name.as_bytes(), directory.as_fd(), &announced.name, announced.replaces)
+            let place = (&announced.directory.data.node, directory.as_fd());
+            self.put_in_place(name.as_bytes(), place, &announced.name, announced.replaces)
         });
         let leaf = match named {
             Ok(()) => {

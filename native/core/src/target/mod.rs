@@ -11,6 +11,7 @@ mod existing;
 pub mod extras;
 mod files;
 mod finished;
+mod guard;
 mod index;
 mod index_place;
 pub mod journal;

@@ -162,7 +162,8 @@ impl Shared {
             if self.volume.fsync_each {
                 rustix::fs::fsync(&fd)?;
             }
-            self.put_in_place(part, directory.as_fd(), &announced.name, true).inspect_err(|_| {
+            let place = (&announced.directory.data.node, directory.as_fd());
+            self.put_in_place(part, place, &announced.name, true).inspect_err(|_| {
                 let _ = make::unlink(parts, part);
             })?;
             Ok((fd, lost))

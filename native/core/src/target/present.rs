@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::fs::Errno;
 use crate::fs::list::{ListBuffer, Listing};
+use crate::fs::stat::Kind;
 
 #[derive(Debug, Default)]
 struct State {
@@ -53,12 +54,13 @@ impl Present {
         self.lock().listing.len()
     }
 
-    /// The names that nobody announced, `reserved` ones aside; all names are known then. Forgets everything.
-    pub(super) fn take_extras(&self, reserved: &[&[u8]]) -> Vec<Box<[u8]>> {
+    /// The names that nobody announced, as far as `is_extra` takes them, which gets the kind that the directory records;
+    /// all names are known then. Forgets everything.
+    pub(super) fn take_extras(&self, mut is_extra: impl FnMut(&[u8], Option<Kind>) -> bool) -> Vec<Box<[u8]>> {
         let State { listing, next, extras } = std::mem::take(&mut *self.lock());
         let passed = extras.iter().map(|place| *place as usize);
         let places = passed.chain(next..listing.len());
-        let names = places.filter_map(|place| listing.get(place)).map(|(name, _)| name);
-        names.filter(|name| !reserved.contains(name)).map(Box::from).collect()
+        let names = places.filter_map(|place| listing.get(place));
+        names.filter(|(name, kind)| is_extra(name, *kind)).map(|(name, _)| Box::from(name)).collect()
     }
 }

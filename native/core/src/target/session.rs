@@ -25,6 +25,7 @@ use crate::fs::apply::Attributes;
 use crate::net::bind::Secret;
 use crate::net::duplex::Duplex;
 use crate::net::listener::{Channel as Bound, Listener, Registration, SessionSink};
+use crate::scan::filter::Filter;
 use crate::session::counters::{Counter, Counters};
 use crate::session::events::{Event, Sink};
 use crate::session::item::{Item, ItemClass, Side};
@@ -51,6 +52,8 @@ pub struct TargetConfig {
     pub max_delete: MaxDelete,
     /// A source without any entry may be mirrored.
     pub allow_empty_source: bool,
+    /// What it excludes stays as it is.
+    pub filter: Option<Arc<Filter>>,
     pub idle_timeout: Duration,
     pub keep_alive: Duration,
 }
@@ -279,6 +282,7 @@ impl Shared {
             applier: &self.volume.applier,
             fsync_each: self.volume.fsync_each,
             stop: &self.life.stop,
+            filter: self.config.filter.as_deref(),
             ledger: &self.ledger,
             report: &|item| self.report(item),
         };

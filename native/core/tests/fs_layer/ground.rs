@@ -60,6 +60,7 @@ impl Ground {
             applier: &self.applier,
             fsync_each: true,
             stop: &self.stop,
+            filter: None,
             ledger: &self.ledger,
             report: &|item| self.items.borrow_mut().push(item),
         })

@@ -6,6 +6,7 @@ mod alone;
 mod changes;
 mod copies;
 mod cutover;
+mod filters;
 mod flipped_bits;
 mod gone;
 mod journals;

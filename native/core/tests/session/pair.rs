@@ -11,6 +11,7 @@ use pvferry_core::digest::leaf::Leaf;
 use pvferry_core::error::CoreError;
 use pvferry_core::net::{Listener, ListenerOptions};
 use pvferry_core::scan::digest::digest_volume;
+use pvferry_core::scan::filter::Filter;
 use pvferry_core::scan::volume::ScanPolicy;
 use pvferry_core::session::compress::Mode;
 use pvferry_core::session::counters::Counter;
@@ -29,7 +30,8 @@ pub(crate) const SECRET: [u8; 32] = [0x5a; 32];
 pub(crate) const LONG: Duration = Duration::from_secs(20);
 /// A session that has not ended after this long hangs.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
-pub(crate) const POLICY: ScanPolicy = ScanPolicy { one_file_system: true, keep_selinux: false, file_attributes: false };
+pub(crate) const POLICY: ScanPolicy =
+    ScanPolicy { one_file_system: true, keep_selinux: false, file_attributes: false, filter: None };
 
 /// What one side has told.
 pub(crate) struct Witness {
@@ -118,7 +120,17 @@ fn target_on(
     compare: Option<Comparison>,
 ) -> Result<(TargetSession, Witness), CoreError> {
     let (witness, sink) = Witness::new();
-    let config = TargetConfig {
+    let config = target_config(volume, lanes, (terms, checkpoint), compare);
+    Ok((TargetSession::open(config, listener, sink)?, witness))
+}
+
+fn target_config(
+    volume: &Path,
+    lanes: u16,
+    (terms, checkpoint): (Terms, Duration),
+    compare: Option<Comparison>,
+) -> TargetConfig {
+    TargetConfig {
         volume: volume.to_owned(),
         transfer: "t1".to_owned(),
         terms,
@@ -129,10 +141,10 @@ fn target_on(
         existing: if compare.is_some() { Existing::Mirror } else { Existing::Refuse },
         max_delete: MaxDelete::Unlimited,
         allow_empty_source: false,
+        filter: None,
         idle_timeout: LONG,
         keep_alive: Duration::from_secs(1),
-    };
-    Ok((TargetSession::open(config, listener, sink)?, witness))
+    }
 }
 
 pub(crate) fn source_config(volume: &Path, compress: Mode) -> SourceConfig {
@@ -205,6 +217,23 @@ impl Pair {
         let source = SourceSession::open(config, sink).unwrap();
         let port = listener.port();
         Self { source, target, from: witness, to, port, lanes, _listener: listener, _relay: None }
+    }
+
+    /// Onto a target that may hold data, with rules on both sides.
+    pub(crate) fn filtered(from: &Path, to: &Path, rules: &[&str], change: impl FnOnce(&mut TargetConfig)) -> Self {
+        let listener = listener(pki::target());
+        let terms = Terms { keep_earlier: true, accept_contents: true, discard_journal: false };
+        let mut config = target_config(to, 2, (terms, Duration::ZERO), Some(Comparison::default()));
+        config.filter = filter(rules);
+        change(&mut config);
+        let (to, sink) = Witness::new();
+        let target = TargetSession::open(config, &listener, sink).unwrap();
+        let (from_witness, sink) = Witness::new();
+        let mut config = source_config(from, Mode::None);
+        config.policy = ScanPolicy { file_attributes: true, filter: filter(rules), ..POLICY };
+        let source = SourceSession::open(config, sink).unwrap();
+        let port = listener.port();
+        Self { source, target, from: from_witness, to, port, lanes: 2, _listener: listener, _relay: None }
     }
 
     /// With a target that may find something, and has checkpoints this often.
@@ -285,10 +314,20 @@ impl Pair {
     }
 }
 
+pub(crate) fn filter(rules: &[&str]) -> Option<Arc<Filter>> {
+    let rules: Vec<String> = rules.iter().map(|rule| (*rule).to_owned()).collect();
+    Filter::compile(&rules).unwrap()
+}
+
 pub(crate) fn roots(volume: &Path) -> Leaf {
+    filtered_roots(volume, &[])
+}
+
+pub(crate) fn filtered_roots(volume: &Path, rules: &[&str]) -> Leaf {
     let (_witness, sink) = Witness::new();
     let events = Events::new(sink).unwrap();
-    digest_volume(volume, POLICY, 2, events, None, &Stop::default()).unwrap()
+    let policy = ScanPolicy { filter: filter(rules), ..POLICY };
+    digest_volume(volume, policy, 2, events, None, &Stop::default()).unwrap()
 }
 
 /// Both sides say the same, and it is true of both volumes.

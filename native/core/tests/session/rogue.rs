@@ -44,10 +44,14 @@ const IDLE: Duration = Duration::from_secs(2);
 
 impl Bench {
     pub(crate) fn open() -> Self {
-        let place = Place::new();
+        Self::onto(Place::new(), |_| ())
+    }
+
+    /// With a volume that may hold something, on other terms.
+    pub(crate) fn onto(place: Place, change: impl FnOnce(&mut TargetConfig)) -> Self {
         let listener = listener(pki::target());
         let (witness, sink) = Witness::new();
-        let config = TargetConfig {
+        let mut config = TargetConfig {
             volume: place.root(),
             transfer: "t1".to_owned(),
             terms: Terms::default(),
@@ -58,9 +62,11 @@ impl Bench {
             existing: Existing::Refuse,
             max_delete: MaxDelete::Unlimited,
             allow_empty_source: false,
+            filter: None,
             idle_timeout: IDLE,
             keep_alive: IDLE / 2,
         };
+        change(&mut config);
         let session = TargetSession::open(config, &listener, sink).unwrap();
         let port = listener.port();
         let index = Line::new(connect_bound(tcp(port), Bound::Index, &pki::source(), None, &SECRET, LONG).unwrap());

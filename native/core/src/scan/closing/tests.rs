@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicUsize;
 
 use super::*;
 use crate::fs::stat::stat_at;
+use crate::scan::filter::Filter;
 use crate::scan::volume::ScanPolicy;
 
 /// Takes the scan's part: shows every entry to the baseline.
@@ -67,7 +68,8 @@ impl Report for Items {
     fn left_out(&self, _kind: &str) {}
 }
 
-const POLICY: ScanPolicy = ScanPolicy { one_file_system: true, keep_selinux: false, file_attributes: false };
+const POLICY: ScanPolicy =
+    ScanPolicy { one_file_system: true, keep_selinux: false, file_attributes: false, filter: None };
 const HOUR: i64 = 3_600;
 
 fn furnish(root: &Path) {
@@ -100,6 +102,24 @@ fn changed(root: &Path, since: Option<fn(Timestamp) -> Timestamp>, change: impl 
     let mut paths: Vec<_> = items.into_iter().map(|item| String::from_utf8(item.path).unwrap()).collect();
     paths.sort();
     paths
+}
+
+/// What rules exclude may change as it likes, as long as its directory does not.
+#[test]
+fn what_is_excluded_may_change() {
+    let place = tempfile::tempdir().unwrap();
+    furnish(place.path());
+    let filter = Filter::compile(&["f1".to_owned(), "/c".to_owned()]).unwrap();
+    let volume = Volume::open(place.path(), ScanPolicy { filter, ..POLICY }).unwrap();
+    let baseline = Baseline::begin(&volume.root_stat);
+    walk(&volume, &Scan(&baseline), 2, &Stop::default()).unwrap();
+    for path in ["a/f1", "c/f0", "c/new", "a/f2"] {
+        fs::write(place.path().join(path), "changed").unwrap();
+    }
+    let items = Items::default();
+    closing_walk(&volume, &baseline, &items, &|| (), 2, &Stop::default()).unwrap();
+    let paths: Vec<_> = items.0.into_inner().unwrap().into_iter().map(|item| item.path).collect();
+    assert_eq!(paths, [b"a/f2"]);
 }
 
 fn fs_entries(root: &Path) -> u64 {

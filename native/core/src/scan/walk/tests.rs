@@ -59,7 +59,7 @@ impl Visitor for Remover {
 fn a_directory_that_is_removed_before_it_is_listed_has_vanished() {
     let place = tempfile::tempdir().unwrap();
     fs::create_dir(place.path().join("d")).unwrap();
-    let policy = ScanPolicy { one_file_system: true, keep_selinux: false, file_attributes: false };
+    let policy = ScanPolicy { one_file_system: true, keep_selinux: false, file_attributes: false, filter: None };
     let volume = Volume::open(place.path(), policy).unwrap();
     let remover = Remover { root: place.path().to_owned(), items: Mutex::default() };
     walk(&volume, &remover, 1, &Stop::default()).unwrap();

@@ -15,10 +15,12 @@ use super::clearing::volume_error;
 use crate::error::{CoreError, ErrorKind};
 use crate::fs::Errno;
 use crate::fs::apply::Applier;
-use crate::fs::directory_path::{Directories, DirectoryNode};
+use crate::fs::directory_path::{Directories, DirectoryNode, path_bytes};
 use crate::fs::list::Listing;
 use crate::fs::open::Opener;
+use crate::fs::stat::Kind;
 use crate::fs::sweep::{ClearError, Sweep, Witness, Work};
+use crate::scan::filter::Filter;
 use crate::scan::volume::RESERVED;
 use crate::session::item::{Item, ItemClass, Side};
 use crate::session::ledger::Ledger;
@@ -55,6 +57,8 @@ pub struct Remover<'a> {
     /// Directories that something was removed from are synced one by one.
     pub fsync_each: bool,
     pub stop: &'a Stop,
+    /// What it excludes stays, and is not counted among the entries that may be removed.
+    pub filter: Option<&'a Filter>,
     pub ledger: &'a Ledger,
     /// Takes an item to this side's account and to the peer.
     pub report: &'a dyn Fn(Item),
@@ -68,7 +72,7 @@ impl Extras {
     }
 
     /// How many entries the target had in a directory that both sides have, extra ones included: what a share in percent
-    /// is taken of. pvferry's own folder and lost+found are not told here.
+    /// is taken of. pvferry's own folder, lost+found and what a rule excludes are not told here.
     pub fn listed(&self, entries: u64) {
         self.account().listed += entries;
     }
@@ -277,6 +281,22 @@ impl Witness for Telling<'_> {
             (self.remover.report)(item);
         }
         Ok(())
+    }
+
+    fn spares(&mut self, directory: &DirectoryNode, name: &[u8], kind: &dyn Fn() -> Option<Kind>) -> bool {
+        let spared = self.remover.filter.is_some_and(|filter| filter.within(directory).excludes(name, kind()));
+        if spared && !self.silent {
+            self.remover.ledger.count_excluded(1);
+        }
+        spared
+    }
+
+    fn shelters(&mut self, directory: &DirectoryNode) {
+        if !self.silent {
+            let detail = "stays: it holds what a rule excludes";
+            let path = path_bytes(directory);
+            (self.remover.report)(Item::said(Side::Target, ItemClass::Skipped, path, "extra directory", detail));
+        }
     }
 
     fn lost(&mut self, what: &str, directory: ClearError) -> Result<(), ClearError> {
