@@ -69,6 +69,8 @@ export interface Receipt extends Verdict {
   readonly logicalBytes: number;
   /** File data that crossed, before compression, bytes. */
   readonly movedBytes: number;
+  /** File data of changed or unfinished files that the target had already, so that it did not cross, bytes. */
+  readonly matchedBytes: number;
   /** Entries that the target had and the source did not, and that were removed. */
   readonly deleted: number;
   /** Filter rules that were in force, in their order. The digests cover what they left. */

@@ -274,6 +274,8 @@ export interface SessionResult {
   readonly bytes: number;
   /** File data that crossed the lanes before compression, bytes; holes and resends as they went. */
   readonly movedBytes: number;
+  /** Of files that were sent: data that the target had already, in an older file or an unfinished part, bytes. */
+  readonly matchedBytes: number;
   /** Files that the target had, and of which both sides have read the same bytes. */
   readonly comparedFiles: number;
   /** Files that the target had, with the same size and modification time; nobody has read them. */

@@ -52,11 +52,13 @@ function entriesText(entries: EntryCounts): string {
 
 /** "moved of logical": less where files have holes. What the wire carried is after compression, frames included. */
 function movedText(receipt: Receipt): string {
-  const { logicalBytes, movedBytes, wireBytes, lanes, reconnects, resent, sessions } = receipt;
+  const { logicalBytes, movedBytes, matchedBytes, wireBytes, lanes } = receipt;
+  const { reconnects, resent, sessions } = receipt;
   const parts = [
     `${bytesText(movedBytes)} of ${bytesText(logicalBytes)}`,
     `${bytesText(wireBytes)} over ${quantityText(lanes, "lane")}`,
   ];
+  if (matchedBytes > 0) parts.push(`${bytesText(matchedBytes)} of changed files matched`);
   if (sessions > 1) parts.push(quantityText(sessions, "session"));
   if (reconnects > 0) parts.push(quantityText(reconnects, "reconnect"));
   if (resent > 0) parts.push(`${bytesText(resent)} resent`);

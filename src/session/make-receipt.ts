@@ -48,6 +48,7 @@ export function makeReceipt(outcome: Outcome): Receipt {
     entries: inOrder(target.entries),
     logicalBytes: target.bytes,
     movedBytes: source.movedBytes,
+    matchedBytes: source.matchedBytes,
     deleted: target.deleted,
     rules: outcome.rules,
     excluded: { source: source.excluded, target: target.excluded },

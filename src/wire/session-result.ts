@@ -29,6 +29,7 @@ export const sessionResult = z.strictObject({
   entries: entryCounts,
   bytes: u64,
   movedBytes: u64,
+  matchedBytes: u64,
   comparedFiles: u64,
   assumedFiles: u64,
   deleted: u64,

@@ -25,6 +25,7 @@ export interface Receipt {
   readonly entries: { readonly [type: string]: number };
   readonly logicalBytes: number;
   readonly movedBytes: number;
+  readonly matchedBytes: number;
   readonly deleted: number;
   readonly rules: readonly string[];
   readonly excluded: { readonly source: number; readonly target: number };

@@ -121,6 +121,7 @@ fn result(outcome: &Outcome) -> Value {
         },
         "bytes": number(outcome.bytes),
         "movedBytes": number(outcome.moved_bytes),
+        "matchedBytes": number(outcome.matched_bytes),
         "comparedFiles": number(outcome.compared),
         "assumedFiles": number(outcome.assumed),
         "deleted": number(outcome.deleted),

@@ -36,6 +36,7 @@ const KEPT: Receipt = {
   excluded: { source: 0, target: 0 },
   knownBy: { streamed: 1_234, compared: 0, assumed: 0 },
   movedBytes: 1.2e9,
+  matchedBytes: 0,
   wireBytes: 9e8,
   bytesPerSecond: 292_682_927,
   sessions: 1,
@@ -88,11 +89,14 @@ test("what went wrong: both digests, the first items escaped, how many more, and
     sessions: 2,
     reconnects: 1,
     resent: 3_000,
+    matchedBytes: 4e9,
     items,
     itemsOmitted: 3,
   });
   expect(text).toContain(`${"c".repeat(64)} (source)\n               ${"e".repeat(64)} (target)`);
-  expect(text).toContain("2 sessions, 1 reconnect, 3.00 kB resent");
+  expect(text).toContain(
+    "4.00 GB of changed files matched, 2 sessions, 1 reconnect, 3.00 kB resent",
+  );
   expect(text).toContain("items        source unreadable file\\n0: data (EIO)");
   expect(text).not.toContain("file\\n10");
   expect(text).toContain("and 5 more (--items FILE has all)");

@@ -62,6 +62,12 @@ pub fn piece_length(size: u64, index: u64) -> Option<usize> {
     usize::try_from(rest.min(PIECE)).ok()
 }
 
+/// The pieces that `length` bytes from the start of piece `first` make, with their lengths: all whole but the last.
+pub fn pieces_from(first: u64, length: u32) -> impl Iterator<Item = (u64, u32)> {
+    const WHOLE: u32 = PIECE as u32;
+    (0..length.div_ceil(WHOLE)).map(move |at| (first + u64::from(at), WHOLE.min(length - at * WHOLE)))
+}
+
 /// Digest of one piece: `data` is the whole piece, holes as zeros.
 pub fn piece_digest(form: Form, size: u64, index: u64, data: &[u8]) -> Digest {
     match form {

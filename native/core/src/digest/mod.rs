@@ -1,6 +1,7 @@
 //! Digests of pieces, files and directories. docs/protocol.md, "Digests", defines them so that somebody else could
 //! compute them; everything is BLAKE3 with 32 bytes of output.
 
+pub mod blocks;
 pub mod file;
 pub mod leaf;
 pub mod links;

@@ -59,6 +59,10 @@ impl DataRanges {
         Self { size, answer: None }
     }
 
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
     /// As `next_data`. May be told from memory: whoever relies on it looks at the file's times afterwards.
     pub fn next(&mut self, fd: BorrowedFd<'_>, offset: u64) -> Result<Option<(u64, u64)>, Errno> {
         match self.answer {

@@ -89,6 +89,11 @@ impl Opener {
         self.open(parent, name, OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL, mode & 0o777)
     }
 
+    /// A new file to be written and read again, 0600. `EEXIST` when the name is taken.
+    pub fn create_part(&self, parent: BorrowedFd<'_>, name: &[u8]) -> Result<OwnedFd, Errno> {
+        self.open(parent, name, OFlags::RDWR | OFlags::CREATE | OFlags::EXCL, 0o600)
+    }
+
     /// A new directory, 0700, opened. `EEXIST` when the name is taken.
     pub fn make_directory(&self, parent: BorrowedFd<'_>, name: &[u8]) -> Result<OwnedFd, Errno> {
         rustix::fs::mkdirat(parent, component(name)?, Mode::RWXU)?;

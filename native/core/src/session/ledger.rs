@@ -26,6 +26,7 @@ pub struct Ledger {
     not_preserved: Mutex<BTreeMap<String, u64>>,
     bytes: AtomicU64,
     moved: AtomicU64,
+    matched: AtomicU64,
     compared: AtomicU64,
     assumed: AtomicU64,
     deleted: AtomicU64,
@@ -38,6 +39,8 @@ pub struct Outcome {
     pub entries: EntryCounts,
     pub bytes: u64,
     pub moved_bytes: u64,
+    /// Of files that were sent: data that the target had already, in an older file or an unfinished part.
+    pub matched_bytes: u64,
     /// Files that were there, and of which both sides have read the same bytes.
     pub compared: u64,
     /// Files that were there with the same size and modification time.
@@ -100,6 +103,11 @@ impl Ledger {
         self.moved.fetch_add(bytes, Ordering::Relaxed);
     }
 
+    /// File data of which the target had the same, so that it did not cross.
+    pub fn count_matched(&self, bytes: u64) {
+        self.matched.fetch_add(bytes, Ordering::Relaxed);
+    }
+
     pub fn count_compared(&self) {
         self.compared.fetch_add(1, Ordering::Relaxed);
     }
@@ -123,6 +131,7 @@ impl Ledger {
             entries: *self.entries.lock().unwrap_or_else(PoisonError::into_inner),
             bytes: self.bytes.load(Ordering::Relaxed),
             moved_bytes: self.moved.load(Ordering::Relaxed),
+            matched_bytes: self.matched.load(Ordering::Relaxed),
             compared: self.compared.load(Ordering::Relaxed),
             assumed: self.assumed.load(Ordering::Relaxed),
             wire_bytes,

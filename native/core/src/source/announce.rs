@@ -147,6 +147,7 @@ impl Batch<'_> {
             size: stat.size,
             data: expected_data(stat),
             link: key,
+            base: 0,
             sent_before: false,
             accounted: false,
             refused: 0,

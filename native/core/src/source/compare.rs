@@ -47,6 +47,7 @@ impl Shared {
         task.file += first_file;
         match outcome {
             None => self.queue.add([task]),
+            Some(Outcome::Base(base)) => self.queue.add([FileTask { base, ..task }]),
             Some(Outcome::Check) => self.queue.urgent(Unit::Check(task)),
             Some(Outcome::Same) => {
                 let digest = assumed_digest(task.size, attributes.mtime);
@@ -56,7 +57,7 @@ impl Shared {
                 return self.settle_file(&task, Some(known), task.size);
             }
             Some(Outcome::Failed) => return self.settle_file(&task, None, 0),
-            Some(Outcome::Again | Outcome::Duplicate(..)) => {
+            Some(Outcome::Again | Outcome::Duplicate(..) | Outcome::Lacks(_)) => {
                 return Err(CoreError::protocol(
                     "The peer broke the protocol: it answers for a file that was not sent.",
                 ));
@@ -117,12 +118,16 @@ impl Shared {
                 self.queue.add([task]);
                 Ok(())
             }
+            Some(Outcome::Base(base)) => {
+                self.queue.add([FileTask { base, ..task }]);
+                Ok(())
+            }
             Some(Outcome::Duplicate(content, metadata)) => {
                 self.counters.add(Counter::BytesDone, task.data);
                 self.settle_duplicate(&task, known, Leaf { content, metadata }, size)
             }
             Some(Outcome::Failed) => self.settle_file(&task, None, 0),
-            Some(Outcome::Same | Outcome::Check) => Err(compared_in_vain()),
+            Some(Outcome::Same | Outcome::Check | Outcome::Lacks(_)) => Err(compared_in_vain()),
         }
     }
 

@@ -82,6 +82,11 @@ impl Shared {
                 let record = LaneRecord::Part { large, part, digest: NO_DIGEST };
                 lane.send(self, FrameType::Hole, record, buffers, None)
             }
+            Part::Sums { first, length, .. } => {
+                let (first, length) = (*first, *length);
+                self.send_sums(lane, large, (first, length), part, buffers)
+            }
+            Part::Patch { .. } => self.send_patch(lane, large, part, buffers),
             Part::Again => self.send_control(lane, Control::Again(large), buffers),
             Part::End => self.send_control(lane, Control::End(large), buffers),
             Part::Unreadable(errno) => {
@@ -92,7 +97,7 @@ impl Shared {
     }
 
     /// Reports a large file that can no longer be read, once.
-    fn abandon(&self, large: &Large, errno: Errno) {
+    pub(super) fn abandon(&self, large: &Large, errno: Errno) {
         if large.give_up() {
             self.unreadable(large.task_for_gone(), Unreadable::Failed(errno));
         }
@@ -170,16 +175,25 @@ impl Shared {
         exceptions: &[(u32, Outcome)],
     ) -> Result<(), CoreError> {
         let outcome = outcome_at(exceptions, 0);
-        if let Some(Outcome::Duplicate(content, metadata)) = outcome {
-            return self.duplicate_large(large, Leaf { content, metadata });
+        if self.settle_over(large, outcome)? {
+            return Ok(());
         }
-        if matches!(outcome, Some(Outcome::Same | Outcome::Check)) {
-            return Err(compared_in_vain());
-        }
-        if outcome == Some(Outcome::Failed) {
-            return if large.give_up() { self.settle_file(&large.task, None, 0) } else { Ok(()) };
+        match (part, outcome) {
+            (Part::Again, Some(Outcome::Base(bytes))) => large.set_base(bytes),
+            (Part::Again, None) => large.set_base(0),
+            (_, Some(Outcome::Same | Outcome::Check | Outcome::Base(_) | Outcome::Lacks(_))) => {
+                return Err(compared_in_vain());
+            }
+            _ => {}
         }
         match part {
+            Part::Patch { index, length, .. } if outcome == Some(Outcome::Again) => {
+                self.counters.add(Counter::Resent, part.data_bytes());
+                check_refusals(large.refuse())?;
+                large.give_back_whole(*index, *length);
+                self.queue.add_large(Arc::clone(large));
+                Ok(())
+            }
             Part::Piece { .. } | Part::Hole { .. } if outcome == Some(Outcome::Again) => {
                 self.counters.add(Counter::Resent, part.data_bytes());
                 check_refusals(large.refuse())?;
@@ -187,9 +201,9 @@ impl Shared {
                 self.queue.add_large(Arc::clone(large));
                 Ok(())
             }
-            Part::Piece { index, .. } => {
-                self.counters.add(Counter::BytesDone, part.data_bytes());
-                let complete = large.piece_done(*index, digest, part.data_bytes());
+            Part::Piece { index, .. } | Part::Patch { index, .. } => {
+                self.counters.add(Counter::BytesDone, part.covered_bytes());
+                let complete = large.piece_done(*index, digest, part);
                 self.look_again(large, complete);
                 Ok(())
             }
@@ -208,11 +222,22 @@ impl Shared {
             }
             Part::End if outcome == Some(Outcome::Again) => self.mismatched(large),
             Part::End => self.ended(large),
-            Part::Unreadable(_) => Ok(()),
+            Part::Sums { .. } | Part::Unreadable(_) => Ok(()),
         }
     }
 
-    fn look_again(&self, large: &Arc<Large>, complete: bool) {
+    /// Whether the target says that the file is over, as far as it is concerned: finished before, or failed.
+    pub(super) fn settle_over(&self, large: &Large, outcome: Option<Outcome>) -> Result<bool, CoreError> {
+        match outcome {
+            Some(Outcome::Duplicate(content, metadata)) => self.duplicate_large(large, Leaf { content, metadata })?,
+            Some(Outcome::Failed) if large.give_up() => self.settle_file(&large.task, None, 0)?,
+            Some(Outcome::Failed) => {}
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    pub(super) fn look_again(&self, large: &Arc<Large>, complete: bool) {
         if !complete {
             return;
         }
@@ -262,6 +287,7 @@ impl Shared {
         if !large.give_up() {
             return Ok(());
         }
+        self.ledger.count_matched(finished.matched);
         self.settle_file(&large.task, large.recall(), finished.stat.size)
     }
 
@@ -271,6 +297,7 @@ impl Shared {
         }
         let (size, form) = large.size_and_form();
         let attributes = Attributes { xattrs: Xattrs::default(), ..Attributes::default() };
+        self.ledger.count_matched(large.finished().map_or(0, |finished| finished.matched));
         let known = large.recall().unwrap_or(Known { attributes, form, digest: NO_DIGEST });
         self.settle_duplicate(&large.task_for_gone(), known, leaf, size)
     }
@@ -290,7 +317,7 @@ impl Shared {
 
     pub(super) fn retry_part(&self, large: Arc<Large>, part: Part) {
         match part {
-            Part::Piece { .. } | Part::Hole { .. } => {
+            Part::Piece { .. } | Part::Hole { .. } | Part::Sums { .. } | Part::Patch { .. } => {
                 large.give_back(&part);
                 self.queue.add_large(large);
             }
@@ -304,7 +331,13 @@ impl Shared {
 
 /// Reads a piece into `data`, holes as zeros. A file that has become shorter reads as zeros there; that it changed shows
 /// when it is looked at again.
-fn fill(large: &Large, index: u64, length: u32, segments: &[(u32, u32)], data: &mut Vec<u8>) -> Result<(), Errno> {
+pub(super) fn fill(
+    large: &Large,
+    index: u64,
+    length: u32,
+    segments: &[(u32, u32)],
+    data: &mut Vec<u8>,
+) -> Result<(), Errno> {
     let dense = segments == [(0, length)];
     if !dense {
         data.clear();

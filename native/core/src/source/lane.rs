@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use super::blocks::Compared;
 use super::compare::Checked;
 use super::control::Control;
 use super::in_flight::InFlight;
@@ -25,6 +26,7 @@ use crate::wire::index::Ack;
 pub(super) enum LaneRecord {
     Pack(Vec<Packed>),
     Part { large: Arc<Large>, part: Part, digest: Digest },
+    Sums(Compared),
     Gone(FileTask),
     Check(Checked),
 }
@@ -159,6 +161,7 @@ impl Shared {
             match record {
                 LaneRecord::Pack(packed) => self.settle_pack(packed, &exceptions)?,
                 LaneRecord::Part { large, part, digest } => self.settle_part(&large, &part, digest, &exceptions)?,
+                LaneRecord::Sums(compared) => self.settle_sums(&compared, &exceptions)?,
                 LaneRecord::Gone(task) => self.settle_gone(&task, &exceptions)?,
                 LaneRecord::Check(checked) => self.settle_check(checked, &exceptions)?,
             }
@@ -171,6 +174,7 @@ impl Shared {
         match record {
             LaneRecord::Pack(packed) => self.retry_pack(packed),
             LaneRecord::Part { large, part, .. } => self.retry_part(large, part),
+            LaneRecord::Sums(Compared { large, part, .. }) => self.retry_part(large, part),
             LaneRecord::Gone(task) => self.queue.urgent(Unit::Gone(FileTask { sent_before: true, ..task })),
             LaneRecord::Check(checked) => self.retry_check(checked),
         }

@@ -3,19 +3,24 @@
 //! States of an attempt: pieces are handed out; when all are acknowledged the file is looked at again; if it stood still
 //! END is sent, otherwise AGAIN and the next attempt. Both are acknowledged before anything else happens.
 
+use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::links::Known;
 use super::queue::FileTask;
+use super::transit::outcome_at;
 use crate::digest::Digest;
-use crate::digest::file::{FileDigest, Form, PIECE, piece_length, pieces};
+use crate::digest::blocks::Blocks;
+use crate::digest::file::{FileDigest, Form, PIECE, piece_length, pieces, pieces_from};
+use crate::error::CoreError;
 use crate::fs::Errno;
 use crate::fs::extents::DataRanges;
 use crate::fs::stat::{Stat, stat_fd};
 use crate::scan::read::{form_of, segments, stood_still};
+use crate::wire::index::Outcome;
 use crate::wire::lane::FileAttempt;
-use crate::wire::limits::{MAX_ATTEMPTS, MAX_SEGMENTS};
+use crate::wire::limits::{MAX_ATTEMPTS, MAX_SEGMENTS, SUMS_PIECES};
 
 /// A part of a large file that a lane carries.
 #[derive(Clone, Debug)]
@@ -31,6 +36,20 @@ pub(super) enum Part {
         first: u64,
         count: u64,
     },
+    /// Sums of pieces that are all data, for a target that has something to compare with. `length` is that of all.
+    Sums {
+        attempt: u16,
+        first: u64,
+        length: u32,
+    },
+    /// The blocks of a piece that the target lacks. `digest` is that of the piece as its sums told it.
+    Patch {
+        attempt: u16,
+        index: u64,
+        length: u32,
+        digest: Digest,
+        blocks: Blocks,
+    },
     /// Tells the target the size and form of the next attempt.
     Again,
     End,
@@ -40,8 +59,27 @@ pub(super) enum Part {
 impl Part {
     /// File data that it carries, bytes.
     pub(super) fn data_bytes(&self) -> u64 {
-        let Part::Piece { segments, .. } = self else { return 0 };
-        segments.iter().map(|(_, length)| u64::from(*length)).sum()
+        match self {
+            Self::Piece { segments, .. } => segments.iter().map(|(_, length)| u64::from(*length)).sum(),
+            Self::Patch { length, blocks, .. } => blocks.bytes(*length as usize) as u64,
+            _ => 0,
+        }
+    }
+
+    /// File data that is on the target when the part is acknowledged, bytes.
+    pub(super) fn covered_bytes(&self) -> u64 {
+        if let Self::Patch { length, .. } = self { u64::from(*length) } else { self.data_bytes() }
+    }
+
+    /// The attempt of a part that can be handed out again.
+    fn attempt(&self) -> Option<u16> {
+        match self {
+            Self::Piece { attempt, .. }
+            | Self::Hole { attempt, .. }
+            | Self::Sums { attempt, .. }
+            | Self::Patch { attempt, .. } => Some(*attempt),
+            Self::Again | Self::End | Self::Unreadable(_) => None,
+        }
     }
 }
 
@@ -52,7 +90,10 @@ struct State {
     digest: FileDigest,
     ranges: DataRanges,
     next: u64,
-    returned: Vec<(u64, u64)>,
+    /// Bytes from the start with which the target can compare pieces of this attempt.
+    base: u64,
+    /// What is to be handed out besides: parts that came back, and patches that the target asked for.
+    returned: VecDeque<Part>,
     outstanding: u64,
     /// Tries that found the file changed.
     changes: u32,
@@ -63,6 +104,8 @@ struct State {
     changed: bool,
     /// What is acknowledged of this attempt.
     progress: u64,
+    /// Of that, what the target had already.
+    matched: u64,
     /// Of attempts that were given up, not yet taken from the counters.
     forgotten: u64,
     /// A lane died with a part of it.
@@ -88,6 +131,8 @@ pub(super) struct Finished {
     pub(super) form: Form,
     pub(super) digest: Digest,
     pub(super) changed: bool,
+    /// Bytes of it that the target had already.
+    pub(super) matched: u64,
 }
 
 impl Large {
@@ -103,13 +148,15 @@ impl Large {
             form,
             stat,
             next: 0,
-            returned: Vec::new(),
+            base: task.base,
+            returned: VecDeque::new(),
             outstanding: 0,
             changes: 0,
             mismatches: 0,
             refused: 0,
             changed: false,
             progress: 0,
+            matched: 0,
             forgotten: 0,
             retried: false,
             given_up: false,
@@ -141,9 +188,8 @@ impl Large {
         if state.given_up {
             return Ok(None);
         }
-        let part = match state.returned.pop() {
-            Some((first, 1)) => Some(self.piece_at(&mut state, first)?),
-            Some((first, count)) => Some(Part::Hole { attempt: state.attempt, first, count }),
+        let part = match state.returned.pop_front() {
+            Some(part) => Some(part),
             None => self.following_part(&mut state)?,
         };
         if part.is_some() {
@@ -159,6 +205,9 @@ impl Large {
         }
         let part = self.piece_at(state, index)?;
         let Part::Piece { segments, .. } = &part else { return Ok(Some(part)) };
+        if may_compare(state, &part) {
+            return self.sums_from(state, index).map(Some);
+        }
         if !segments.is_empty() {
             state.next += 1;
             return Ok(Some(part));
@@ -167,6 +216,21 @@ impl Large {
         let end = data.map_or(total, |(start, _)| (start / PIECE).max(index + 1));
         state.next = end;
         Ok(Some(Part::Hole { attempt: state.attempt, first: index, count: end - index }))
+    }
+
+    /// Sums of as many pieces as belong into one frame. The first is one that may be compared.
+    fn sums_from(&self, state: &mut State, first: u64) -> Result<Part, Errno> {
+        let mut length = 0;
+        while state.next < (first + SUMS_PIECES).min(pieces(state.stat.size)) {
+            let part = self.piece_at(state, state.next)?;
+            let Part::Piece { length: one, .. } = part else { break };
+            if !may_compare(state, &part) {
+                break;
+            }
+            length += one;
+            state.next += 1;
+        }
+        Ok(Part::Sums { attempt: state.attempt, first, length })
     }
 
     fn piece_at(&self, state: &mut State, index: u64) -> Result<Part, Errno> {
@@ -179,14 +243,58 @@ impl Large {
     /// A part's lane died before the acknowledgement came: it is to be handed out again.
     pub(super) fn give_back(&self, part: &Part) {
         let mut state = self.lock();
-        let range = match part {
-            Part::Piece { attempt, index, .. } if *attempt == state.attempt => (*index, 1),
-            Part::Hole { attempt, first, count } if *attempt == state.attempt => (*first, *count),
-            _ => return,
-        };
-        state.returned.push(range);
+        if part.attempt() != Some(state.attempt) {
+            return;
+        }
+        state.returned.push_back(part.clone());
         state.outstanding -= 1;
         state.retried = true;
+    }
+
+    /// The target holds something else than what it was sent a patch for: the piece goes whole.
+    pub(super) fn give_back_whole(&self, index: u64, length: u32) {
+        let mut state = self.lock();
+        let attempt = state.attempt;
+        state.returned.push_back(Part::Piece { attempt, index, length, segments: vec![(0, length)] });
+        state.outstanding -= 1;
+    }
+
+    /// With how many bytes of the attempt that has begun the target can compare.
+    pub(super) fn set_base(&self, bytes: u64) {
+        self.lock().base = bytes;
+    }
+
+    /// What the target says of the sums of some pieces. True in the second place when nothing is left to be sent.
+    pub(super) fn sums_done(
+        &self,
+        first: u64,
+        length: u32,
+        digests: &[Digest],
+        outcomes: &[(u32, Outcome)],
+    ) -> Result<(u64, bool), CoreError> {
+        let mut state = self.lock();
+        let (attempt, mut matched) = (state.attempt, 0);
+        if outcomes.iter().any(|(at, _)| *at as usize >= digests.len()) {
+            return Err(unasked());
+        }
+        for (at, ((index, length), digest)) in pieces_from(first, length).zip(digests).enumerate() {
+            match outcome_at(outcomes, at) {
+                None => {
+                    state.digest.add_piece(index, *digest);
+                    matched += u64::from(length);
+                }
+                Some(Outcome::Lacks(blocks)) if !blocks.is_empty() && blocks.fits(length as usize) => {
+                    state.returned.push_back(Part::Patch { attempt, index, length, digest: *digest, blocks });
+                }
+                Some(Outcome::Again) => {
+                    state.returned.push_back(Part::Piece { attempt, index, length, segments: vec![(0, length)] });
+                }
+                Some(_) => return Err(unasked()),
+            }
+        }
+        state.matched += matched;
+        state.settle_part(matched);
+        Ok((matched, state.is_complete()))
     }
 
     /// The target found a part wrong: how often it has since it took one.
@@ -225,11 +333,12 @@ impl Large {
         self.lock().known.clone()
     }
 
-    /// A piece is on the target, with `data` bytes outside of holes.
-    pub(super) fn piece_done(&self, index: u64, digest: Digest, data: u64) -> bool {
+    /// A piece is on the target, with what `part` brought of it.
+    pub(super) fn piece_done(&self, index: u64, digest: Digest, part: &Part) -> bool {
         let mut state = self.lock();
         state.digest.add_piece(index, digest);
-        state.settle_part(data);
+        state.matched += part.covered_bytes() - part.data_bytes();
+        state.settle_part(part.covered_bytes());
         state.is_complete()
     }
 
@@ -281,6 +390,9 @@ impl Large {
         state.attempt += 1;
         let given_up = std::mem::take(&mut state.progress);
         state.forgotten += given_up;
+        state.matched = 0;
+        // What it has of this one, the target says when it has heard of it.
+        state.base = 0;
         state.form = form_of(self.fd.as_fd(), stat.size)?;
         state.digest = FileDigest::new(state.form, stat.size);
         state.ranges = DataRanges::new(stat.size);
@@ -294,7 +406,8 @@ impl Large {
     pub(super) fn finished(&self) -> Option<Finished> {
         let state = self.lock();
         let digest = state.digest.finish()?;
-        Some(Finished { stat: state.stat.clone(), form: state.form, digest, changed: state.changed })
+        let (stat, form, changed, matched) = (state.stat.clone(), state.form, state.changed, state.matched);
+        Some(Finished { stat, form, digest, changed, matched })
     }
 }
 
@@ -308,4 +421,14 @@ impl State {
     fn is_complete(&self) -> bool {
         !self.given_up && self.outstanding == 0 && self.returned.is_empty() && self.next >= pieces(self.stat.size)
     }
+}
+
+/// Whether the target can compare a piece instead of being sent it: all of it is data, and it begins within the base.
+fn may_compare(state: &State, part: &Part) -> bool {
+    let Part::Piece { index, length, segments, .. } = part else { return false };
+    index.saturating_mul(PIECE) < state.base && segments == &[(0, *length)]
+}
+
+fn unasked() -> CoreError {
+    CoreError::protocol("The peer broke the protocol: it asks for blocks that a piece does not have.")
 }

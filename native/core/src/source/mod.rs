@@ -2,6 +2,7 @@
 //! and account for every acknowledgement.
 
 mod announce;
+mod blocks;
 mod closing;
 mod compare;
 mod control;

@@ -24,6 +24,8 @@ pub(super) struct FileTask {
     /// What of it is expected to cross, as the progress counts it, bytes.
     pub(super) data: u64,
     pub(super) link: Option<InodeKey>,
+    /// Bytes from the start with which the target can compare.
+    pub(super) base: u64,
     /// It was sent on a lane that died, so that the target may have it already.
     pub(super) sent_before: bool,
     /// What of it is not carried was counted when it was read.
@@ -146,9 +148,13 @@ impl Queue {
         self.changed.notify_all();
     }
 
-    /// An opened file whose pieces may now be handed out.
+    /// An opened file that has parts to be handed out, new ones or some that came back.
     pub(super) fn add_large(&self, large: Arc<Large>) {
-        self.lock().large.push_back(Opened { large, lane: None });
+        let mut state = self.lock();
+        if !state.large.iter().any(|opened| Arc::ptr_eq(&opened.large, &large)) {
+            state.large.push_back(Opened { large, lane: None });
+        }
+        drop(state);
         self.changed.notify_all();
     }
 

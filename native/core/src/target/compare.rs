@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::directory::lost_all;
 use super::files::{Announced, Found};
 use super::lane::LaneState;
+use super::large::base_of;
 use super::links::{Contents, First, NamePlace};
 use super::session::Shared;
 use crate::digest::file::{Form, assumed_digest};
@@ -47,7 +48,8 @@ pub(super) struct Claims {
 
 /// What becomes of a file that may be there.
 pub(super) enum Decision {
-    Send,
+    /// With so many bytes, counted from the start, pieces of it may be compared.
+    Send(u64),
     Check,
     Same(Leaf),
 }
@@ -77,15 +79,17 @@ impl Shared {
         comparison: &Comparison,
     ) -> Result<Decision, CoreError> {
         let Ok(directory) = self.volume.directories.descriptor(&announced.directory.data.node) else {
-            return Ok(Decision::Send);
+            return Ok(Decision::Send(0));
         };
-        let Ok(stat) = stat_at(directory.as_fd(), &announced.name) else { return Ok(Decision::Send) };
-        let same = stat.kind == Kind::File
-            && stat.size == announced.size
+        let Ok(stat) = stat_at(directory.as_fd(), &announced.name) else { return Ok(Decision::Send(0)) };
+        if stat.kind != Kind::File {
+            return Ok(Decision::Send(0));
+        }
+        let same = stat.size == announced.size
             && self.is_stored_time(stat.mtime, wanted.mtime)
             && self.claims.claim(&stat, announced.link);
         if !same {
-            return Ok(Decision::Send);
+            return Ok(Decision::Send(base_of(stat.size, announced.size)));
         }
         if comparison.digests
             || comparison.racy_from.is_some_and(|from| wanted.mtime >= from)
@@ -214,8 +218,9 @@ impl Shared {
             }
         };
         let Some((directory, stat)) = self.has_bytes(&announced, &check) else {
-            self.files.put_back(check.file, Announced { to_check: false, ..announced });
-            lane.answer(Some(Outcome::Again));
+            let base = base_of(announced.size, announced.size);
+            self.files.put_back(check.file, Announced { to_check: false, base, ..announced });
+            lane.answer(Some(if base > 0 { Outcome::Base(base) } else { Outcome::Again }));
             return Ok(());
         };
         self.ledger.count_compared();

@@ -34,6 +34,11 @@ impl Coverage {
         Ok(true)
     }
 
+    /// The piece behind the last one that was claimed.
+    pub(super) fn end(&self) -> u64 {
+        self.0.last_key_value().map_or(0, |(_, end)| *end)
+    }
+
     pub(super) fn clear(&mut self) {
         self.0.clear();
     }

@@ -24,6 +24,8 @@ pub(super) struct Announced {
     pub(super) link: u64,
     /// Something bears its name already.
     pub(super) replaces: bool,
+    /// Bytes from the start with which the source may compare, as it is told; 0: none.
+    pub(super) base: u64,
     /// The source is to say its digest first.
     pub(super) to_check: bool,
 }

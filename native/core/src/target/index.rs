@@ -244,9 +244,13 @@ impl Shared {
             match entry.body {
                 Body::File { size, link, attributes } => {
                     let NamePlace { directory, leaf, name, replaces } = place;
-                    let file = Announced { directory, name, leaf, size, link, replaces, to_check: false };
+                    let file = Announced { directory, name, leaf, size, link, replaces, base: 0, to_check: false };
                     match self.decide(&file, attributes.as_ref())? {
-                        Decision::Send => files.push(Some(file)),
+                        Decision::Send(0) => files.push(Some(file)),
+                        Decision::Send(base) => {
+                            exceptions.push((position, Outcome::Base(base)));
+                            files.push(Some(Announced { base, ..file }));
+                        }
                         Decision::Check => {
                             exceptions.push((position, Outcome::Check));
                             files.push(Some(Announced { to_check: true, ..file }));
@@ -281,9 +285,9 @@ impl Shared {
     /// What becomes of an announced file. Its attributes are there when this session compares, and only then.
     fn decide(&self, file: &Announced, attributes: Option<&Attributes>) -> Result<Decision, CoreError> {
         match (&self.config.compare, attributes) {
-            (None, None) => Ok(Decision::Send),
+            (None, None) => Ok(Decision::Send(0)),
             (Some(comparison), Some(wanted)) if file.replaces => self.compare_file(file, wanted, comparison),
-            (Some(_), Some(_)) => Ok(Decision::Send),
+            (Some(_), Some(_)) => Ok(Decision::Send(0)),
             _ => Err(malformed(Malformed("a file is announced for another kind of session"))),
         }
     }

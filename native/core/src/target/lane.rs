@@ -44,9 +44,12 @@ impl LaneState {
         self.exceptions.push((u32::try_from(position).unwrap_or(u32::MAX), outcome));
     }
 
-    /// The answer to a frame about one file.
+    /// The answer to a frame about one file. It stands instead of what was said of single pieces.
     pub(super) fn answer(&mut self, outcome: Option<Outcome>) {
-        self.exceptions.extend(outcome.map(|outcome| (0, outcome)));
+        if let Some(outcome) = outcome {
+            self.exceptions.clear();
+            self.except(0, outcome);
+        }
     }
 }
 
@@ -83,6 +86,8 @@ impl Shared {
         match header.frame_type {
             FrameType::Pack => self.write_pack(payload, header.zstd, state),
             FrameType::Piece => self.write_piece(payload, header.zstd, state),
+            FrameType::Sums => self.compare_sums(payload, state),
+            FrameType::Patch => self.write_patch(payload, header.zstd, state),
             FrameType::Hole => self.make_hole(payload, state),
             FrameType::Again => self.begin_again(payload, state),
             FrameType::End => self.end_large(payload, state),

@@ -8,23 +8,27 @@ use std::time::Duration;
 use super::coverage::Coverage;
 use super::files::{Announced, Found};
 use super::lane::LaneState;
+use super::part::PartFile;
 use super::session::Shared;
 use crate::digest::file::{BLOCK_FORM_HOLES, FileDigest, Form, PIECE, pieces};
 use crate::digest::leaf::{FAILED_LEAF, Leaf};
 use crate::error::CoreError;
 use crate::fs::Errno;
 use crate::fs::make;
-use crate::fs::stat::Kind;
+use crate::fs::stat::{Kind, stat_fd};
 use crate::session::counters::Counter;
 use crate::session::stop::Stop;
 use crate::wire::channel::malformed;
 use crate::wire::index::Outcome;
 use crate::wire::lane::{Again, End, FileAttempt, Hole};
+use crate::wire::limits::PACK_FILE;
 
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) attempt: u16,
     size: u64,
+    /// Bytes from the start that the source may compare with, as it was told; 0: none.
+    pub(super) base: u64,
     pub(super) digest: FileDigest,
     pub(super) claimed: Coverage,
     /// Bytes of holes claimed, to bound what a plain digest has to hash.
@@ -37,23 +41,19 @@ pub(super) struct State {
     over: bool,
     /// How it ended: the leaf of the finished file, or FAILED_LEAF.
     leaf: Option<Leaf>,
-    /// Data of this attempt that was written, bytes.
+    /// Data of this attempt that came, bytes.
     pub(super) moved: u64,
+    /// Data of this attempt that was there already, bytes.
+    pub(super) matched: u64,
 }
 
 #[derive(Debug)]
 pub(super) struct Large {
     id: u64,
     pub(super) announced: Announced,
-    pub(super) part: OwnedFd,
-    /// Held around each write: the kernel lets one thread at a time into a file and has the others spin meanwhile.
-    pub(super) write_turn: Mutex<()>,
+    pub(super) part: PartFile,
     state: Mutex<State>,
     changed: Condvar,
-}
-
-fn part_name(id: u64) -> String {
-    id.to_string()
 }
 
 impl Large {
@@ -113,8 +113,7 @@ impl Shared {
     }
 
     fn begin(&self, id: u64, announced: Announced) -> Result<Target, CoreError> {
-        let created =
-            if announced.directory.data.failed { Err(Errno::NOENT) } else { self.create_part(id, announced.size) };
+        let created = if announced.directory.data.failed { Err(Errno::NOENT) } else { self.make_part(id, &announced) };
         let part = match created {
             Ok(part) => part,
             Err(errno) => {
@@ -130,6 +129,7 @@ impl Shared {
         let state = State {
             attempt: 0,
             size: announced.size,
+            base: announced.base,
             digest: FileDigest::new(Form::Plain, announced.size),
             claimed: Coverage::default(),
             holes: 0,
@@ -138,29 +138,28 @@ impl Shared {
             over: false,
             leaf: None,
             moved: 0,
+            matched: 0,
         };
-        let large = Arc::new(Large {
-            id,
-            announced,
-            part,
-            write_turn: Mutex::new(()),
-            state: Mutex::new(state),
-            changed: Condvar::new(),
-        });
+        let large = Arc::new(Large { id, announced, part, state: Mutex::new(state), changed: Condvar::new() });
         self.files.keep_large(id, &large);
         Ok(Target::Live(large))
     }
 
-    fn create_part(&self, id: u64, size: u64) -> Result<OwnedFd, Errno> {
-        let name = part_name(id);
-        let part = self.volume.opener.create_file(self.volume.parts(), name.as_bytes(), 0o600)?;
-        match rustix::fs::ftruncate(&part, size) {
-            Ok(()) => Ok(part),
-            Err(errno) => {
-                let _ = make::unlink(self.volume.parts(), name.as_bytes());
-                Err(errno)
-            }
-        }
+    fn make_part(&self, id: u64, announced: &Announced) -> Result<PartFile, Errno> {
+        let name = id.to_string();
+        let (parts, opener) = (self.volume.parts(), &self.volume.opener);
+        let older = if announced.base > 0 { self.open_older(announced) } else { None };
+        let part = opener.create_part(parts, name.as_bytes())?;
+        PartFile::new(part, name.clone(), older, announced.size).inspect_err(|_| {
+            let _ = make::unlink(parts, name.as_bytes());
+        })
+    }
+
+    /// The file that bears the name. One that is gone or cannot be read is none.
+    fn open_older(&self, announced: &Announced) -> Option<OwnedFd> {
+        let directory = self.volume.directories.descriptor(&announced.directory.data.node).ok()?;
+        let file = self.volume.opener.file(directory.as_fd(), &announced.name).ok()?;
+        stat_fd(file.as_fd()).is_ok_and(|stat| stat.kind == Kind::File).then_some(file)
     }
 
     /// Size and form of the attempt that a frame is about; None when that is past, and answered.
@@ -214,10 +213,14 @@ impl Shared {
             return Err(CoreError::protocol("The peer broke the protocol: too many holes for a plain digest."));
         }
         state.digest.add_holes(hole.first, hole.count);
-        Ok(())
+        state.writing += 1;
+        drop(state);
+        let cleared = large.part.clear_pieces(hole.first, hole.count);
+        large.written();
+        cleared.map_or_else(|errno| self.large_failed(&large, errno, lane), Ok)
     }
 
-    /// The file changed on the source while it was read: what has arrived is void.
+    /// The file changed on the source while it was read: what has arrived is void, and is there to be compared with.
     pub(super) fn begin_again(&self, payload: &[u8], lane: &mut LaneState) -> Result<(), CoreError> {
         let again = Again::read(payload).map_err(malformed)?;
         let large = match self.large(again.of, lane)? {
@@ -233,24 +236,30 @@ impl Shared {
             lane.answer(Some(large.ending(&self.life.stop)?));
             return Ok(());
         }
-        if again.of.attempt <= state.attempt {
+        if again.of.attempt < state.attempt {
             return Ok(());
         }
+        let begun = if again.of.attempt == state.attempt { Ok(()) } else { self.take_again(&large, &mut state, again) };
+        let base = state.base;
+        drop(state);
+        match begun {
+            Ok(()) => lane.answer((base > 0).then_some(Outcome::Base(base))),
+            Err(errno) => self.large_failed(&large, errno, lane)?,
+        }
+        Ok(())
+    }
+
+    fn take_again(&self, large: &Large, state: &mut State, again: Again) -> Result<(), Errno> {
         self.counters.subtract(Counter::BytesDone, state.counted);
         self.ledger.count_moved(std::mem::take(&mut state.moved));
-        let truncated =
-            rustix::fs::ftruncate(&large.part, 0).and_then(|()| rustix::fs::ftruncate(&large.part, again.size));
+        let written = state.claimed.end();
         state.attempt = again.of.attempt;
         state.size = again.size;
+        state.base = base_of(state.base.max(written.saturating_mul(PIECE)), again.size);
         state.digest = FileDigest::new(again.form, again.size);
         state.claimed.clear();
-        state.holes = 0;
-        state.counted = 0;
-        drop(state);
-        match truncated {
-            Ok(()) => Ok(()),
-            Err(errno) => self.large_failed(&large, errno, lane),
-        }
+        (state.holes, state.counted, state.matched) = (0, 0, 0);
+        large.part.begin_again(again.size, written > 0)
     }
 
     pub(super) fn end_large(&self, payload: &[u8], lane: &mut LaneState) -> Result<(), CoreError> {
@@ -262,7 +271,7 @@ impl Shared {
                 return Ok(());
             }
         };
-        let (form, size, moved) = {
+        let (form, size) = {
             let mut state = large.quiet();
             if state.over {
                 drop(state);
@@ -275,9 +284,10 @@ impl Shared {
                 return Ok(());
             }
             state.over = true;
-            (state.digest.form(), state.size, state.moved)
+            self.ledger.count_moved(state.moved);
+            self.ledger.count_matched(state.matched);
+            (state.digest.form(), state.size)
         };
-        self.ledger.count_moved(moved);
         self.name_large(&large, end, form, size, lane)
     }
 
@@ -291,13 +301,13 @@ impl Shared {
     ) -> Result<(), CoreError> {
         let announced = &large.announced;
         let fresh = self.volume.parts_rule.file(0o600);
-        let fd = large.part.as_fd();
+        let fd = large.part.fd.as_fd();
         let lost = self.volume.applier.apply_fd(fd, Kind::File, &end.attributes, &fresh);
         let attributes = self.kept(fd, end.attributes, lost, &|| announced.path())?;
         if self.volume.fsync_each {
             rustix::fs::fsync(fd).map_err(|errno| self.volume.fatal(errno, &announced.path()))?;
         }
-        let name = part_name(large.id);
+        let name = &large.part.name;
         let named = self.volume.directories.descriptor(&announced.directory.data.node).and_then(|directory| {
             let place = (&announced.directory.data.node, directory.as_fd());
             self.put_in_place(name.as_bytes(), place, &announced.name, announced.replaces)
@@ -352,11 +362,16 @@ impl Shared {
     }
 
     fn remove_large(&self, large: &Large) -> Result<(), CoreError> {
-        let _ = make::unlink(self.volume.parts(), part_name(large.id).as_bytes());
+        let _ = make::unlink(self.volume.parts(), large.part.name.as_bytes());
         large.conclude(FAILED_LEAF);
         self.files.drop_large(large.id);
         self.files.remember([(large.id, FAILED_LEAF)]);
         self.first_failed(large.announced.link)?;
         self.settle(&large.announced.directory, &[(large.announced.leaf, FAILED_LEAF)])
     }
+}
+
+/// Bytes of a base that are worth comparing with: what would travel in a pack costs no more than a frame anyhow.
+pub(super) fn base_of(held: u64, size: u64) -> u64 {
+    if held > PACK_FILE && size > PACK_FILE { held.min(size) } else { 0 }
 }

@@ -1,6 +1,7 @@
 //! The target's side of a session: make what the index announces, write what the lanes bring, verify before writing,
 //! acknowledge after.
 
+mod blocks;
 mod checkpoints;
 mod clearing;
 mod compare;
@@ -20,6 +21,7 @@ mod large;
 mod links;
 mod order;
 mod pack;
+mod part;
 mod piece;
 mod present;
 mod session;

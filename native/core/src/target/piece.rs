@@ -1,20 +1,29 @@
 //! One piece of a large file: checked against its digest, claimed, written.
 
-use std::os::fd::AsFd;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use super::lane::LaneState;
 use super::large::{Large, Target};
-use super::pack::{unpack, write_at};
+use super::pack::unpack;
 use super::session::Shared;
 use crate::digest::Digest;
-use crate::digest::file::{Form, PIECE, piece_digest, piece_length};
+use crate::digest::file::{Form, piece_digest, piece_length};
 use crate::error::CoreError;
 use crate::fs::Errno;
 use crate::session::counters::Counter;
 use crate::wire::channel::malformed;
 use crate::wire::index::Outcome;
-use crate::wire::lane::Piece;
+use crate::wire::lane::{FileAttempt, Piece};
+
+/// A piece that is right, however it came.
+pub(super) struct Arrived {
+    pub(super) of: FileAttempt,
+    pub(super) index: u64,
+    pub(super) digest: Digest,
+    /// Bytes of data that crossed, and that were here.
+    pub(super) moved: u64,
+    pub(super) matched: u64,
+}
 
 impl Shared {
     pub(super) fn write_piece(&self, payload: &[u8], zstd: bool, lane: &mut LaneState) -> Result<(), CoreError> {
@@ -45,32 +54,43 @@ impl Shared {
             lane.answer(Some(Outcome::Again));
             return Ok(());
         }
+        let arrived =
+            Arrived { of: piece.of, index: piece.index, digest: piece.digest, moved: data.len() as u64, matched: 0 };
+        self.keep_piece(large, &arrived, || large.part.write_piece(piece, data), lane)
+    }
+
+    /// Takes in a piece whose digest is right: claims it, writes it, accounts for it.
+    pub(super) fn keep_piece(
+        &self,
+        large: &Arc<Large>,
+        arrived: &Arrived,
+        write: impl FnOnce() -> Result<(), Errno>,
+        lane: &mut LaneState,
+    ) -> Result<(), CoreError> {
         {
             let mut state = large.lock();
             // A late copy from a dead lane must not be taken for the attempt that has begun since.
-            if state.attempt != piece.of.attempt {
+            if state.attempt != arrived.of.attempt {
                 return Ok(());
             }
-            if !state.claimed.claim(piece.index, 1).map_err(malformed)? {
+            if !state.claimed.claim(arrived.index, 1).map_err(malformed)? {
                 drop(state);
                 drop(large.quiet());
                 return Ok(());
             }
             state.writing += 1;
         }
-        let written = write_segments(large, piece, data);
+        let written = write();
         if written.is_ok() {
             let mut state = large.lock();
-            state.digest.add_piece(piece.index, piece.digest);
-            state.counted += data.len() as u64;
-            state.moved += data.len() as u64;
-            self.counters.add(Counter::BytesDone, data.len() as u64);
+            state.digest.add_piece(arrived.index, arrived.digest);
+            state.counted += arrived.moved + arrived.matched;
+            state.moved += arrived.moved;
+            state.matched += arrived.matched;
+            self.counters.add(Counter::BytesDone, arrived.moved + arrived.matched);
         }
         large.written();
-        match written {
-            Ok(()) => Ok(()),
-            Err(errno) => self.large_failed(large, errno, lane),
-        }
+        written.map_or_else(|errno| self.large_failed(large, errno, lane), Ok)
     }
 }
 
@@ -88,15 +108,4 @@ fn whole_digest(form: Form, size: u64, piece: &Piece, data: &[u8], whole: &mut V
         rest = tail;
     }
     piece_digest(form, size, piece.index, whole)
-}
-
-fn write_segments(large: &Large, piece: &Piece, data: &[u8]) -> Result<(), Errno> {
-    let _turn = large.write_turn.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut rest = data;
-    for (offset, length) in &piece.segments {
-        let (segment, tail) = rest.split_at(*length as usize);
-        write_at(large.part.as_fd(), segment, piece.index * PIECE + u64::from(*offset))?;
-        rest = tail;
-    }
-    Ok(())
 }

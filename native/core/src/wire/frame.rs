@@ -28,9 +28,11 @@ pub enum FrameType {
     Again = 20,
     Gone = 21,
     Check = 22,
+    Sums = 23,
+    Patch = 24,
 }
 
-const TYPES: [FrameType; 15] = [
+const TYPES: [FrameType; 17] = [
     FrameType::Directory,
     FrameType::Entries,
     FrameType::DirectoryEnd,
@@ -46,6 +48,8 @@ const TYPES: [FrameType; 15] = [
     FrameType::Again,
     FrameType::Gone,
     FrameType::Check,
+    FrameType::Sums,
+    FrameType::Patch,
 ];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

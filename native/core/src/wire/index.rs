@@ -1,9 +1,11 @@
 //! Messages of the index: directories and their entries, announced in the order of the scan.
 
 use super::attributes::{put_attributes, read_attributes};
+use super::blocks::read_blocks;
 use super::cursor::{Cursor, Malformed, Put, check_name};
 use super::kind::{from_wire, to_wire};
 use super::limits::{BATCH_ENTRIES, MAX_EXCEPTIONS, MAX_SYMLINK};
+use crate::digest::blocks::Blocks;
 use crate::fs::apply::Attributes;
 use crate::fs::stat::Kind;
 
@@ -284,6 +286,11 @@ pub enum Outcome {
     Same,
     /// It seems to have it, but the time is no proof: the source says the digest before it sends the data.
     Check,
+    /// It has this many bytes, counted from the start, with which pieces of the file may be compared: an older file, or an
+    /// unfinished part of this one.
+    Base(u64),
+    /// Of SUMS: it lacks these blocks of the piece at this position.
+    Lacks(Blocks),
 }
 
 /// ACK: all frames up to `frames` (counted from 1 on this connection) are done, all well but for the exceptions.
@@ -311,6 +318,14 @@ impl Ack {
                 }
                 Outcome::Same => out.put_u8(4),
                 Outcome::Check => out.put_u8(5),
+                Outcome::Base(bytes) => {
+                    out.put_u8(6);
+                    out.put_u64(*bytes);
+                }
+                Outcome::Lacks(blocks) => {
+                    out.put_u8(7);
+                    out.extend_from_slice(&blocks.to_wire());
+                }
             }
         }
     }
@@ -331,6 +346,8 @@ impl Ack {
                 3 => Outcome::Duplicate(cursor.digest()?, cursor.digest()?),
                 4 => Outcome::Same,
                 5 => Outcome::Check,
+                6 => Outcome::Base(cursor.u64()?),
+                7 => Outcome::Lacks(read_blocks(&mut cursor)?),
                 _ => return Err(Malformed("an acknowledgement holds an unknown outcome")),
             };
             exceptions.push((frame, position, outcome));

@@ -54,12 +54,12 @@ pub struct FileAttempt {
 }
 
 impl FileAttempt {
-    fn put(self, out: &mut Vec<u8>) {
+    pub(super) fn put(self, out: &mut Vec<u8>) {
         out.put_u64(self.file);
         out.put_u16(self.attempt);
     }
 
-    fn read(cursor: &mut Cursor<'_>) -> Result<Self, Malformed> {
+    pub(super) fn read(cursor: &mut Cursor<'_>) -> Result<Self, Malformed> {
         let this = Self { file: cursor.u64()?, attempt: cursor.u16()? };
         if this.attempt > MAX_ATTEMPTS {
             return Err(Malformed("a file is sent too often"));

@@ -83,3 +83,7 @@ pub const MAX_ITEMS: u32 = 1_024;
 
 /// One item's text, bytes.
 pub const MAX_ITEM_TEXT: usize = 1_024;
+
+/// Pieces of one SUMS: with a window of frames on their way, 64 MiB of a file are compared within a round trip. All lanes
+/// together must not scatter a file's pieces over more than MAX_GAPS.
+pub const SUMS_PIECES: u64 = 4;

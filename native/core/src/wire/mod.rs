@@ -2,6 +2,7 @@
 //! native/core/tests read its golden bytes.
 
 pub mod attributes;
+pub mod blocks;
 pub mod channel;
 pub mod cursor;
 pub mod frame;

@@ -1,11 +1,14 @@
 //! Every binary frame: what the document shows is what the code sends, and what it takes.
 
+use pvferry_core::digest::Digest;
+use pvferry_core::digest::blocks::{Blocks, sums};
 use pvferry_core::digest::file::Form;
 use pvferry_core::fs::apply::Attributes;
 use pvferry_core::fs::stat::{Kind, Timestamp};
 use pvferry_core::fs::xattrs::Xattrs;
 use pvferry_core::net::bind::{self, BIND_BYTES, Bind};
 use pvferry_core::session::item::{Item, ItemClass, Side};
+use pvferry_core::wire::blocks::{Patch, Sums, put_piece_sums};
 use pvferry_core::wire::cursor::Put;
 use pvferry_core::wire::frame::{FrameType, HEADER, Header};
 use pvferry_core::wire::index::{
@@ -15,10 +18,11 @@ use pvferry_core::wire::items::{put_item, read_items};
 use pvferry_core::wire::lane::{
     Again, Check, End, FileAttempt, Hole, PackedFile, Piece, put_gone, read_gone, read_pack,
 };
+use pvferry_core::wire::limits::{MAX_GAPS, SUMS_PIECES, WINDOW_FRAMES};
 
 use crate::document::{bytes, rows, section};
 
-const TYPES: [(FrameType, &str); 15] = [
+const TYPES: [(FrameType, &str); 17] = [
     (FrameType::Directory, "DIRECTORY"),
     (FrameType::Entries, "ENTRIES"),
     (FrameType::DirectoryEnd, "DIRECTORY_END"),
@@ -34,6 +38,8 @@ const TYPES: [(FrameType, &str); 15] = [
     (FrameType::Again, "AGAIN"),
     (FrameType::Gone, "GONE"),
     (FrameType::Check, "CHECK"),
+    (FrameType::Sums, "SUMS"),
+    (FrameType::Patch, "PATCH"),
 ];
 
 /// Compares a frame with the document's, and hands the document's payload to `read`, which has to give the same again.
@@ -195,6 +201,8 @@ fn ack() {
         (ack.exceptions[1].2, "duplicate"),
         (Outcome::Same, "same"),
         (Outcome::Check, "check"),
+        (Outcome::Base(1 << 20), "base"),
+        (Outcome::Lacks(Blocks::all(8_192)), "lacks"),
     ];
     assert_eq!(outcomes.len(), named.len());
     for (outcome, name) in named {
@@ -240,6 +248,43 @@ fn piece() {
             out.extend_from_slice(data);
         })
     });
+}
+
+#[test]
+fn sums_and_patch() {
+    let of = FileAttempt { file: 1, attempt: 0 };
+    // A last piece of two blocks, the second of one byte.
+    let data = [vec![0; 4_096], vec![b'x']].concat();
+    let write = |of, first, length, digest: &Digest, sums: &[u64]| {
+        put(|out| {
+            Sums::put_head(out, of, first, length);
+            put_piece_sums(out, digest, sums.iter().copied());
+        })
+    };
+    let written: Vec<u64> = sums(&data).collect();
+    golden(FrameType::Sums, &write(of, 3, 4_097, &[0xaa; 32], &written), |rest| {
+        let read = Sums::read(rest).unwrap();
+        let piece = read.pieces().next().unwrap();
+        assert!(piece.missing(&data).is_empty() && read.pieces().count() == 1);
+        assert_eq!(piece.missing(&data[..4_096]).bytes(4_097), 1);
+        write(read.of, read.first, read.length, &piece.digest, &written)
+    });
+    let blocks = Blocks::missing(4_097, sums(&data), &data[..4_096]);
+    let patch = Patch { of, index: 3, length: 4_097, digest: [0xaa; 32], blocks };
+    let payload = put(|out| {
+        patch.put(out);
+        out.push(b'x');
+    });
+    golden(FrameType::Patch, &payload, |rest| {
+        let (patch, data) = Patch::read(rest).unwrap();
+        assert_eq!((patch.data_length(), data), (1, b"x".as_slice()));
+        put(|out| {
+            patch.put(out);
+            out.extend_from_slice(data);
+        })
+    });
+    // 64 lanes that share one file may scatter its pieces no more than a target takes.
+    assert!(64 * WINDOW_FRAMES as u64 * (SUMS_PIECES / 2 + 1) <= MAX_GAPS as u64);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use pvferry_core::digest::blocks::BLOCK;
 use pvferry_core::digest::file::{BLOCK_FORM_HOLES, PIECE};
 use pvferry_core::wire::limits as wire;
 
@@ -36,7 +37,9 @@ fn constants() -> BTreeMap<&'static str, u64> {
         ("MAX_EXCEPTIONS", wire::MAX_EXCEPTIONS as u64),
         ("MAX_ITEMS", u64::from(wire::MAX_ITEMS)),
         ("MAX_ITEM_TEXT", wire::MAX_ITEM_TEXT as u64),
+        ("SUMS_PIECES", wire::SUMS_PIECES),
         ("PIECE", PIECE),
+        ("BLOCK", BLOCK as u64),
         ("BLOCK_FORM_HOLES", BLOCK_FORM_HOLES),
     ])
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::panic, reason = "as above")]
 
 mod alone;
+mod blocks;
 mod changes;
 mod copies;
 mod cutover;
@@ -16,6 +17,7 @@ mod pair;
 mod pki;
 mod refused_announcements;
 mod refused_answers;
+mod refused_blocks;
 mod refused_data;
 mod relay;
 mod rogue;

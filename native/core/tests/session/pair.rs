@@ -164,11 +164,6 @@ pub(crate) fn source_config(volume: &Path, compress: Mode) -> SourceConfig {
     }
 }
 
-pub(crate) fn source(volume: &Path, compress: Mode) -> (SourceSession, Witness) {
-    let (witness, sink) = Witness::new();
-    (SourceSession::open(source_config(volume, compress), sink).unwrap(), witness)
-}
-
 /// Both sessions, and the port that the source dials: the target's own or a relay's.
 pub(crate) struct Pair {
     pub(crate) source: SourceSession,
@@ -234,6 +229,13 @@ impl Pair {
         let source = SourceSession::open(config, sink).unwrap();
         let port = listener.port();
         Self { source, target, from: from_witness, to, port, lanes: 2, _listener: listener, _relay: None }
+    }
+
+    /// The same with a relay in between.
+    pub(crate) fn relayed_comparing(from: &Path, to: &Path, lanes: u16, comparison: Comparison, hook: Hook) -> Self {
+        let pair = Self::comparing(from, to, lanes, comparison);
+        let relay = Relay::open(pair.port, hook);
+        Self { port: relay.port(), _relay: Some(relay), ..pair }
     }
 
     /// With a target that may find something, and has checkpoints this often.

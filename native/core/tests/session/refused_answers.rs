@@ -9,13 +9,14 @@ use std::thread;
 use pvferry_core::error::ErrorKind;
 use pvferry_core::net::{Channel as Bound, Duplex, SessionSink};
 use pvferry_core::session::compress::Mode;
+use pvferry_core::source::SourceSession;
 use pvferry_core::wire::channel::Channel;
 use pvferry_core::wire::cursor::Put;
 use pvferry_core::wire::frame::FrameType;
 use pvferry_core::wire::index::{Ack, Outcome};
 
 use super::alone::within_mebibytes;
-use super::pair::{LONG, SECRET, listener, source};
+use super::pair::{LONG, SECRET, Witness, listener, source_config};
 use super::pki;
 use super::rogue::header;
 use super::volumes::{Place, noise};
@@ -23,14 +24,14 @@ use super::volumes::{Place, noise};
 /// What the target does with each frame that it gets: sends whatever it likes.
 type Habit = Arc<dyn Fn(&Line, FrameType, u64) + Send + Sync>;
 
-struct Line {
-    on_index: bool,
+pub(crate) struct Line {
+    pub(crate) on_index: bool,
     stream: Arc<dyn Duplex>,
     channel: Channel,
 }
 
 impl Line {
-    fn ack(&self, frames: u64, exceptions: Vec<(u64, u32, Outcome)>) {
+    pub(crate) fn ack(&self, frames: u64, exceptions: Vec<(u64, u32, Outcome)>) {
         let mut out = Vec::new();
         Ack { frames, exceptions }.put(&mut out);
         let _ = self.channel.send(FrameType::Ack, false, &[&out]);
@@ -57,14 +58,27 @@ impl SessionSink for Sink {
 
 /// A source with a few files, served by such a target, ends with a protocol error that says `words`.
 #[track_caller]
-fn expect_refusal(words: &str, habit: impl Fn(&Line, FrameType, u64) + Send + Sync + 'static) {
+pub(crate) fn expect_refusal(words: &str, habit: impl Fn(&Line, FrameType, u64) + Send + Sync + 'static) {
+    expect_refusal_by(words, false, habit);
+}
+
+/// The same, of a source that asks what the target needs if it compares.
+#[track_caller]
+pub(crate) fn expect_refusal_by(
+    words: &str,
+    compares: bool,
+    habit: impl Fn(&Line, FrameType, u64) + Send + Sync + 'static,
+) {
     let place = Place::new();
     fs::write(place.root().join("small"), noise(1, 3_000)).unwrap();
     fs::write(place.root().join("large"), noise(2, 3_000_000)).unwrap();
     std::os::unix::fs::symlink("../outside", place.root().join("way-out")).unwrap();
     let listener = listener(pki::target());
     let _registration = listener.register(SECRET, Arc::new(Sink(Arc::new(habit))));
-    let (session, mut witness) = source(&place.root(), Mode::None);
+    let (mut witness, sink) = Witness::new();
+    let mut config = source_config(&place.root(), Mode::None);
+    config.policy.file_attributes = compares;
+    let session = SourceSession::open(config, sink).unwrap();
     let tcp = || TcpStream::connect(("127.0.0.1", listener.port())).unwrap().into();
     session.attach_index(tcp());
     session.attach_lane(tcp(), 0);
@@ -156,9 +170,9 @@ fn a_flood_of_items_waits_to_be_taken() {
         let _registration = listener.register(SECRET, Arc::new(Sink(flood)));
         // Somebody who takes no events for a while.
         let (release, held) = channel::<()>();
-        let config = super::pair::source_config(&place.root(), Mode::None);
+        let config = source_config(&place.root(), Mode::None);
         let sink = Box::new(move |_events| held.recv().unwrap_or(()));
-        let session = pvferry_core::source::SourceSession::open(config, sink).unwrap();
+        let session = SourceSession::open(config, sink).unwrap();
         session.attach_index(TcpStream::connect(("127.0.0.1", listener.port())).unwrap().into());
         thread::sleep(std::time::Duration::from_secs(2));
         session.close();

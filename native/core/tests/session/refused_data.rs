@@ -16,7 +16,7 @@ use super::volumes::names;
 
 /// The target ends with a protocol error that says `words`.
 #[track_caller]
-fn expect_refusal(words: &str, act: impl FnOnce(&Bench)) {
+pub(crate) fn expect_refusal(words: &str, act: impl FnOnce(&Bench)) {
     let mut bench = Bench::open();
     act(&bench);
     let error = bench.witness.failure();
@@ -27,7 +27,7 @@ fn expect_refusal(words: &str, act: impl FnOnce(&Bench)) {
 
 /// The frame is refused after files of 10 bytes, 2 MiB and the most there can be have been announced.
 #[track_caller]
-fn expect_frame_refused(words: &str, frame: FrameType, payload: &[u8]) {
+pub(crate) fn expect_frame_refused(words: &str, frame: FrameType, payload: &[u8]) {
     expect_refusal(words, |bench| {
         bench.files(&[10, 4 * PIECE, i64::MAX as u64]).lane.send(frame, payload);
     });

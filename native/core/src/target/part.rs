@@ -1,0 +1,155 @@
+//! The part of a large file: it is written among the parts and gets the file's name when it is whole. It may hold
+//! something before the first piece comes: a clone of an older file, or what an earlier attempt has left.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rustix::fs::{FallocateFlags, fallocate};
+
+use super::pack::write_at;
+use crate::digest::blocks::Blocks;
+use crate::digest::file::PIECE;
+use crate::fs::Errno;
+use crate::fs::extents::DataRanges;
+use crate::scan::read::{read_at, segments};
+use crate::wire::lane::Piece;
+
+#[derive(Debug)]
+pub(super) struct PartFile {
+    pub(super) fd: OwnedFd,
+    /// Among the parts.
+    pub(super) name: String,
+    /// The file that bears the name, to be compared with. None when there is none, or the part is a clone of it.
+    older: Option<OwnedFd>,
+    /// Where the part holds data from before this attempt; None: nowhere, so that it has holes wherever nobody wrote.
+    earlier: Mutex<Option<DataRanges>>,
+    /// Held around each write: the kernel lets one thread at a time into a file and has the others spin meanwhile.
+    write_turn: Mutex<()>,
+}
+
+/// What is there instead of a piece.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Instead {
+    /// Bytes of it, from the piece's start.
+    pub(super) bytes: usize,
+    /// It is in the part itself, all of it data: what does not differ need not be written.
+    in_part: bool,
+}
+
+impl PartFile {
+    /// A part of this size. Made the older file's clone where the file system can do that (ioctl_ficlone(2): xfs, btrfs,
+    /// bcachefs and others), so that only what differs is ever written; elsewhere it is compared with from where it is.
+    pub(super) fn new(fd: OwnedFd, name: String, older: Option<OwnedFd>, size: u64) -> Result<Self, Errno> {
+        let cloned = older.as_ref().is_some_and(|older| rustix::fs::ioctl_ficlone(&fd, older).is_ok());
+        rustix::fs::ftruncate(&fd, size)?;
+        Ok(Self {
+            fd,
+            name,
+            older: older.filter(|_| !cloned),
+            earlier: Mutex::new(cloned.then(|| DataRanges::new(size))),
+            write_turn: Mutex::default(),
+        })
+    }
+
+    fn earlier(&self) -> MutexGuard<'_, Option<DataRanges>> {
+        self.earlier.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn turn(&self) -> MutexGuard<'_, ()> {
+        self.write_turn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Another attempt begins, of another size. What was `written` stays, to be compared with.
+    pub(super) fn begin_again(&self, size: u64, written: bool) -> Result<(), Errno> {
+        let mut earlier = self.earlier();
+        if written || earlier.is_some() {
+            *earlier = Some(DataRanges::new(size));
+        }
+        rustix::fs::ftruncate(&self.fd, size)
+    }
+
+    /// Reads what there is instead of a piece. What cannot be read is not there.
+    pub(super) fn read_instead(&self, index: u64, length: u32, buffer: &mut Vec<u8>) -> Instead {
+        let (in_part, source) = match (self.in_part(index, length), &self.older) {
+            (Some(true), _) => (true, self.fd.as_fd()),
+            (_, Some(older)) => (false, older.as_fd()),
+            (Some(false), None) => (false, self.fd.as_fd()),
+            (None, None) => return Instead { bytes: 0, in_part: false },
+        };
+        buffer.resize(length as usize, 0);
+        let bytes = read_at(source, buffer, index.saturating_mul(PIECE)).unwrap_or(0);
+        Instead { bytes, in_part: in_part && bytes == length as usize }
+    }
+
+    /// Whether the part holds a piece from before: all of it as data (true), some of it (false), or nothing.
+    fn in_part(&self, index: u64, length: u32) -> Option<bool> {
+        let mut earlier = self.earlier();
+        let found = segments(earlier.as_mut()?, self.fd.as_fd(), index.saturating_mul(PIECE), length, 2).ok()?;
+        (!found.is_empty()).then(|| found == [(0, length)])
+    }
+
+    /// Writes a piece as it came. What no segment covers is a hole afterwards.
+    pub(super) fn write_piece(&self, piece: &Piece, data: &[u8]) -> Result<(), Errno> {
+        let start = piece.index * PIECE;
+        let mut rest = data;
+        let mut free = 0;
+        for (offset, length) in &piece.segments {
+            self.clear(start + u64::from(free), u64::from(*offset - free))?;
+            let (segment, tail) = rest.split_at(*length as usize);
+            let _turn = self.turn();
+            write_at(self.fd.as_fd(), segment, start + u64::from(*offset))?;
+            (rest, free) = (tail, *offset + *length);
+        }
+        self.clear(start + u64::from(free), u64::from(piece.length - free))
+    }
+
+    /// Writes those `blocks` of a piece that differ from what was read instead of it; all of it when that is elsewhere.
+    pub(super) fn write_blocks(&self, index: u64, piece: &[u8], blocks: Blocks, instead: Instead) -> Result<(), Errno> {
+        let blocks = if instead.in_part { blocks } else { Blocks::all(piece.len()) };
+        let _turn = self.turn();
+        blocks.runs(piece.len()).try_for_each(|(offset, bytes)| {
+            write_at(self.fd.as_fd(), &piece[offset..offset + bytes], index * PIECE + offset as u64)
+        })
+    }
+
+    /// Makes whole pieces holes.
+    pub(super) fn clear_pieces(&self, first: u64, count: u64) -> Result<(), Errno> {
+        self.clear(first.saturating_mul(PIECE), count.saturating_mul(PIECE))
+    }
+
+    /// Makes a hole of a range, where it has data from before.
+    fn clear(&self, start: u64, length: u64) -> Result<(), Errno> {
+        let mut earlier = self.earlier();
+        let Some(ranges) = earlier.as_mut().filter(|_| length > 0) else { return Ok(()) };
+        let end = start.saturating_add(length);
+        let mut offset = start;
+        while let Some((from, to)) = ranges.next(self.fd.as_fd(), offset)?.filter(|(from, _)| *from < end) {
+            let (to, size) = (to.min(end), ranges.size());
+            let _turn = self.turn();
+            punch(self.fd.as_fd(), from, to, size)?;
+            offset = to;
+        }
+        Ok(())
+    }
+}
+
+/// Zeros instead where the file system knows no holes. A hole at the file's end takes its last block along, which would
+/// only be zeroed otherwise.
+fn punch(fd: BorrowedFd<'_>, from: u64, to: u64, size: u64) -> Result<(), Errno> {
+    let whole = if to == size { to.next_multiple_of(PIECE) } else { to };
+    match fallocate(fd, FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE, from, whole - from) {
+        Err(Errno::OPNOTSUPP | Errno::NOSYS) => write_zeros(fd, from, to),
+        other => other,
+    }
+}
+
+fn write_zeros(fd: BorrowedFd<'_>, from: u64, to: u64) -> Result<(), Errno> {
+    let zeros = vec![0; PIECE as usize];
+    let mut at = from;
+    while at < to {
+        let bytes = usize::try_from((to - at).min(PIECE)).unwrap_or(0);
+        write_at(fd, &zeros[..bytes], at)?;
+        at += bytes as u64;
+    }
+    Ok(())
+}

@@ -1,0 +1,240 @@
+//! Large files of which the target has something: only blocks that differ cross, and the file is right in the end, down
+//! to its holes.
+
+use std::fs::{self, File};
+use std::os::fd::AsFd;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use pvferry_core::digest::blocks::{BLOCK, sums};
+use pvferry_core::fs::extents::Extents;
+use pvferry_core::session::compress::Mode;
+use pvferry_core::target::Comparison;
+use pvferry_core::wire::frame::FrameType;
+
+use super::pair::{Pair, Settled, roots};
+use super::relay::{Frame, Hook, Verdict};
+use super::volumes::{Place, noise};
+
+const BY_TIME: Comparison = Comparison { digests: false, racy_from: None };
+/// Not a multiple of a piece, nor of a block.
+const SIZE: usize = 9_000_001;
+
+/// A volume with one large file, copied once.
+fn copied() -> (Place, Place) {
+    let (from, to) = (Place::new(), Place::new());
+    fs::write(from.root().join("large"), noise(1, SIZE)).unwrap();
+    Pair::open(&from.root(), &to.root(), 2).copy();
+    (from, to)
+}
+
+fn change(place: &Place, change: impl FnOnce(&File)) {
+    let file = File::options().read(true).write(true).open(place.root().join("large")).unwrap();
+    change(&file);
+}
+
+#[track_caller]
+fn again(from: &Place, to: &Place) -> Settled {
+    settle(Pair::comparing(&from.root(), &to.root(), 2, BY_TIME), from, to)
+}
+
+#[track_caller]
+fn settle(mut pair: Pair, from: &Place, to: &Place) -> Settled {
+    let settled = pair.copy();
+    assert_eq!((&pair.from.items, &pair.to.items), (&Vec::new(), &Vec::new()));
+    assert_eq!(settled.source.roots, settled.target.roots);
+    assert_eq!(roots(&from.root()), roots(&to.root()), "the volumes differ");
+    let (here, there) = (extents(&from.root().join("large")), extents(&to.root().join("large")));
+    assert_eq!(here, there, "the holes differ");
+    settled
+}
+
+fn extents(path: &Path) -> Vec<(u64, u64)> {
+    let file = File::open(path).unwrap();
+    let found: Result<Vec<_>, _> = Extents::new(file.as_fd(), file.metadata().unwrap().len()).collect();
+    found.unwrap()
+}
+
+#[test]
+fn only_changed_blocks_cross() {
+    let (from, to) = copied();
+    change(&from, |file| {
+        // Within a block, over the border of two, in the last one, and two neighbours in another piece.
+        for at in [10_u64, 5 * 4_096 - 2, 9_000_000, 5_000_000] {
+            file.write_all_at(b"four"[..4.min(SIZE - at as usize)].as_ref(), at).unwrap();
+        }
+        file.write_all_at(&noise(2, 8_192), 700 * BLOCK as u64).unwrap();
+    });
+    let settled = again(&from, &to);
+    let tail = (SIZE % BLOCK) as u64;
+    assert_eq!(settled.source.moved_bytes, 6 * BLOCK as u64 + tail);
+    for side in [&settled.source, &settled.target] {
+        assert_eq!((side.moved_bytes + side.matched_bytes, side.resent), (SIZE as u64, 0));
+    }
+    assert!(settled.source.wire_bytes < settled.source.moved_bytes + 30_000, "{}", settled.source.wire_bytes);
+}
+
+#[test]
+fn appending_and_truncating_cost_what_they_change() {
+    let (from, to) = copied();
+    change(&from, |file| file.write_all_at(&noise(3, 2_000_000), SIZE as u64).unwrap());
+    let appended = again(&from, &to).source;
+    assert!((2_000_000..2_000_000 + BLOCK as u64).contains(&appended.moved_bytes), "{}", appended.moved_bytes);
+    change(&from, |file| file.set_len(3_000_000).unwrap());
+    assert_eq!(again(&from, &to).source.moved_bytes, 0);
+    // A file that would travel in a pack is sent whole.
+    change(&from, |file| file.set_len(500_000).unwrap());
+    assert_eq!(again(&from, &to).source.moved_bytes, 500_000);
+    change(&from, |file| file.set_len(0).unwrap());
+    assert_eq!(again(&from, &to).source.moved_bytes, 0);
+}
+
+#[test]
+fn what_moved_within_its_file_is_sent_again() {
+    let (from, to) = copied();
+    change(&from, |file| file.write_all_at(&[b"x", &noise(1, SIZE)[..]].concat(), 0).unwrap());
+    let shifted = again(&from, &to).source;
+    assert_eq!((shifted.moved_bytes, shifted.matched_bytes), (SIZE as u64 + 1, 0));
+    change(&from, |file| file.write_all_at(&noise(1, SIZE)[1 << 20..], 0).unwrap());
+    let moved = again(&from, &to).source;
+    assert_eq!(moved.moved_bytes + moved.matched_bytes, SIZE as u64 + 1);
+}
+
+#[test]
+fn holes_are_where_the_source_has_them() {
+    // On a file system that can clone, the part begins with the older file's extents; here after an attempt before.
+    let (from, to) = copied();
+    let zeros = vec![0; 1 << 20];
+    change(&from, |file| {
+        punch(file, 1 << 20, 1 << 20);
+        punch(file, (4 << 20) + BLOCK as u64, BLOCK as u64);
+        punch(file, 8 << 20, 1 << 20);
+    });
+    let sparse = again(&from, &to).source;
+    // What has holes is sent as it is: one piece that is partly data, another at the end.
+    assert!(sparse.moved_bytes < 600_000, "{}", sparse.moved_bytes);
+    change(&from, |file| file.write_all_at(&zeros, 1 << 20).unwrap());
+    let dense = again(&from, &to).source;
+    assert!(dense.moved_bytes < 600_000, "{}", dense.moved_bytes);
+    change(&from, |file| file.write_all_at(&noise(5, 100), (4 << 20) + BLOCK as u64).unwrap());
+    assert_eq!(again(&from, &to).source.moved_bytes, BLOCK as u64);
+}
+
+fn punch(file: &File, start: u64, length: u64) {
+    use rustix::fs::FallocateFlags;
+    rustix::fs::fallocate(file, FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE, start, length).unwrap();
+}
+
+#[test]
+fn names_of_one_file_and_attributes_come_along() {
+    let (from, to) = (Place::new(), Place::new());
+    fs::create_dir(from.root().join("d")).unwrap();
+    fs::write(from.root().join("large"), noise(1, SIZE)).unwrap();
+    fs::hard_link(from.root().join("large"), from.root().join("d/other")).unwrap();
+    Pair::open(&from.root(), &to.root(), 2).copy();
+    change(&from, |file| {
+        file.write_all_at(b"#", 12_345).unwrap();
+        rustix::fs::fsetxattr(file, "user.k", b"v", rustix::fs::XattrFlags::empty()).unwrap();
+        rustix::fs::fchmod(file, rustix::fs::Mode::from_raw_mode(0o4711)).unwrap();
+    });
+    assert_eq!(again(&from, &to).source.moved_bytes, BLOCK as u64);
+}
+
+/// A first copy knows no base, but a file that changes while it is read has one from then on.
+#[test]
+fn a_file_that_grows_while_it_is_read_is_not_sent_twice() {
+    for lanes in [1, 3] {
+        let (from, to) = (Place::new(), Place::new());
+        fs::write(from.root().join("large"), noise(1, SIZE)).unwrap();
+        let path = from.root().join("large");
+        let hook = once(FrameType::Piece, move |_| {
+            let file = File::options().write(true).open(&path).unwrap();
+            file.write_all_at(&noise(2, 700_000), SIZE as u64).unwrap();
+            file.write_all_at(b"#", 1_000_000).unwrap();
+        });
+        let settled = settle(Pair::relayed(&from.root(), &to.root(), lanes, Mode::None, hook), &from, &to).source;
+        let once = SIZE as u64 + 700_000;
+        assert!((once..once + 3 * BLOCK as u64).contains(&settled.moved_bytes), "{lanes} lanes: {settled:?}");
+        assert!(settled.matched_bytes > SIZE as u64 - 600_000, "{settled:?}");
+    }
+}
+
+/// Does something with the first frame of a type.
+fn once(of: FrameType, act: impl Fn(&mut Vec<u8>) + Send + Sync + 'static) -> Hook {
+    let seen = AtomicU64::new(0);
+    Arc::new(move |frame: &mut Frame<'_>| {
+        if frame.kind == of && seen.fetch_add(1, Ordering::SeqCst) == 0 {
+            act(frame.payload);
+        }
+        Verdict::Pass
+    })
+}
+
+#[test]
+fn a_file_that_changes_between_its_sums_and_its_patch() {
+    let (from, to) = copied();
+    change(&from, |file| file.write_all_at(b"#", 100).unwrap());
+    let path = from.root().join("large");
+    let hook = once(FrameType::Sums, move |_| {
+        File::options().write(true).open(&path).unwrap().write_all_at(b"later", 103).unwrap();
+    });
+    let pair = Pair::relayed_comparing(&from.root(), &to.root(), 1, BY_TIME, hook);
+    let settled = settle(pair, &from, &to);
+    // The block in vain, then its piece, then nothing but a look at everything again.
+    assert_eq!(settled.target.moved_bytes, 512 * 1_024);
+}
+
+/// The sums of two blocks may be alike by chance: then their piece's digest is not.
+#[test]
+fn sums_that_are_alike_by_chance() {
+    let (from, to) = copied();
+    let old = noise(1, SIZE);
+    change(&from, |file| file.write_all_at(b"#", 100).unwrap());
+    let hook = once(FrameType::Sums, move |payload| {
+        // The first block of the first piece, behind file, attempt, piece, length and digest.
+        let same = sums(&old[..BLOCK]).next().unwrap();
+        payload[22 + 32..][..8].copy_from_slice(&same.to_be_bytes());
+    });
+    let pair = Pair::relayed_comparing(&from.root(), &to.root(), 1, BY_TIME, hook);
+    assert_eq!(settle(pair, &from, &to).source.moved_bytes, 512 * 1_024);
+}
+
+#[test]
+fn lanes_die_with_sums_and_patches() {
+    let (from, to) = copied();
+    change(&from, |file| {
+        (0..SIZE as u64 / 300_000).for_each(|n| file.write_all_at(&noise(n, 5_000), n * 300_000).unwrap());
+    });
+    let seen = AtomicU64::new(0);
+    let hook: Hook = Arc::new(move |frame: &mut Frame<'_>| {
+        let counts = matches!(frame.kind, FrameType::Sums | FrameType::Patch | FrameType::Ack) && frame.lane.is_some();
+        let dies = counts && seen.fetch_add(1, Ordering::SeqCst) % 5 == 4;
+        if dies { Verdict::Kill } else { Verdict::Pass }
+    });
+    let pair = Pair::relayed_comparing(&from.root(), &to.root(), 3, BY_TIME, hook);
+    let settled = settle(pair, &from, &to);
+    assert!(settled.target.moved_bytes < 2_000_000, "{settled:?}");
+}
+
+#[test]
+fn another_older_file_costs_nothing_but_the_look() {
+    let (from, to) = copied();
+    fs::write(from.root().join("large"), noise(77, SIZE)).unwrap();
+    let settled = again(&from, &to);
+    assert_eq!((settled.source.moved_bytes, settled.source.matched_bytes), (SIZE as u64, 0));
+}
+
+#[test]
+fn a_file_found_different_by_its_digest_is_compared_too() {
+    let (from, to) = copied();
+    change(&from, |file| {
+        let time = file.metadata().unwrap().modified().unwrap();
+        file.write_all_at(b"#", 4_000_000).unwrap();
+        file.set_modified(time).unwrap();
+    });
+    let digests = Comparison { digests: true, ..BY_TIME };
+    let settled = settle(Pair::comparing(&from.root(), &to.root(), 2, digests), &from, &to);
+    assert_eq!(settled.source.moved_bytes, BLOCK as u64);
+}
