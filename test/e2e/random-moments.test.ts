@@ -16,7 +16,7 @@ import { randomBytes } from "../volume/random-bytes.ts";
 const MIB = 1024 * 1024;
 const SEED = testSeed();
 const SIZES = { smallFiles: 1000, largeFiles: 5, largeBytes: 20 * MIB };
-const STOPPED_MS = 2_000;
+const DRAWING = { stoppedMs: 2_000, alsoLate: false };
 
 describeWith(INTERRUPTIONS_NEED, `a copy (seed ${SEED})`, () => {
   const shared = scratch();
@@ -30,7 +30,7 @@ describeWith(INTERRUPTIONS_NEED, `a copy (seed ${SEED})`, () => {
     "connections cut",
     stopped,
   ];
-  const drawn = happenings.map((each) => drawInterruption(random, each, STOPPED_MS));
+  const drawn = happenings.map((each) => drawInterruption(random, each, DRAWING));
   let bytes = 0;
 
   beforeAll(async () => {

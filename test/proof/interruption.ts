@@ -23,16 +23,21 @@ export interface Interruption {
   readonly recovers: boolean;
 }
 
-/** One in six near the end, where everything is written and only words are still to cross. */
+export interface Drawing {
+  readonly stoppedMs: number;
+  /** One in six comes when everything is written and only words are still to cross; a target may then wait for a minute. */
+  readonly alsoLate: boolean;
+}
+
 export function drawInterruption(
   random: RandomBytes,
   happening: Happening,
-  stoppedMs: number,
+  { stoppedMs, alsoLate }: Drawing,
 ): Interruption {
-  const late = random.below(6) === 0;
+  const late = alsoLate && random.below(6) === 0;
   return {
     happening,
-    share: late ? 1 : random.number(),
+    share: late ? 1 : 0.95 * random.number(),
     delayMs: random.below(late ? 600 : 100),
     stoppedMs,
     recovers: random.below(3) > 0,

@@ -17,7 +17,7 @@ const STOPPED_MS = 30_000;
 const random = randomBytes(SEED);
 const DRAWN = Array.from({ length: MOMENTS }, (_, index) => {
   const happening = HAPPENINGS[index % HAPPENINGS.length] ?? "both killed";
-  return drawInterruption(random, happening, STOPPED_MS);
+  return drawInterruption(random, happening, { stoppedMs: STOPPED_MS, alsoLate: true });
 });
 
 describeWith(INTERRUPTIONS_NEED, `a copy (seed ${SEED})`, () => {
