@@ -31,9 +31,10 @@ export class FirstRecords<T> {
     this.#kept.sort(this.#compare);
     let bytes = 0;
     const end = this.#kept.findIndex((record, at) => {
-      if (at >= LIMITS.receiptItems || bytes + sizeOf(record) > LIMITS.receiptItemBytes)
-        return true;
-      bytes += sizeOf(record);
+      const size = sizeOf(record);
+      const { receiptItems, receiptItemBytes } = LIMITS;
+      if (at >= receiptItems || bytes + size > receiptItemBytes) return true;
+      bytes += size;
       return false;
     });
     this.#bytes = bytes;

@@ -233,6 +233,7 @@ fn ack() {
         (Outcome::Check, "check"),
         (Outcome::Base(1 << 20), "base"),
         (Outcome::Lacks(Blocks::all(8_192)), "lacks"),
+        (Outcome::Differs, "differs"),
     ];
     assert_eq!(outcomes.len(), named.len());
     for (outcome, name) in named {
