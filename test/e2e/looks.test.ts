@@ -63,7 +63,7 @@ function mutated(place: Scratch, seed: string): [string, string] {
 }
 
 describeWith({ programs: ["rsync", "setfacl", "setfattr"] }, "random differences", () => {
-  it.each(["one", "two", "three", "four"])("are those of rsync, seed %s", async (seed) => {
+  it.each(["one", "two"])("are those of rsync, seed %s", async (seed) => {
     using place = scratch();
     const [from, to] = mutated(place, seed);
     const dry = await pvferry(["copy", "--dry-run", "--existing", "mirror", from, to]);

@@ -33,7 +33,7 @@ struct Wanted<'a> {
 
 /// What is here under a name that is announced.
 enum Found {
-    /// An entry of the same kind.
+    /// An entry of the same kind, or one akin.
     Alike(Stat, Reading),
     /// No such entry: told as missing.
     Missing,
@@ -158,7 +158,7 @@ impl Looking {
         let read = |directory: &Arc<OwnedFd>| xattrs::read_at(directory.as_fd(), &place.name, true);
         let found = self.find_name(place).map(|stat| stat.filter(|_| descriptor.is_some()));
         let stat = match (found, descriptor) {
-            (Ok(Some(stat)), Some(directory)) if stat.kind == wanted.kind => match read(directory) {
+            (Ok(Some(stat)), Some(directory)) if are_akin(stat.kind, wanted.kind) => match read(directory) {
                 Ok(reading) => return Ok(Found::Alike(stat, reading)),
                 Err(errno) => Err(errno),
             },
@@ -298,6 +298,7 @@ impl Looking {
             }
             Contents::File { .. } => false,
         };
+        let same = same && stat.kind == wanted.kind;
         let is_claimed = self.claims.claim(&stat, wanted.link);
         let (aspects, found) = self.compare_attributes(&stat, reading, wanted.attributes, &|| wanted.place.path());
         self.count_looked(Some(wanted.kind));
@@ -332,4 +333,11 @@ impl Looking {
     fn difference(&self, wanted: &Wanted<'_>, change: Change, aspects: Aspects, to: &[u8]) -> Difference {
         Difference { change, kind: wanted.kind, aspects, path: wanted.place.path(), to: to.to_vec() }
     }
+}
+
+/// Whether people call two kinds the same: a FIFO and a socket are both special, and devices are devices.
+fn are_akin(a: Kind, b: Kind) -> bool {
+    let special = |kind| matches!(kind, Kind::Fifo | Kind::Socket);
+    let device = |kind| matches!(kind, Kind::CharDevice | Kind::BlockDevice);
+    a == b || (special(a) && special(b)) || (device(a) && device(b))
 }
