@@ -37,7 +37,7 @@ export function prepareCopyFolders(source: string, target: string): CopyFolders 
   };
 }
 
-function requireFolder(folder: string, placeholder: "SRC" | "DST"): void {
+export function requireFolder(folder: string, placeholder: "SRC" | "DST"): void {
   try {
     if (statSync(folder).isDirectory()) return;
   } catch (cause) {

@@ -18,6 +18,7 @@ export interface CopyStart {
   readonly tls: Pick<AgentIdentity, "ca" | "certificate" | "key" | "transfer" | "role">;
   readonly checkpointMs: number;
   readonly discardJournal: boolean;
+  readonly readOnly: boolean;
   /** The target appends its items to the same file. */
   readonly items: string | null;
   readonly reconnectTimeoutMs: number;

@@ -3,7 +3,7 @@
 import process from "node:process";
 
 import { toPvferryError } from "../core/errors.ts";
-import { ItemFile } from "../observe/item-file.ts";
+import { RecordFile } from "../observe/record-file.ts";
 import { runTarget } from "../session/target.ts";
 import type { CopyReport, CopyStart } from "./copy-messages.ts";
 import { watchInterrupts } from "./interrupts.ts";
@@ -56,6 +56,7 @@ async function outcome(start: CopyStart, signal: AbortSignal): Promise<CopyRepor
           allowEmptySource: start.allowEmptySource,
           checkpointMs: start.checkpointMs,
           discardJournal: start.discardJournal,
+          readOnly: start.readOnly,
           onListening: (port) => void report({ type: "listening", port }),
         },
         // The source's items are in the parent's hands; this side writes its own, all of them.
@@ -79,9 +80,9 @@ function failure(thrown: unknown): CopyReport {
   return { type: "failed", code, message, next };
 }
 
-function openItems(start: CopyStart, notice: (message: string) => void): ItemFile | null {
+function openItems(start: CopyStart, notice: (message: string) => void): RecordFile | null {
   if (start.items === null) return null;
-  return new ItemFile(start.items, "append", (error) => notice(error.message));
+  return new RecordFile("items", start.items, "append", (error) => notice(error.message));
 }
 
 /** Resolves when the parent has it, or is gone. */

@@ -5,13 +5,15 @@ import process from "node:process";
 import type { FlagValues } from "../config/flags.ts";
 import { DEFAULTS, LIMITS } from "../config/limits.ts";
 import { PvferryError, toPvferryError } from "../core/errors.ts";
+import { isLook } from "../core/mode.ts";
 import type { Receipt } from "../core/receipt.ts";
 import { copyVolumeName } from "../core/transfer-id.ts";
 import { defaultParallelism } from "../host/parallelism.ts";
 import { copyIdentities, type CopyIdentities } from "../pki/copy-identities.ts";
 import type { SourceRun } from "../session/run-options.ts";
 import { CopyChild, type ChildEnd } from "./copy-child.ts";
-import { prepareCopyFolders, type CopyFolders } from "./copy-folders.ts";
+import { prepareCopyFolders, requireFolder, type CopyFolders } from "./copy-folders.ts";
+import { modeOf } from "./mode.ts";
 import type { Outcome } from "./output.ts";
 import { readRules } from "./rules.ts";
 import type { CommandContext } from "./run-command.ts";
@@ -27,21 +29,23 @@ export async function copyCommand(context: CommandContext<"copy">): Promise<Outc
   const source = volumeArgument(args[0], "SRC");
   const target = volumeArgument(args[1], "DST");
   const rules = readRules(flags);
+  const mode = modeOf(flags);
   const transfer = async (observe: Observe): Promise<Receipt> => {
+    if (isLook(mode)) requireFolder(target, "DST");
     const folders = prepareCopyFolders(source, target);
     try {
-      return await copyBetween(folders, rules, context, observe);
+      return await copyBetween(folders, { mode, rules }, context, observe);
     } catch (error) {
       folders.removeMadeIfEmpty();
       throw error;
     }
   };
-  return runTransfer(flags, transfer, (item) => item.side === "source");
+  return runTransfer({ ...flags, prints: true }, transfer, (item) => item.side === "source");
 }
 
 async function copyBetween(
   folders: CopyFolders,
-  rules: readonly string[],
+  asked: Pick<SourceRun, "mode" | "rules">,
   context: CommandContext<"copy">,
   observe: Observe,
 ): Promise<Receipt> {
@@ -62,12 +66,13 @@ async function copyBetween(
       tls: identities.target,
       checkpointMs: context.flags.checkpoint,
       discardJournal: context.flags.discardJournal,
+      readOnly: isLook(asked.mode),
       items: context.flags.items,
       reconnectTimeoutMs: context.flags.reconnectTimeout,
     });
     // Loaded only now, while the child loads its own part on another CPU.
     const [port, { runSource }] = await Promise.all([listening, import("../session/source.ts")]);
-    const run = { ...sourceRun(folders, context.flags, identities, port), rules };
+    const run = { ...sourceRun(folders, context.flags, identities, port), ...asked };
     const signal = AbortSignal.any([context.signal, targetGone(child)]);
     return await conclude(child, runSource(run, observe, signal), context.signal);
   } finally {
@@ -88,7 +93,7 @@ function sourceRun(
   flags: FlagValues<"copy">,
   identities: CopyIdentities,
   port: number,
-): Omit<SourceRun, "rules"> {
+): Omit<SourceRun, "mode" | "rules"> {
   const { lanes, threads } = defaultParallelism();
   return {
     volume: folders.source,

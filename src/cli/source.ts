@@ -4,6 +4,7 @@ import { DEFAULTS } from "../config/limits.ts";
 import { defaultParallelism } from "../host/parallelism.ts";
 import { runSource } from "../session/source.ts";
 import { agentIdentity } from "./agent-identity.ts";
+import { modeOf } from "./mode.ts";
 import type { Outcome } from "./output.ts";
 import { readRules } from "./rules.ts";
 import type { CommandContext } from "./run-command.ts";
@@ -15,7 +16,8 @@ export async function sourceCommand(context: CommandContext<"source">): Promise<
   const { flags, args, signal } = context;
   const volume = volumeArgument(args[0], "SRC");
   const rules = readRules(flags);
-  return runTransfer(flags, async (observe) => {
+  const mode = modeOf(flags);
+  return runTransfer({ ...flags, prints: true }, async (observe) => {
     const tls = agentIdentity(flags.tls, "source", (message) =>
       observe({ type: "notice", message }),
     );
@@ -23,6 +25,7 @@ export async function sourceCommand(context: CommandContext<"source">): Promise<
     return runSource(
       {
         volume,
+        mode,
         pass: flags.pass,
         ...flags.to,
         tls,

@@ -14,7 +14,7 @@ import { volumeArgument } from "./volume-argument.ts";
 export async function targetCommand(context: CommandContext<"target">): Promise<Outcome> {
   const { flags, args, signal } = context;
   const volume = volumeArgument(args[0], "DST");
-  return runTransfer(flags, async (observe) => {
+  return runTransfer({ ...flags, prints: false }, async (observe) => {
     const notice = (message: string): void => observe({ type: "notice", message });
     const tls = agentIdentity(flags.tls, "target", notice);
     const listen = reachable(flags.listen);
@@ -31,6 +31,7 @@ export async function targetCommand(context: CommandContext<"target">): Promise<
         allowEmptySource: flags.allowEmptySource,
         checkpointMs: flags.checkpoint,
         discardJournal: flags.discardJournal,
+        readOnly: flags.readOnly,
         // docs/flags.md promises this line to scripts that let the kernel choose the port.
         onListening: (port) => notice(`Listening on ${hostPortText({ ...listen, port })}`),
       },

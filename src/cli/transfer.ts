@@ -7,10 +7,11 @@ import type { TransferEvent } from "../core/events.ts";
 import type { Receipt } from "../core/receipt.ts";
 import { hostText } from "../host/host-text.ts";
 import type { Item } from "../native/types.ts";
-import { ItemFile } from "../observe/item-file.ts";
 import { barPrinter, linePrinter, SILENT_PRINTER, type Printer } from "../observe/printers.ts";
 import { receiptText } from "../observe/receipt-text.ts";
+import { RecordFile } from "../observe/record-file.ts";
 import { TransferWatch } from "../observe/transfer-watch.ts";
+import { DifferenceList } from "./difference-list.ts";
 import type { Outcome } from "./output.ts";
 import { prepareReceiptFile, writeReceiptFile } from "./receipt-file.ts";
 
@@ -18,6 +19,10 @@ import { prepareReceiptFile, writeReceiptFile } from "./receipt-file.ts";
 export interface TransferFlags {
   readonly receipt: string | null;
   readonly items: string | null;
+  readonly list: string | null;
+  readonly json: boolean;
+  /** Differences go to stdout, one line each, unless --json is given. */
+  readonly prints: boolean;
   readonly quiet: boolean;
   readonly verbose: number;
 }
@@ -38,7 +43,10 @@ export async function runTransfer(
   const items =
     flags.items === null
       ? null
-      : new ItemFile(flags.items, "anew", (error) => notice(error.message));
+      : new RecordFile("items", flags.items, "anew", (error) => notice(error.message));
+  const prints = flags.prints && !flags.json;
+  const onFailure = (error: PvferryError): void => notice(error.message);
+  const list = new DifferenceList({ file: flags.list, prints, onFailure });
   const watch = new TransferWatch(choosePrinter(flags), flags.verbose > 0);
   if (flags.verbose > 0) notice(hostText());
   const restoreTerminal = (): void => watch.stop();
@@ -46,14 +54,20 @@ export async function runTransfer(
   process.once("exit", restoreTerminal);
   try {
     const receipt = await transfer((event) => {
-      if (event.type === "session" && event.number > 1) items?.restart();
+      if (event.type === "session" && event.number > 1) {
+        items?.restart();
+        list.restart();
+      }
+      if (event.type === "differences") list.add(event.differences);
       if (event.type === "item" && keepsItem(event.item)) items?.add(event.item);
       watch.observe(event);
     });
     items?.close();
-    return concluded(receipt, flags, items?.failure ?? null);
+    list.close();
+    return concluded(receipt, flags, items?.failure ?? list.failure);
   } finally {
     items?.close();
+    list.close();
     watch.stop();
     process.removeListener("exit", restoreTerminal);
   }
@@ -70,9 +84,9 @@ function choosePrinter({ quiet }: TransferFlags): Printer {
 function concluded(
   receipt: Receipt,
   flags: TransferFlags,
-  itemsFailure: PvferryError | null,
+  recordsFailure: PvferryError | null,
 ): Outcome {
-  const failure = keepReceipt(receipt, flags.receipt) ?? itemsFailure;
+  const failure = keepReceipt(receipt, flags.receipt) ?? recordsFailure;
   const trouble = failure === null ? [] : [`${failure.message} ${failure.next}`];
   const code = receipt.exitCode === 0 && failure !== null ? failure.code : receipt.exitCode;
   return {

@@ -140,6 +140,25 @@ export const FLAGS = {
     help: "stage: the volume is in use, what changes is listed; cutover: nothing may change, which is checked at the end",
     commands: ["copy", "source"],
   }),
+  dryRun: toggle({
+    name: "dry-run",
+    help: "copy nothing: print what a copy would do, one line an entry in the letters of rsync -i, and what it would send",
+    commands: ["copy", "source"],
+  }),
+  mode: flag({
+    name: "mode",
+    value: "WHAT",
+    kind: choice("copy", "verify"),
+    fallback: "copy",
+    fallbackText: "copy",
+    help: "copy; verify: copy nothing, compare all bytes and attributes of both volumes, print each difference, end with 44 when there is any",
+    commands: ["copy", "source"],
+  }),
+  readOnly: toggle({
+    name: "read-only",
+    help: "write nothing to the volume, which may hold anything and be mounted read-only: serve --dry-run and --mode verify only",
+    commands: ["target"],
+  }),
   compress: flag({
     name: "compress",
     value: "WHEN",
@@ -268,6 +287,14 @@ export const FLAGS = {
     kind: PATH,
     fallbackText: "",
     help: "write every entry that was not read, written or kept to this file, one JSON object a line",
+    commands: ["copy", "source", "target"],
+  }),
+  list: optional({
+    name: "list",
+    value: "FILE",
+    kind: PATH,
+    fallbackText: "",
+    help: "of --dry-run and --mode verify: write every difference to this file, one JSON object a line",
     commands: ["copy", "source", "target"],
   }),
   files: toggle({

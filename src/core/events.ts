@@ -1,6 +1,6 @@
 /** What a session tells whoever watches it. Printers read the snapshot that observe/ keeps of these. */
 
-import type { Item } from "../native/types.ts";
+import type { Difference, Item } from "../native/types.ts";
 
 /** In the order in which a transfer goes through them. */
 export const TRANSFER_PHASES = [
@@ -36,4 +36,5 @@ export type TransferEvent =
   | { readonly type: "session"; readonly number: number }
   | ({ readonly type: "counters" } & TransferCounters)
   | { readonly type: "item"; readonly item: Item }
+  | { readonly type: "differences"; readonly differences: readonly Difference[] }
   | { readonly type: "notice"; readonly message: string };

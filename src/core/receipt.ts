@@ -3,8 +3,10 @@
  * sides. When a pass took several sessions, everything but `sessions` is about the last one. A field is never taken away or given another meaning without a new number in `receipt`.
  */
 
-import type { EntryCounts, Item, ItemClass, NotPreserved } from "../native/types.ts";
+import type { Change, EntryCounts, Item, ItemClass, NotPreserved } from "../native/types.ts";
 import type { ExitCode, ExitCodeName } from "./exit-codes.ts";
+import type { ListedDifference } from "./itemize.ts";
+import type { Mode } from "./mode.ts";
 
 export const RECEIPT_VERSION = 1;
 
@@ -17,6 +19,17 @@ export interface KnownBy {
   readonly compared: number;
   /** Size and modification time alone. */
   readonly assumed: number;
+}
+
+/** What a dry run or a comparison has found. */
+export interface Differences {
+  readonly counts: { readonly [change in Change]: number };
+  /** File data that a copy would send, as far as stat(2) tells, bytes. */
+  readonly wouldMoveBytes: number;
+  /** The first ones, 10,000 at most, by path in byte order. */
+  readonly listed: readonly ListedDifference[];
+  /** Counted, but not listed here. */
+  readonly omitted: number;
 }
 
 export interface ReceiptRoots {
@@ -54,6 +67,8 @@ export interface Receipt extends Verdict {
   readonly receipt: typeof RECEIPT_VERSION;
   readonly transfer: string;
   readonly volume: string;
+  /** With any other mode than "copy" nothing was written: what is said to be moved or removed is none. */
+  readonly mode: Mode;
   readonly pass: Pass;
   /** BLAKE3 of the receipt of the pass before, see receiptJson, 64 hex digits; null for the first pass. */
   readonly previous: string | null;
@@ -63,7 +78,7 @@ export interface Receipt extends Verdict {
   readonly startedAt: string;
   readonly endedAt: string;
   readonly durationMs: number;
-  /** What the target wrote. */
+  /** What the target wrote, or looked at. */
   readonly entries: EntryCounts;
   /** Sum of the sizes of regular files, holes included, bytes. */
   readonly logicalBytes: number;
@@ -79,6 +94,8 @@ export interface Receipt extends Verdict {
   readonly excluded: BothSides<number>;
   /** How many files are known to be equal in which way; together they are all of them. */
   readonly knownBy: KnownBy;
+  /** null for a copy. */
+  readonly differences: Differences | null;
   /** What index and lanes carried inside of TLS, bytes. */
   readonly wireBytes: number;
   /** Moved bytes over the whole duration. */

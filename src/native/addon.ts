@@ -9,7 +9,14 @@ import { fileURLToPath } from "node:url";
 
 import { PvferryError } from "../core/errors.ts";
 import { fromNativeError, parseNativeErrorText } from "./errors.ts";
-import type { Addon, Connection, Listener, SourceSession, TargetSession } from "./types.ts";
+import type {
+  Addon,
+  Connection,
+  Listener,
+  LookSession,
+  SourceSession,
+  TargetSession,
+} from "./types.ts";
 
 /** Where the addon is, relative to this file as built and as source. */
 const PLACES = ["./pvferry.node", "../../dist/native/pvferry.node"] as const;
@@ -68,7 +75,7 @@ export function packageVersion(): string {
   throw new TypeError(`${path} names no version`);
 }
 
-/** Wrapped listeners, for handing the native object back to openTarget. */
+/** Wrapped listeners, for handing the native object back to openTarget and openLook. */
 const rawListeners = new WeakMap<Listener, Listener>();
 
 /** Exported for tests that bring an addon of their own. */
@@ -93,6 +100,10 @@ export function wrapAddon(raw: Addon): Addon {
     openTarget: (options, listener, onEvents) => {
       const native = rawListeners.get(listener) ?? listener;
       return wrapTarget(guard(() => raw.openTarget(options, native, onEvents)));
+    },
+    openLook: (options, listener, onEvents) => {
+      const native = rawListeners.get(listener) ?? listener;
+      return wrapLook(guard(() => raw.openLook(options, native, onEvents)));
     },
     readJournal: (path) => guardAsync(() => raw.readJournal(path)),
   };
@@ -133,6 +144,13 @@ function wrapTarget(raw: TargetSession): TargetSession {
     durable: (finished) => guardAsync(() => raw.durable(finished)),
     close: () => guard(() => raw.close()),
     gone: () => guardAsync(() => raw.gone()),
+  };
+}
+
+function wrapLook(raw: LookSession): LookSession {
+  return {
+    counters: () => guard(() => raw.counters()),
+    close: () => guard(() => raw.close()),
   };
 }
 

@@ -5,7 +5,25 @@
  * of the two is non-null. Errors thrown by the addon carry a NativeErrorText as JSON in their message.
  */
 
+import type {
+  ConnectOptions,
+  Connection,
+  Listener,
+  ListenOptions,
+  TlsIdentity,
+} from "./connection-types.ts";
+import type { Change, Difference, Item, ItemClass } from "./finding-types.ts";
 import type { JournalText, PassRecord } from "./journal-types.ts";
+
+export type {
+  Connection,
+  ConnectOptions,
+  Listener,
+  ListenerCounts,
+  ListenOptions,
+  TlsIdentity,
+} from "./connection-types.ts";
+export type { Aspect, Change, Difference, EntryKind, Item, ItemClass } from "./finding-types.ts";
 
 // -- errors ---------------------------------------------------------------------------------------------------------
 
@@ -28,64 +46,6 @@ export interface NativeErrorText {
   readonly message: string;
   /** Symbolic, such as "ENOSPC"; null when no system call failed. */
   readonly errno: string | null;
-}
-
-// -- trust and connections ------------------------------------------------------------------------------------------
-
-export interface TlsIdentity {
-  /** PEM texts. */
-  readonly ca: string;
-  readonly certificate: string;
-  readonly key: string;
-  /** The URI SAN that the peer's leaf must carry, e.g. pvferry://<transfer id>/target. */
-  readonly peerUri: string;
-}
-
-export interface ListenOptions {
-  readonly host: string;
-  /** 0 lets the kernel choose. */
-  readonly port: number;
-  readonly tls: TlsIdentity;
-  /** From accept to the end of the handshake, and again to the BIND frame. */
-  readonly handshakeTimeoutMs: number;
-  /** Connections that have not yet proven who they are; one more replaces the oldest of them. */
-  readonly maxUnauthenticated: number;
-}
-
-export interface ListenerCounts {
-  readonly accepted: number;
-  readonly authenticated: number;
-  /** Closed before or during the handshake: scans, HTTP, garbage, silence. */
-  readonly handshakesFailed: number;
-  /** Proper TLS, wrong transfer or role. */
-  readonly refused: number;
-  /** Closed because too many were waiting. */
-  readonly displaced: number;
-}
-
-export interface ConnectOptions {
-  readonly tls: TlsIdentity;
-  /** SNI; null sends none (an IP address). Never used for trust. */
-  readonly serverName: string | null;
-  readonly timeoutMs: number;
-}
-
-/** A control connection: a byte stream after TLS and trust. */
-export interface Connection {
-  /** "address:port" of the peer as the kernel gives it. */
-  peerAddress(): string;
-  /** onData gets chunks; then null once at a clean end, or an error text (JSON NativeErrorText) once. Call exactly once. */
-  start(onData: (chunk: Uint8Array | null, error: string | null) => void): void;
-  /** Resolves when the bytes are with the kernel. Rejects with "network" when that takes longer than timeoutMs. */
-  send(bytes: Uint8Array, timeoutMs: number): Promise<void>;
-  /** Sends close_notify, drains for at most a second in the background, closes. May be called twice. */
-  close(): void;
-}
-
-export interface Listener {
-  port(): number;
-  counts(): ListenerCounts;
-  close(): void;
 }
 
 // -- volumes --------------------------------------------------------------------------------------------------------
@@ -166,6 +126,8 @@ export interface SourceOptions {
   readonly volume: string;
   /** "cutover" looks at every entry again before it settles; what has changed since the scan began is an item. */
   readonly pass: "stage" | "cutover";
+  /** Nothing is sent: the target only looks, and says what differs. */
+  readonly looks: boolean;
   readonly lanes: number;
   readonly scanThreads: number;
   readonly compress: "auto" | "none" | "zstd";
@@ -238,17 +200,22 @@ export interface TargetOptions {
   readonly keepAliveMs: number;
 }
 
-export type ItemClass = "unreadable" | "not-written" | "not-kept" | "changed" | "skipped";
-
-export interface Item {
-  readonly side: "source" | "target";
-  readonly class: ItemClass;
-  readonly path: string | null;
-  readonly pathBytes: string | null;
-  /** What could not be read or kept: "data", "owner", "mode", "times", "xattr user.x", "hard link", "mount point" ... */
-  readonly what: string;
-  readonly errno: string | null;
-  readonly detail: string;
+/** Of a target that only looks. */
+export interface LookOptions {
+  readonly volume: string;
+  /** How the copy that is to come would compare; null: all bytes of every file, and every attribute exactly. */
+  readonly compare: Comparison | null;
+  readonly lanes: number;
+  readonly secret: string;
+  /** With "mirror", what the source does not have is a difference. */
+  readonly existing: Existing;
+  /** What the copy to come would end with. */
+  readonly maxDelete: MaxDelete;
+  readonly allowEmptySource: boolean;
+  /** The source's, in order: what they exclude is no difference. */
+  readonly rules: readonly string[];
+  readonly idleTimeoutMs: number;
+  readonly keepAliveMs: number;
 }
 
 export interface NotPreserved {
@@ -284,6 +251,10 @@ export interface SessionResult {
   readonly deleted: number;
   /** Entries that the rules exclude: not read (source), or there and left alone (target); what is beneath does not count. */
   readonly excluded: number;
+  /** What a session that only looks has found (target). */
+  readonly differences: { readonly [change in Change]: number };
+  /** File data that a copy would send, as far as stat(2) tells (source of a session that only looks), bytes. */
+  readonly wouldMoveBytes: number;
   /** What the lanes and the index sent or received, bytes, inside TLS. */
   readonly wireBytes: number;
   /** Moved bytes that were sent more than once (source), or that arrived wrong (target). */
@@ -295,6 +266,7 @@ export interface SessionResult {
 
 export type SessionEvent =
   | { readonly type: "items"; readonly items: readonly Item[] }
+  | { readonly type: "differences"; readonly differences: readonly Difference[] }
   /** A connection died: attach another (source) or wait for one (target). `worked`: frames were acknowledged on it. */
   | {
       readonly type: "lane-lost";
@@ -353,6 +325,12 @@ export interface TargetSession {
   gone(): Promise<void>;
 }
 
+/** Writes nothing, so that there is nothing to wait for at its end. */
+export interface LookSession {
+  counters(): BigUint64Array;
+  close(): void;
+}
+
 // -- the addon ------------------------------------------------------------------------------------------------------
 
 export interface Addon {
@@ -388,6 +366,11 @@ export interface Addon {
     listener: Listener,
     onEvents: (events: readonly SessionEvent[]) => void,
   ): TargetSession;
+  openLook(
+    options: LookOptions,
+    listener: Listener,
+    onEvents: (events: readonly SessionEvent[]) => void,
+  ): LookSession;
   /** Reads without a lock, also while a target writes; null when the volume has no journal. */
   readJournal(path: string): Promise<JournalText | null>;
 }

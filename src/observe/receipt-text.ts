@@ -1,5 +1,6 @@
 /** A receipt for people, from nothing but the receipt. */
 
+import { isLook } from "../core/mode.ts";
 import { printableName } from "../core/names.ts";
 import type { Receipt } from "../core/receipt.ts";
 import { bytesText, clockText, countText, quantityText } from "../core/units.ts";
@@ -12,21 +13,56 @@ const LABEL_WIDTH = 13;
 
 /** Several lines without a newline at the end: verdict first, advice last and only where something is to be done. */
 export function receiptText(receipt: Receipt): string {
-  const { pass } = receipt;
-  const isDone = receipt.exitCode === 0 && pass.kind === "cutover";
+  const { exitCode, mode, pass } = receipt;
+  const isDone = exitCode === 0 && pass.kind === "cutover" && mode !== "dry-run";
   return [
     receipt.message,
-    row("entries", entriesText(receipt.entries)),
-    row("moved", movedText(receipt)),
-    ...knownRows(receipt),
-    ...excludedRows(receipt),
-    row(`${pass.kind} pass`, `number ${pass.number}, session ${pass.session}`),
+    ...(isLook(mode) ? lookRows(receipt) : copyRows(receipt)),
     row("time", timeText(receipt)),
     ...rootRows(receipt),
     ...notPreservedRows(receipt),
     ...itemRows(receipt),
     ...(isDone ? [] : [receipt.next]),
   ].join("\n");
+}
+
+function copyRows(receipt: Receipt): readonly string[] {
+  return [
+    row("entries", entriesText(receipt.entries)),
+    row("moved", movedText(receipt)),
+    ...knownRows(receipt),
+    ...excludedRows(receipt),
+    row(
+      `${receipt.pass.kind} pass`,
+      `number ${receipt.pass.number}, session ${receipt.pass.session}`,
+    ),
+  ];
+}
+
+/** What both sides have, and how files were compared; what differs the first line says. */
+function lookRows({
+  mode,
+  pass,
+  entries,
+  logicalBytes,
+  knownBy,
+  differences,
+}: Receipt): readonly string[] {
+  const { compared, assumed } = knownBy;
+  const parts = [`${countText(compared)} read on both sides`];
+  if (assumed > 0) parts.push(`${countText(assumed)} taken for equal by size and time`);
+  const omitted = differences?.omitted ?? 0;
+  return [
+    row(
+      mode === "dry-run" ? "dry run" : "comparison",
+      `nothing was written, session ${pass.session}`,
+    ),
+    row("on both", `${entriesText(entries)}, ${bytesText(logicalBytes)}`),
+    row("equal", `files: ${parts.join(", ")}`),
+    ...(omitted > 0
+      ? [row("not listed", `${countText(omitted)} differences (--list FILE has all)`)]
+      : []),
+  ];
 }
 
 function row(label: string, text: string): string {
@@ -66,10 +102,11 @@ function movedText(receipt: Receipt): string {
 }
 
 /** A start is worth its place: it is what the logs of both sides are searched for. */
-function timeText({ durationMs, bytesPerSecond, startedAt }: Receipt): string {
+function timeText({ mode, durationMs, bytesPerSecond, startedAt }: Receipt): string {
   const seconds =
     durationMs < 60_000 ? `${(durationMs / 1_000).toFixed(1)}s` : clockText(durationMs);
-  return `${seconds}, ${bytesText(bytesPerSecond)}/s, from ${startedAt}`;
+  const rate = isLook(mode) ? "" : `, ${bytesText(bytesPerSecond)}/s`;
+  return `${seconds}${rate}, from ${startedAt}`;
 }
 
 /** Only where not every file was sent. */
@@ -91,7 +128,9 @@ function excludedRows({ rules, excluded: { source, target } }: Receipt): readonl
 }
 
 /** Both sides' digests only when they differ; none where the bytes of some file were not read. */
-function rootRows({ roots: { source, target } }: Receipt): readonly string[] {
+function rootRows({ mode, exitCode, roots: { source, target } }: Receipt): readonly string[] {
+  // Of volumes that differ no more is known by them.
+  if (isLook(mode) && (mode === "dry-run" || exitCode === 44)) return [];
   return (["content", "metadata"] as const).flatMap((kind) => {
     const [here, there] = [source[kind], target[kind]];
     if (here === null || there === null) return [];

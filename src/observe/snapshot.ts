@@ -62,6 +62,7 @@ export function reduce(before: Snapshot, event: TransferEvent, nowMs: number): S
       const { class: itemClass } = event.item;
       return { ...before, items: { ...before.items, [itemClass]: before.items[itemClass] + 1 } };
     }
+    case "differences":
     case "notice":
       return before;
   }

@@ -116,7 +116,8 @@ export class Door {
 
   /** Answers the hello, and hands the channel on. Throws when there is no place for it. */
   async #seatFor(channel: ControlChannel, hello: MessageOf<"hello">): Promise<void> {
-    if (hello.wants === "copy") return this.#letIn(channel, hello);
+    if (hello.wants === "copy" && this.#run.readOnly) throw onlyLookedAt(this.#run.volume);
+    if (hello.wants !== "verdict") return this.#letIn(channel, hello);
     const onReturn = this.#seat?.session === hello.session ? this.#seat.onReturn : null;
     if (onReturn === null) throw unknownSession();
     await this.#answer(channel, hello);
@@ -219,6 +220,14 @@ function inUse(volume: string): PvferryError {
     code: 33,
     message: `Another session, which is not older than this one, is copying into the target volume ${escapeText(volume)}.`,
     next: "Wait until it has ended, or end it; should its source be gone, try again in a minute.",
+  });
+}
+
+function onlyLookedAt(volume: string): PvferryError {
+  return new PvferryError({
+    code: 31,
+    message: `The target was started with --read-only: nothing may be copied into ${escapeText(volume)}.`,
+    next: "Run the source with --dry-run or --mode verify, or start the target without --read-only.",
   });
 }
 

@@ -2,6 +2,7 @@
 
 import { LIMITS } from "../config/limits.ts";
 import { PvferryError } from "../core/errors.ts";
+import type { Mode } from "../core/mode.ts";
 import { escapeText } from "../core/names.ts";
 import type { MessageOf, OutgoingMessage } from "../wire/control-messages.ts";
 import { PROTOCOL_VERSIONS } from "../wire/hello.ts";
@@ -14,7 +15,7 @@ export interface Greeting {
   readonly volume: string;
   readonly session: string;
   readonly epoch: number;
-  readonly wants: "copy" | "verdict";
+  readonly wants: Mode | "verdict";
 }
 
 /** The source speaks first; the answer must be about the same session. */

@@ -1,20 +1,26 @@
 /** The receipt from what both sides know at the end. Pure; both sides call it with the same values. */
 
 import { LIMITS } from "../config/limits.ts";
+import { listedDifference } from "../core/itemize.ts";
+import { isLook, type Mode } from "../core/mode.ts";
 import {
   RECEIPT_VERSION,
   type BothSides,
+  type Differences,
   type KnownBy,
   type Pass,
   type Receipt,
   type ReceiptRoots,
+  type Verdict,
 } from "../core/receipt.ts";
-import type { Item, SessionResult } from "../native/types.ts";
+import type { Difference, Item, SessionResult } from "../native/types.ts";
+import { judgeLook, totalDifferences } from "./look-verdict.ts";
 import { addCounts, judge, totalItems } from "./verdict.ts";
 
 export interface Outcome {
   readonly transfer: string;
   readonly volume: string;
+  readonly mode: Mode;
   readonly pass: Pass;
   readonly previous: string | null;
   readonly rules: readonly string[];
@@ -27,6 +33,8 @@ export interface Outcome {
   readonly results: BothSides<SessionResult>;
   /** Each side's own first ones, in the order of item-order.ts. */
   readonly items: BothSides<readonly Item[]>;
+  /** The first ones, in the order of difference-ledger.ts. */
+  readonly differences: readonly Difference[];
 }
 
 export function makeReceipt(outcome: Outcome): Receipt {
@@ -36,9 +44,10 @@ export function makeReceipt(outcome: Outcome): Receipt {
   const items = [...outcome.items.source, ...outcome.items.target].slice(0, LIMITS.receiptItems);
   return {
     receipt: RECEIPT_VERSION,
-    ...judge(outcome.pass.kind, outcome.results),
+    ...judged(outcome),
     transfer: outcome.transfer,
     volume: outcome.volume,
+    mode: outcome.mode,
     pass: outcome.pass,
     previous: outcome.previous,
     agents: outcome.agents,
@@ -52,14 +61,15 @@ export function makeReceipt(outcome: Outcome): Receipt {
     deleted: target.deleted,
     rules: outcome.rules,
     excluded: { source: source.excluded, target: target.excluded },
-    knownBy: knownBy(target),
+    knownBy: knownBy(target, outcome.mode),
+    differences: differencesOf(outcome),
     wireBytes: source.wireBytes,
     bytesPerSecond: Math.round((source.movedBytes / Math.max(1, durationMs)) * 1_000),
     sessions: outcome.sessions,
     lanes: outcome.lanes,
     reconnects: outcome.lanesLost,
     resent: source.resent,
-    roots: { source: rootsOf(source), target: rootsOf(target) },
+    roots: { source: rootsOf(source, outcome.mode), target: rootsOf(target, outcome.mode) },
     itemCounts: { source: inOrder(source.itemCounts), target: inOrder(target.itemCounts) },
     notPreserved: {
       source: source.notPreserved.map(inOrder),
@@ -76,12 +86,29 @@ function inOrder<T extends object>(counts: T): T {
   return Object.fromEntries(sorted) as T;
 }
 
-function knownBy({ entries, comparedFiles, assumedFiles }: SessionResult): KnownBy {
-  const streamed = entries.files - comparedFiles - assumedFiles;
+/** Nothing is sent by a session that only looks. */
+function knownBy({ entries, comparedFiles, assumedFiles }: SessionResult, mode: Mode): KnownBy {
+  const streamed = isLook(mode) ? 0 : entries.files - comparedFiles - assumedFiles;
   return { streamed, compared: comparedFiles, assumed: assumedFiles };
 }
 
-/** Nothing is said of the bytes of files that nobody has read. */
-function rootsOf({ roots, assumedFiles }: SessionResult): ReceiptRoots {
-  return { content: assumedFiles === 0 ? roots.content : null, metadata: roots.metadata };
+function judged({ mode, pass, results }: Outcome): Verdict {
+  return isLook(mode) ? judgeLook(mode, pass.kind, results) : judge(pass.kind, results);
+}
+
+function differencesOf({ mode, results, differences }: Outcome): Differences | null {
+  if (!isLook(mode)) return null;
+  const counts = results.target.differences;
+  return {
+    counts: inOrder(counts),
+    wouldMoveBytes: results.source.wouldMoveBytes,
+    listed: differences.map(listedDifference),
+    omitted: Math.max(0, totalDifferences(counts) - differences.length),
+  };
+}
+
+/** Nothing is said of the bytes of files that nobody has read: not by a dry run, nor of files that differ. */
+function rootsOf({ roots, assumedFiles, differences }: SessionResult, mode: Mode): ReceiptRoots {
+  const covers = mode !== "dry-run" && assumedFiles === 0 && totalDifferences(differences) === 0;
+  return { content: covers ? roots.content : null, metadata: roots.metadata };
 }

@@ -2,10 +2,11 @@
 
 import type { PvferryError } from "../core/errors.ts";
 import { fromNativeError } from "../native/errors.ts";
-import type { Item, SessionEvent, SessionResult } from "../native/types.ts";
+import type { Difference, Item, SessionEvent, SessionResult } from "../native/types.ts";
 
 export interface NativeEventCalls {
   readonly onItems: (items: readonly Item[]) => void;
+  readonly onDifferences: (differences: readonly Difference[]) => void;
   readonly onClosing: () => void;
   readonly onLaneLost: (loss: LaneLoss) => void;
   readonly onIndexLost: (error: PvferryError) => void;
@@ -42,6 +43,8 @@ export class NativeEvents {
     switch (event.type) {
       case "items":
         return this.#calls.onItems(event.items);
+      case "differences":
+        return this.#calls.onDifferences(event.differences);
       case "lane-lost":
         return this.#calls.onLaneLost(event);
       case "index-lost":

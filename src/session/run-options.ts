@@ -1,6 +1,7 @@
 /** What a session is asked to do, complete and resolved: nothing here is optional, nothing is read from elsewhere. */
 
 import type { TransferEvent } from "../core/events.ts";
+import type { Mode } from "../core/mode.ts";
 import type { PassKind } from "../core/receipt.ts";
 import type { Role } from "../core/transfer-id.ts";
 import type { Addon, Existing, MaxDelete } from "../native/types.ts";
@@ -18,6 +19,7 @@ export interface TlsMaterial {
 
 export interface SourceRun {
   readonly volume: string;
+  readonly mode: Mode;
   readonly pass: PassKind;
   readonly host: string;
   readonly port: number;
@@ -56,6 +58,8 @@ export interface TargetRun {
   readonly checkpointMs: number;
   /** Go on without the journal that is there, whatever it says. */
   readonly discardJournal: boolean;
+  /** The volume is not written to, whatever a source wants: one that wants to copy is turned away. */
+  readonly readOnly: boolean;
   /** Called once, with the port in use. */
   readonly onListening: (port: number) => void;
 }

@@ -32,7 +32,8 @@ export async function agreeWithTarget(
   const filtered = run.rules.length > 0;
   await channel.send(preflightMessage(facts, totals, filtered));
   const { facts: target } = await receivePreflight(channel, context.signal);
-  const refusal = refusalBeforeCopy({ facts, totals, filtered }, target);
+  const refusal =
+    run.mode === "compare" ? null : refusalBeforeCopy({ facts, totals, filtered }, target);
   if (refusal !== null) throw refusal;
   return { facts, totals, target };
 }

@@ -2,11 +2,13 @@
 
 import { LIMITS } from "../config/limits.ts";
 import type { PvferryError } from "../core/errors.ts";
+import { isLook } from "../core/mode.ts";
 import type { SessionResult, SourceSession } from "../native/types.ts";
 import type { MessageOf } from "../wire/control-messages.ts";
 import { serverNameFor } from "./connect.ts";
 import type { ControlChannel } from "./control-channel.ts";
 import { readCounters, type Counters } from "./counters.ts";
+import { DifferenceLedger } from "./difference-ledger.ts";
 import { ItemLedger } from "./item-ledger.ts";
 import { Lanes } from "./lanes.ts";
 import { NativeEvents } from "./native-events.ts";
@@ -25,6 +27,7 @@ export interface SourceCopyStart {
 
 export class SourceCopy {
   readonly ledger: ItemLedger;
+  readonly differences: DifferenceLedger;
   readonly #context: SessionContext;
   readonly #start: SourceCopyStart;
   readonly #events: NativeEvents;
@@ -44,8 +47,10 @@ export class SourceCopy {
     this.#start = start;
     this.#targetSpace = start.agreement.target;
     this.ledger = new ItemLedger(context.observe);
+    this.differences = new DifferenceLedger(context.observe);
     this.#events = new NativeEvents({
       onItems: (items) => this.ledger.add(items),
+      onDifferences: (differences) => this.differences.add(differences),
       onClosing: start.onClosing,
       onLaneLost: (loss) => this.#lanes.onLost(loss),
       onIndexLost: (error) => this.#lanes.onIndexLost(error),
@@ -147,6 +152,7 @@ export class SourceCopy {
   #tellAndCheck(): void {
     const counters = this.counters();
     this.#tellScanned(counters);
+    if (this.#start.run.mode === "compare") return;
     const counted = { entries: counters.entriesScanned, allocatedBytes: counters.allocatedScanned };
     const refusal = refusalWhileCopying(this.#start.agreement.facts, counted, this.#targetSpace);
     if (refusal !== null) this.#fail(refusal);
@@ -181,6 +187,7 @@ function openNative(
     {
       volume: run.volume,
       pass: run.pass,
+      looks: isLook(run.mode),
       lanes: ready.lanes,
       scanThreads: run.scanThreads,
       compress: run.compress,

@@ -4,6 +4,7 @@ import { randomBytes } from "node:crypto";
 
 import { LIMITS } from "../config/limits.ts";
 import { toPvferryError, type PvferryError } from "../core/errors.ts";
+import { isLook } from "../core/mode.ts";
 import type { Receipt } from "../core/receipt.ts";
 import type { VolumeFacts } from "../native/types.ts";
 import type { MessageOf, OutgoingMessage } from "../wire/control-messages.ts";
@@ -48,7 +49,8 @@ export class SourceSteps {
   constructor(run: SourceRun, context: SessionContext) {
     this.#run = run;
     this.#context = context;
-    this.#recovery = new Recovery(run.reconnectTimeoutMs);
+    // A list that has been printed cannot be begun anew.
+    this.#recovery = new Recovery(isLook(run.mode) ? 0 : run.reconnectTimeoutMs);
     this.#session = this.#nameSession();
     this.#states = new StateMachine(SOURCE_STATES, "connecting", (phase) =>
       context.observe({ type: "phase", phase }),
@@ -60,7 +62,7 @@ export class SourceSteps {
     const { connectTimeoutMs } = this.#run;
     const remainingMs = this.#recovery.remainingMs;
     try {
-      return await this.#reach("copy", remainingMs ?? connectTimeoutMs, (step) => {
+      return await this.#reach(this.#run.mode, remainingMs ?? connectTimeoutMs, (step) => {
         if (this.#states.state !== step) this.#states.enter(step);
       });
     } catch (thrown) {
@@ -126,6 +128,7 @@ export class SourceSteps {
     return makeReceipt({
       transfer: this.#run.tls.transfer,
       volume: this.#run.volumeName,
+      mode: this.#run.mode,
       pass: { kind: this.#run.pass, number: durable.pass.number, session: this.#session.id },
       previous: durable.pass.previous,
       rules: this.#run.rules,
@@ -137,6 +140,7 @@ export class SourceSteps {
       lanesLost: settled.lanesLost,
       results: { source: settled.result, target: durable.result },
       items: this.#openCopy().ledger.kept,
+      differences: this.#openCopy().differences.kept,
     });
   }
 

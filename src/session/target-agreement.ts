@@ -1,6 +1,7 @@
 /** What the target settles with its source before the first byte: that the volume is usable still, large enough, and
  * whether what it holds is compared. */
 
+import type { Mode } from "../core/mode.ts";
 import type { Comparison, Existing } from "../native/types.ts";
 import type { MessageOf } from "../wire/control-messages.ts";
 import type { ControlChannel } from "./control-channel.ts";
@@ -34,12 +35,13 @@ export async function agreeWithSource(
   context: SessionContext,
   run: TargetRun,
   channel: ControlChannel,
+  mode: Mode,
 ): Promise<Agreed> {
-  const found = checkTargetVolume(context.parts.addon, run, transferRecord(run));
+  const found = checkTargetVolume(context.parts.addon, run, transferRecord(run), mode);
   const facts = asIfCleared(found, run.existing);
   await channel.send(preflightMessage(facts, null, false));
   const source = await receivePreflight(channel, context.signal);
-  const refusal = refusalBeforeCopy(source, facts);
+  const refusal = mode === "compare" ? null : refusalBeforeCopy(source, facts);
   if (refusal !== null) throw refusal;
   return { empty: found.firstNames.length === 0, own: hasJournal(found) };
 }

@@ -3,22 +3,27 @@
 import { statfs } from "node:fs/promises";
 
 import { LIMITS } from "../config/limits.ts";
+import { isLook, type LookMode, type Mode } from "../core/mode.ts";
 import type { PassRecord } from "../native/journal-types.ts";
 import type {
   Comparison,
   Existing,
   Listener,
+  LookOptions,
+  LookSession,
   MaxDelete,
   SessionResult,
   TargetSession,
 } from "../native/types.ts";
 import type { MessageOf, OutgoingMessage } from "../wire/control-messages.ts";
 import { readCounters, type Counters } from "./counters.ts";
+import { DifferenceLedger } from "./difference-ledger.ts";
 import { ItemLedger } from "./item-ledger.ts";
 import { NativeEvents } from "./native-events.ts";
 import type { SessionContext } from "./run-options.ts";
 
 export interface TargetCopyStart {
+  readonly mode: Mode;
   readonly volume: string;
   /** Recorded in the volume until the copy is finished. */
   readonly transfer: string;
@@ -38,22 +43,28 @@ export interface TargetCopyStart {
 
 export class TargetCopy {
   readonly ledger: ItemLedger;
+  readonly differences: DifferenceLedger;
+  /** The source has to announce attributes with its files. */
+  readonly compares: boolean;
   readonly #context: SessionContext;
   readonly #volume: string;
   readonly #events: NativeEvents;
-  readonly #session: TargetSession;
+  readonly #session: TargetSession | LookSession;
   readonly #memory: BigUint64Array;
   #timers: NodeJS.Timeout[] = [];
   #scanned: MessageOf<"scanned"> | null = null;
   #last: Counters | null = null;
 
-  /** Opens the native session, and with it the volume for writing. Throws what openTarget throws. */
+  /** Opens the native session, and with it the volume. Throws what openTarget or openLook throws. */
   constructor(context: SessionContext, start: TargetCopyStart) {
     this.#context = context;
     this.#volume = start.volume;
     this.ledger = new ItemLedger(context.observe);
+    this.differences = new DifferenceLedger(context.observe);
+    this.compares = start.compare !== null || isLook(start.mode);
     this.#events = new NativeEvents({
       onItems: (items) => this.ledger.add(items),
+      onDifferences: (differences) => this.differences.add(differences),
       // Only a source walks again; its target is told over the control channel.
       onClosing: () => undefined,
       // The source dials it again; its notice and the receipt's count are enough.
@@ -91,14 +102,14 @@ export class TargetCopy {
     this.#showCounters();
   }
 
-  /** Resolves when all that was written is on disk. `finished` forgets that a copy was under way. */
+  /** Resolves when all that was written, if anything, is on disk. `finished` forgets that a copy was under way. */
   async makeDurable(finished: boolean): Promise<void> {
-    await this.#session.durable(finished);
+    if ("durable" in this.#session) await this.#session.durable(finished);
   }
 
   /** Resolves when the journal has it on disk. */
   async recordPass(pass: PassRecord): Promise<void> {
-    await this.#session.recordPass(pass);
+    if ("recordPass" in this.#session) await this.#session.recordPass(pass);
   }
 
   /** Stops all work at once. May be called twice. */
@@ -111,7 +122,7 @@ export class TargetCopy {
 
   /** After close(): resolves when the volume can be opened again. */
   async gone(): Promise<void> {
-    await this.#session.gone();
+    if ("gone" in this.#session) await this.#session.gone();
   }
 
   #stopTimers(): void {
@@ -155,15 +166,34 @@ function openNative(
   context: SessionContext,
   start: TargetCopyStart,
   events: NativeEvents,
-): TargetSession {
-  const { listener, ...options } = start;
-  return context.parts.addon.openTarget(
-    {
-      ...options,
-      idleTimeoutMs: LIMITS.idleTimeoutMs,
-      keepAliveMs: LIMITS.keepAliveMs,
-    },
-    listener,
-    events.take,
-  );
+): TargetSession | LookSession {
+  const { mode, listener, transfer, discardJournal, checkpointMs, ...both } = start;
+  const { addon } = context.parts;
+  const timeouts = {
+    idleTimeoutMs: LIMITS.idleTimeoutMs,
+    keepAliveMs: LIMITS.keepAliveMs,
+  };
+  if (isLook(mode)) {
+    return addon.openLook({ ...both, ...timeouts, ...LOOKS[mode](start) }, listener, events.take);
+  }
+  const options = { ...both, ...timeouts, transfer, discardJournal, checkpointMs };
+  return addon.openTarget(options, listener, events.take);
 }
+
+type Look = Pick<LookOptions, "compare" | "existing" | "maxDelete" | "allowEmptySource">;
+
+/** A dry run judges as the copy would, also where that finds nothing to compare with. */
+const LOOKS: { readonly [mode in LookMode]: (start: TargetCopyStart) => Look } = {
+  "dry-run": ({ compare, existing, maxDelete, allowEmptySource }) => ({
+    compare: compare ?? { digests: false, racyFrom: null },
+    existing,
+    maxDelete,
+    allowEmptySource,
+  }),
+  compare: () => ({
+    compare: null,
+    existing: "mirror",
+    maxDelete: { entries: null, percent: null },
+    allowEmptySource: true,
+  }),
+};

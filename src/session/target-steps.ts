@@ -4,6 +4,7 @@ import { randomBytes } from "node:crypto";
 
 import { LIMITS } from "../config/limits.ts";
 import { PvferryError, toPvferryError } from "../core/errors.ts";
+import { isLook, type Mode } from "../core/mode.ts";
 import type { Receipt } from "../core/receipt.ts";
 import type { SessionResult } from "../native/types.ts";
 import type { MessageOf, OutgoingMessage } from "../wire/control-messages.ts";
@@ -13,7 +14,7 @@ import { Door, type Guest } from "./door.ts";
 import { withHowFar } from "./how-far.ts";
 import { noDeadline, tooLate } from "./late.ts";
 import { makeReceipt } from "./make-receipt.ts";
-import { nextPlace, passRecord } from "./pass-chain.ts";
+import { nextPlace, passRecord, type PassPlace } from "./pass-chain.ts";
 import { reasonFromPeer } from "./peer-reason.ts";
 import { hasMoved, Recovery } from "./recovery.ts";
 import type { SessionContext, TargetRun } from "./run-options.ts";
@@ -78,7 +79,7 @@ export class TargetSteps {
   /** Before anybody is kept waiting for a volume that cannot be used. */
   checkVolume(): void {
     this.#context.signal.throwIfAborted();
-    checkTargetVolume(this.#context.parts.addon, this.#run, transferRecord(this.#run));
+    checkTargetVolume(this.#context.parts.addon, this.#run, transferRecord(this.#run), null);
   }
 
   listen(): void {
@@ -95,7 +96,7 @@ export class TargetSteps {
       this.#attach(guest.channel);
       this.#signal = AbortSignal.any([this.#context.signal, guest.superseded]);
       try {
-        return { ...guest, startedAt, ...(await this.#agree(guest.channel)) };
+        return { ...guest, startedAt, ...(await this.#agree(guest)) };
       } catch (error) {
         await this.#listenAgain(guest, toPvferryError(error));
       }
@@ -110,6 +111,7 @@ export class TargetSteps {
     const { volume, checkpointMs, maxDelete, allowEmptySource } = this.#run;
     const transfer = transferRecord(this.#run);
     const copy = new TargetCopy(this.#context, {
+      mode: modeOf(hello),
       volume,
       transfer,
       ...onto,
@@ -123,14 +125,14 @@ export class TargetSteps {
       listener: door.listener,
     });
     this.#copy = copy;
-    this.#hasJournal = true;
+    this.#hasJournal ||= !isLook(modeOf(hello));
     this.#states.enter("copying");
     const link = this.#openLink(channel, copy);
     door.expectReturn(hello.session, (returned) => {
       this.#attach(returned);
       link.take(returned);
     });
-    link.post({ type: "ready", secret, lanes, compare: onto.compare !== null });
+    link.post({ type: "ready", secret, lanes, compare: copy.compares });
     copy.report((message) => link.post(message));
   }
 
@@ -164,7 +166,9 @@ export class TargetSteps {
     const copy = this.#opened(this.#copy);
     const results = { source: source.result, target: written };
     const finished = isFinished(start.pass, judge(start.pass, results));
-    const pass = await waitFor(nextPlace(addon, this.#run.volume), wait);
+    const looks = isLook(modeOf(guest.hello));
+    const place = looks ? Promise.resolve(NO_PLACE) : nextPlace(addon, this.#run.volume);
+    const pass = await waitFor(place, wait);
     await waitFor(copy.makeDurable(finished), wait);
     const endedAt = new Date().toISOString();
     const sessions = Math.max(this.#copies, source.sessions);
@@ -177,7 +181,8 @@ export class TargetSteps {
       endedAt,
     };
     const receipt = this.#receipt(guest, source, durable);
-    if (!finished) await waitFor(copy.recordPass(passRecord(addon, receipt, source.scan)), wait);
+    const recorded = !finished && !looks;
+    if (recorded) await waitFor(copy.recordPass(passRecord(addon, receipt, source.scan)), wait);
     return { durable, receipt };
   }
 
@@ -198,9 +203,10 @@ export class TargetSteps {
   async recover(error: PvferryError, guest: Guest): Promise<void> {
     const { observe, signal } = this.#context;
     const superseded = guest.superseded.aborted;
-    const lost = error.code === 20 && this.#recovery.isOn;
+    const isOn = this.#recovery.isOn && !isLook(modeOf(guest.hello));
+    const lost = error.code === 20 && isOn;
     if (signal.aborted || !this.#states.allows("recovering") || !(superseded || lost)) throw error;
-    if (this.#recovery.isOn) this.#recovery.broke(hasMoved(this.#copy?.counters() ?? null));
+    if (isOn) this.#recovery.broke(hasMoved(this.#copy?.counters() ?? null));
     this.#states.enter("recovering");
     await this.#endSession(error);
     const next = superseded ? "" : ` Waiting for the source ${this.#recovery.untilText()}.`;
@@ -227,6 +233,7 @@ export class TargetSteps {
     return makeReceipt({
       transfer: this.#run.tls.transfer,
       volume: this.#run.volumeName,
+      mode: modeOf(hello),
       pass: { kind: start.pass, number: durable.pass.number, session: hello.session },
       previous: durable.pass.previous,
       rules: start.rules,
@@ -238,13 +245,14 @@ export class TargetSteps {
       lanesLost: source.lanesLost,
       results: { source: source.result, target: durable.result },
       items: this.#opened(this.#copy).ledger.kept,
+      differences: this.#opened(this.#copy).differences.kept,
     });
   }
 
-  async #agree(channel: ControlChannel): Promise<Pick<Admitted, "start" | "onto">> {
+  async #agree({ channel, hello }: Guest): Promise<Pick<Admitted, "start" | "onto">> {
     this.#states.enter("preflight");
     const context = { ...this.#context, signal: this.#signal };
-    const agreed = await agreeWithSource(context, this.#terms, channel);
+    const agreed = await agreeWithSource(context, this.#terms, channel, modeOf(hello));
     this.#states.enter("starting");
     const start = await channel.receive(["start"], {
       deadlineMs: LIMITS.startTimeoutMs,
@@ -320,4 +328,12 @@ export class TargetSteps {
     if (part === null) throw new TypeError("a step of the session came before its time");
     return part;
   }
+}
+
+/** A session that only looks is no pass. */
+const NO_PLACE: PassPlace = { number: 0, previous: null };
+
+/** A session that comes back for its verdict was let in for something else before. */
+function modeOf({ wants }: MessageOf<"hello">): Mode {
+  return wants === "verdict" ? "copy" : wants;
 }

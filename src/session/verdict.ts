@@ -101,7 +101,7 @@ function staged({ target }: BothSides<SessionResult>, { changed }: ItemCounts): 
   return `The stage pass is finished: ${filesText(target)}; ${count} changed while being read.`;
 }
 
-function verdict(exitCode: ExitCode, message: string, next: string): Verdict {
+export function verdict(exitCode: ExitCode, message: string, next: string): Verdict {
   return { exitCode, exitName: exitCodeRow(exitCode).name, message, next };
 }
 

@@ -3,6 +3,7 @@
 import { accessSync, constants } from "node:fs";
 
 import { PvferryError } from "../core/errors.ts";
+import type { Mode } from "../core/mode.ts";
 import { escapeText } from "../core/names.ts";
 import { quantityText } from "../core/units.ts";
 import { fromNativeError } from "../native/errors.ts";
@@ -15,21 +16,26 @@ export function checkSourceVolume(addon: Addon, path: string): VolumeFacts {
   return facts;
 }
 
-type TargetTerms = Pick<TargetRun, "volume" | "discardJournal" | "existing">;
+type TargetTerms = Pick<TargetRun, "volume" | "discardJournal" | "existing" | "readOnly">;
 
 /**
  * `transfer` is what an unfinished copy of the same transfer would have recorded there. The lock is only looked at: who
- * takes it decides, once there is something to write.
+ * takes it decides, once there is something to write. `mode` is null as long as no source has said what it wants: with
+ * --read-only that decides what would be an obstacle.
  */
 export function checkTargetVolume(
   addon: Addon,
-  { volume: path, discardJournal, existing }: TargetTerms,
+  { volume: path, discardJournal, existing, readOnly: looksOnly }: TargetTerms,
   transfer: string,
+  mode: Mode | null,
 ): VolumeFacts {
   const facts = addon.volumeFacts(path);
-  if (facts.readOnly) throw readOnly(path);
-  requireAccess(path, "target", constants.R_OK | constants.W_OK | constants.X_OK);
+  if (facts.readOnly && !looksOnly) throw readOnly(path);
+  const write = looksOnly ? 0 : constants.W_OK;
+  requireAccess(path, "target", constants.R_OK | write | constants.X_OK);
+  if (mode === null && looksOnly) return facts;
   if (facts.heldBy !== null) throw inUse(path, facts.heldBy);
+  if (mode === "compare") return facts;
   const { unfinishedTransfer, journalError } = facts;
   if (hasJournal(facts) && discardJournal) return facts;
   if (journalError !== null) throw fromNativeError(journalError);
@@ -65,7 +71,7 @@ function readOnly(path: string): PvferryError {
   return new PvferryError({
     code: 31,
     message: `The target volume ${escapeText(path)} is read-only.`,
-    next: "Mount it writable, or name another volume.",
+    next: "Mount it writable, name another volume, or say with --read-only that it is only looked at.",
   });
 }
 
@@ -83,7 +89,7 @@ function notEmpty(path: string, facts: VolumeFacts): PvferryError {
   return new PvferryError({
     code: 31,
     message: `The target volume ${escapeText(path)} is not empty: it holds ${namesText(facts.firstNames)}.`,
-    next: "Empty it, name another volume, or say with --existing what becomes of what it holds.",
+    next: "Empty it, name another volume, say with --existing what becomes of what it holds, or with --read-only that it is only looked at.",
   });
 }
 

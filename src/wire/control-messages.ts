@@ -9,6 +9,7 @@ import { z } from "zod";
 
 import { LIMITS } from "../config/limits.ts";
 import { PvferryError } from "../core/errors.ts";
+import { MODES } from "../core/mode.ts";
 import { PASS_KINDS } from "../core/receipt.ts";
 import type { Role } from "../core/transfer-id.ts";
 import { blake3, count, secret, sentence, sessionId, timestamp, u32, u64, word } from "./fields.ts";
@@ -81,7 +82,7 @@ const hello = z.object({
   /** Grows from one session of a transfer to the next: a newer source takes over from an older one. */
   epoch: u64,
   /** "verdict": the session is settled, its connection was lost, and only its end is still to be told. */
-  wants: z.enum(["copy", "verdict"]),
+  wants: z.enum([...MODES, "verdict"]),
 });
 
 /** The only message without a number: the native listener says it too, before anybody counts. */
@@ -193,7 +194,7 @@ export const CONTROL_MESSAGES = {
       sessions,
       /** What the receipt's `pass.number` and `previous` are. */
       pass: z.strictObject({
-        number: z.int().min(1).max(0xffff_ffff),
+        number: z.int().min(0).max(0xffff_ffff),
         previous: blake3.nullable(),
       }),
       startedAt: timestamp,

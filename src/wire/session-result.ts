@@ -34,6 +34,8 @@ export const sessionResult = z.strictObject({
   assumedFiles: u64,
   deleted: u64,
   excluded: u64,
+  differences: z.strictObject({ extra: u64, missing: u64, replaced: u64, attributes: u64 }),
+  wouldMoveBytes: u64,
   wireBytes: u64,
   resent: u64,
   roots: z.strictObject({ content: blake3, metadata: blake3 }),

@@ -1,5 +1,5 @@
 /**
- * src/native/types.ts and native/addon/src are one boundary: what is declared on both sides has the same names in the
+ * src/native/types.ts, with the files that it exports again, and native/addon/src are one boundary: what is declared on both sides has the same names in the
  * same order. Both are read as text, so that a review side by side can be trusted.
  */
 
@@ -10,7 +10,9 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
-const typescript = readFileSync(path.join(root, "src/native/types.ts"), "utf8");
+const typescript = ["types.ts", "connection-types.ts", "finding-types.ts"]
+  .map((file) => readFileSync(path.join(root, "src/native", file), "utf8"))
+  .join("\n");
 const rust = rustFiles(path.join(root, "native/addon/src"))
   .map((file) => readFileSync(file, "utf8"))
   .join("\n");

@@ -7,6 +7,9 @@ use napi::threadsafe_function::{ThreadsafeCallContext, ThreadsafeFunction, Threa
 use pvferry_core::digest::hex;
 use pvferry_core::digest::leaf::Leaf;
 use pvferry_core::error::CoreError;
+use pvferry_core::fs::aspects::Aspects;
+use pvferry_core::fs::stat::Kind;
+use pvferry_core::session::difference::{CHANGES, Change, Difference};
 use pvferry_core::session::events::{Event, Sink};
 use pvferry_core::session::item::{ITEM_CLASSES, Item, ItemClass, Side};
 use pvferry_core::session::ledger::Outcome;
@@ -29,32 +32,33 @@ pub(crate) fn sink(on_events: &Function<'_, Value, ()>) -> napi::Result<Sink> {
     }))
 }
 
-/// One event for neighbouring batches of items.
+/// One event for neighbouring batches of items, and of differences.
 fn merged(events: Vec<Event>) -> Vec<Value> {
-    let mut values = Vec::new();
-    let mut items = Vec::new();
+    let mut values: Vec<Value> = Vec::new();
     for event in events {
-        match event {
-            Event::Items(more) => items.extend(more.iter().map(item)),
-            other => {
-                flush(&mut items, &mut values);
-                values.push(single(other));
+        let mut value = single(event);
+        let list = match value["type"].as_str() {
+            Some(list @ ("items" | "differences")) => list.to_owned(),
+            _ => String::new(),
+        };
+        match (values.last_mut().filter(|last| last["type"] == list), value.get_mut(&list)) {
+            (Some(last), Some(Value::Array(more))) => {
+                if let Some(Value::Array(known)) = last.get_mut(&list) {
+                    known.append(more);
+                }
             }
+            _ => values.push(value),
         }
     }
-    flush(&mut items, &mut values);
     values
-}
-
-fn flush(items: &mut Vec<Value>, values: &mut Vec<Value>) {
-    if !items.is_empty() {
-        values.push(json!({ "type": "items", "items": std::mem::take(items) }));
-    }
 }
 
 fn single(event: Event) -> Value {
     match event {
         Event::Items(items) => json!({ "type": "items", "items": items.iter().map(item).collect::<Vec<_>>() }),
+        Event::Differences(differences) => {
+            json!({ "type": "differences", "differences": differences.iter().map(difference).collect::<Vec<_>>() })
+        }
         Event::LaneLost { lane, reason, worked } => {
             json!({ "type": "lane-lost", "lane": lane, "reason": reason, "worked": worked })
         }
@@ -82,6 +86,52 @@ fn item(item: &Item) -> Value {
     })
 }
 
+fn difference(difference: &Difference) -> Value {
+    let (path, path_bytes) = path(&difference.path);
+    let (to, to_bytes) = if difference.to.is_empty() { (Value::Null, Value::Null) } else { self::path(&difference.to) };
+    json!({
+        "change": change_name(difference.change),
+        "kind": kind_name(difference.kind),
+        "aspects": ASPECTS.iter().filter(|(aspect, _)| difference.aspects.has(*aspect)).map(|(_, name)| *name).collect::<Vec<_>>(),
+        "path": path,
+        "pathBytes": path_bytes,
+        "to": to,
+        "toBytes": to_bytes,
+    })
+}
+
+fn change_name(change: Change) -> &'static str {
+    match change {
+        Change::Extra => "extra",
+        Change::Missing => "missing",
+        Change::Replaced => "replaced",
+        Change::Attributes => "attributes",
+    }
+}
+
+fn kind_name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::File => "file",
+        Kind::Directory => "directory",
+        Kind::Symlink => "symlink",
+        Kind::Fifo => "fifo",
+        Kind::Socket => "socket",
+        Kind::CharDevice | Kind::BlockDevice => "device",
+    }
+}
+
+const ASPECTS: [(Aspects, &str); 9] = [
+    (Aspects::CONTENT, "content"),
+    (Aspects::SIZE, "size"),
+    (Aspects::TIME, "time"),
+    (Aspects::MODE, "mode"),
+    (Aspects::OWNER, "owner"),
+    (Aspects::GROUP, "group"),
+    (Aspects::ACL, "acl"),
+    (Aspects::XATTRS, "xattrs"),
+    (Aspects::LINK, "link"),
+];
+
 /// `path` when it is UTF-8, otherwise `pathBytes`.
 pub(crate) fn path(bytes: &[u8]) -> (Value, Value) {
     match std::str::from_utf8(bytes) {
@@ -107,6 +157,11 @@ fn result(outcome: &Outcome) -> Value {
         .zip(outcome.item_counts)
         .map(|(class, count)| (class_name(*class).to_owned(), number(count)))
         .collect();
+    let differences: Map<String, Value> = CHANGES
+        .iter()
+        .zip(outcome.differences)
+        .map(|(change, count)| (change_name(*change).to_owned(), number(count)))
+        .collect();
     let not_preserved: Vec<Value> =
         outcome.not_preserved.iter().map(|(kind, count)| json!({ "kind": kind, "count": number(*count) })).collect();
     json!({
@@ -126,6 +181,8 @@ fn result(outcome: &Outcome) -> Value {
         "assumedFiles": number(outcome.assumed),
         "deleted": number(outcome.deleted),
         "excluded": number(outcome.excluded),
+        "differences": differences,
+        "wouldMoveBytes": number(outcome.would_move),
         "wireBytes": number(outcome.wire_bytes),
         "resent": number(outcome.resent),
         "roots": roots(&outcome.roots),

@@ -12,6 +12,7 @@ mod error;
 mod events;
 pub mod journal;
 pub mod listener;
+pub mod look;
 mod promise;
 pub mod session;
 pub mod volume;

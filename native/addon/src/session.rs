@@ -49,6 +49,7 @@ pub enum PassKind {
 pub struct SourceOptions {
     volume: String,
     pass: PassKind,
+    looks: bool,
     lanes: u16,
     scan_threads: u32,
     compress: Compress,
@@ -74,6 +75,16 @@ pub enum ExistingEntries {
     Mirror,
 }
 
+impl From<ExistingEntries> for Existing {
+    fn from(existing: ExistingEntries) -> Self {
+        match existing {
+            ExistingEntries::Refuse => Self::Refuse,
+            ExistingEntries::Update => Self::Update,
+            ExistingEntries::Mirror => Self::Mirror,
+        }
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct MaxDelete {
@@ -84,7 +95,7 @@ pub struct MaxDelete {
 }
 
 impl MaxDelete {
-    fn limit(&self) -> extras::MaxDelete {
+    pub(crate) fn limit(&self) -> extras::MaxDelete {
         match (self.entries, self.percent) {
             (Some(entries), _) => extras::MaxDelete::Entries(entries),
             // At most 100 %, in hundredths.
@@ -228,6 +239,7 @@ pub fn open_source(options: Dto<SourceOptions>, on_events: Function<'_, Value, (
             PassKind::Stage => Pass::Stage,
             PassKind::Cutover => Pass::Cutover,
         },
+        looks: options.looks,
         policy: ScanPolicy {
             file_attributes: options.compare,
             filter: own_filter(&options.rules).map_err(thrown)?,
@@ -270,11 +282,7 @@ pub fn open_target(
         checkpoint: Duration::from_millis(options.checkpoint_ms.into()),
         secret: secret(&options.secret)?,
         lanes: options.lanes,
-        existing: match options.existing {
-            ExistingEntries::Refuse => Existing::Refuse,
-            ExistingEntries::Update => Existing::Update,
-            ExistingEntries::Mirror => Existing::Mirror,
-        },
+        existing: options.existing.into(),
         max_delete: options.max_delete.limit(),
         allow_empty_source: options.allow_empty_source,
         filter: peers_filter(&options.rules).map_err(thrown)?,
@@ -286,13 +294,13 @@ pub fn open_target(
 }
 
 /// Rules that the source has sent.
-fn peers_filter(rules: &[String]) -> Result<Option<Arc<Filter>>, CoreError> {
+pub(crate) fn peers_filter(rules: &[String]) -> Result<Option<Arc<Filter>>, CoreError> {
     let broken =
         |bad: BadRule| format!("The peer broke the protocol: the pattern of its rule {} {}.", bad.rule, bad.why);
     Filter::compile(rules).map_err(|bad| CoreError::protocol(broken(bad)))
 }
 
-fn secret(text: &str) -> napi::Result<Secret> {
+pub(crate) fn secret(text: &str) -> napi::Result<Secret> {
     let bytes = BASE64.decode(text).ok().and_then(|bytes| Secret::try_from(bytes).ok());
     bytes.ok_or_else(|| thrown(CoreError::bug("secret: not 32 bytes in base64.")))
 }

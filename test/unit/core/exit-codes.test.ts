@@ -32,7 +32,8 @@ The same code stands in the receipt (\`exitCode\`) and in the JSON that \`--json
 |---:|---|---|---|
 ${rows.join("\n")}
 
-When several of 40 to 43 apply, the first of 43, 40, 42, 41 is the verdict. Both sides end with the same verdict; a
-side that did not hear it ends with 20, "outcome unknown, run again".
+When several of 40 to 43 apply, the first of 43, 40, 42, 41 is the verdict on a copy; on a comparison or a dry run the
+first of 44, 40, 42, 43, 41. Both sides end with the same verdict; a side that did not hear it ends with 20, "outcome
+unknown, run again".
 `;
 }

@@ -97,6 +97,7 @@ describe("the receipt", () => {
   const outcome = {
     transfer: "t",
     volume: "v",
+    mode: "copy" as const,
     pass: { kind: "cutover", number: 1, session: "p" } as const,
     previous: null,
     rules: [],
@@ -108,6 +109,7 @@ describe("the receipt", () => {
     lanesLost: 1,
     results: { source: fakeResult(), target: fakeResult() },
     items: { source: [], target: [] },
+    differences: [],
   };
 
   it("computes duration and rate", () => {

@@ -23,8 +23,8 @@ function check(
 ): void {
   const native = new FakeNative();
   native.targetFacts = { ...EMPTY_FACTS, ...facts };
-  const terms = { volume: folder, discardJournal, existing };
-  checkTargetVolume(native.addonFor("target"), terms, "t/v");
+  const terms = { volume: folder, discardJournal, existing, readOnly: false };
+  checkTargetVolume(native.addonFor("target"), terms, "t/v", null);
 }
 
 describe("a target volume", () => {

@@ -21,7 +21,7 @@ use super::stat::{Kind, Stat, Timestamp};
 use super::xattr_policy::{Verdict, classify};
 use super::xattrs::{ACL_ACCESS, ACL_DEFAULT, Xattrs};
 
-const NFS4_ACL: &[u8] = b"system.nfs4_acl";
+pub(super) const NFS4_ACL: &[u8] = b"system.nfs4_acl";
 const SELINUX: &[u8] = b"security.selinux";
 const SETUID: u32 = 0o4000;
 const SETGID: u32 = 0o2000;
@@ -362,7 +362,7 @@ impl Work<'_> {
 }
 
 /// Whether an attribute has to go. A label of the target's own host stays unless the source sends one.
-fn is_extra(name: &[u8], wanted: &Attributes) -> bool {
+pub(super) fn is_extra(name: &[u8], wanted: &Attributes) -> bool {
     wanted.xattrs.get(name).is_none() && name != NFS4_ACL && name != SELINUX
 }
 

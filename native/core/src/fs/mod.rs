@@ -5,6 +5,7 @@
 //! the path and the purpose. A function that returns an `OwnedFd` gives it away; whoever holds it closes it by dropping.
 
 pub mod apply;
+pub mod aspects;
 pub mod clear;
 pub mod directory_path;
 pub mod extents;
@@ -20,6 +21,7 @@ pub mod probe;
 pub mod process;
 pub mod space;
 pub mod stat;
+pub mod stored_time;
 pub mod sweep;
 mod sys;
 pub mod xattr_policy;

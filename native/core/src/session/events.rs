@@ -5,6 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::difference::Difference;
 use super::item::Item;
 use super::ledger::Outcome;
 use crate::error::CoreError;
@@ -12,6 +13,8 @@ use crate::error::CoreError;
 #[derive(Clone, Debug)]
 pub enum Event {
     Items(Vec<Item>),
+    /// Of a session that only looks.
+    Differences(Vec<Difference>),
     /// `worked` says that frames were acknowledged on it.
     LaneLost {
         lane: u16,
@@ -85,6 +88,7 @@ fn weight(event: &Event) -> usize {
         Event::Items(items) => {
             items.iter().map(|i| size_of::<Item>() + i.path.len() + i.what.len() + i.detail.len()).sum()
         }
+        Event::Differences(differences) => differences.iter().map(Difference::weight).sum(),
         Event::LaneLost { .. } | Event::IndexLost(_) | Event::Closing | Event::Settled(_) | Event::Failed(_) => 0,
     }
 }
@@ -93,7 +97,7 @@ fn forward(receiver: &Receiver<Event>, scales: &Scales, sink: &Sink) {
     while let Ok(first) = receiver.recv() {
         let mut batch = vec![first];
         let deadline = Instant::now() + PATIENCE;
-        while batch.len() < BATCH && matches!(batch.last(), Some(Event::Items(_))) {
+        while batch.len() < BATCH && matches!(batch.last(), Some(Event::Items(_) | Event::Differences(_))) {
             match receiver.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
                 Ok(event) => batch.push(event),
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,

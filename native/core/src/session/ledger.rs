@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use super::difference::{CHANGES, Change};
 use super::item::{ITEM_CLASSES, ItemClass};
 use crate::digest::leaf::Leaf;
 use crate::fs::stat::Kind;
@@ -31,6 +32,8 @@ pub struct Ledger {
     assumed: AtomicU64,
     deleted: AtomicU64,
     excluded: AtomicU64,
+    differences: [AtomicU64; CHANGES.len()],
+    would_move: AtomicU64,
 }
 
 /// What a session did, once it has settled.
@@ -51,6 +54,9 @@ pub struct Outcome {
     pub deleted: u64,
     /// Entries that the rules exclude: not read (source), or there and left alone (target). What is beneath them is not counted.
     pub excluded: u64,
+    /// What a session that only looks has found, in the order of CHANGES; and the file data that a copy would send, bytes.
+    pub differences: [u64; CHANGES.len()],
+    pub would_move: u64,
     pub roots: Leaf,
     /// In the order of ITEM_CLASSES.
     pub item_counts: [u64; ITEM_CLASSES.len()],
@@ -125,6 +131,15 @@ impl Ledger {
         self.excluded.fetch_add(entries, Ordering::Relaxed);
     }
 
+    pub fn count_difference(&self, change: Change) {
+        self.differences[change as usize - 1].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// File data that a copy would send.
+    pub fn count_would_move(&self, bytes: u64) {
+        self.would_move.fetch_add(bytes, Ordering::Relaxed);
+    }
+
     pub fn outcome(&self, roots: Leaf, wire_bytes: u64, resent: u64) -> Outcome {
         let left_out = self.not_preserved.lock().unwrap_or_else(PoisonError::into_inner);
         Outcome {
@@ -138,6 +153,8 @@ impl Ledger {
             resent,
             deleted: self.deleted.load(Ordering::Relaxed),
             excluded: self.excluded.load(Ordering::Relaxed),
+            differences: std::array::from_fn(|at| self.differences[at].load(Ordering::Relaxed)),
+            would_move: self.would_move.load(Ordering::Relaxed),
             roots,
             item_counts: std::array::from_fn(|at| self.items[at].load(Ordering::Relaxed)),
             not_preserved: left_out.iter().map(|(kind, count)| (kind.clone(), *count)).collect(),

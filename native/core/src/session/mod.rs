@@ -2,6 +2,7 @@
 
 pub mod compress;
 pub mod counters;
+pub mod difference;
 pub mod events;
 pub mod item;
 pub mod ledger;

@@ -9,7 +9,6 @@ use super::pack::Buffers;
 use super::queue::{FileTask, Unit};
 use super::session::Shared;
 use super::transit::{compared_in_vain, outcome_at};
-use crate::digest::file::{Form, assumed_digest};
 use crate::digest::leaf::Leaf;
 use crate::error::CoreError;
 use crate::fs::stat::stat_fd;
@@ -46,16 +45,11 @@ impl Shared {
         let Compared { mut task, attributes } = compared;
         task.file += first_file;
         match outcome {
-            None => self.queue.add([task]),
-            Some(Outcome::Base(base)) => self.queue.add([FileTask { base, ..task }]),
+            None => return self.send_wanted(task),
+            Some(Outcome::Base(base)) => return self.send_wanted(FileTask { base, ..task }),
             Some(Outcome::Check) => self.queue.urgent(Unit::Check(task)),
-            Some(Outcome::Same) => {
-                let digest = assumed_digest(task.size, attributes.mtime);
-                let known = Known { attributes, form: Form::Assumed, digest };
-                self.counters.add(Counter::BytesDone, task.data);
-                self.ledger.count_assumed();
-                return self.settle_file(&task, Some(known), task.size);
-            }
+            Some(Outcome::Same) => return self.settle_assumed(&task, attributes),
+            Some(Outcome::Differs) => return self.settle_differing(&task),
             Some(Outcome::Failed) => return self.settle_file(&task, None, 0),
             Some(Outcome::Again | Outcome::Duplicate(..) | Outcome::Lacks(_)) => {
                 return Err(CoreError::protocol(
@@ -71,7 +65,7 @@ impl Shared {
         let (known, size) = match self.read_for_check(&task, buffers) {
             Ok(Read::Still(known, size)) => (known, size),
             Ok(Read::Moved) => {
-                self.queue.add([task]);
+                self.moved_while_read(task);
                 return Ok(());
             }
             Err(why) => {
@@ -114,14 +108,9 @@ impl Shared {
                 self.ledger.count_compared();
                 self.settle_file(&task, Some(known), size)
             }
-            Some(Outcome::Again) => {
-                self.queue.add([task]);
-                Ok(())
-            }
-            Some(Outcome::Base(base)) => {
-                self.queue.add([FileTask { base, ..task }]);
-                Ok(())
-            }
+            Some(Outcome::Again) => self.send_wanted(task),
+            Some(Outcome::Base(base)) => self.send_wanted(FileTask { base, ..task }),
+            Some(Outcome::Differs) => self.settle_differing(&task),
             Some(Outcome::Duplicate(content, metadata)) => {
                 self.counters.add(Counter::BytesDone, task.data);
                 self.settle_duplicate(&task, known, Leaf { content, metadata }, size)

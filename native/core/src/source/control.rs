@@ -181,7 +181,7 @@ impl Shared {
         match (part, outcome) {
             (Part::Again, Some(Outcome::Base(bytes))) => large.set_base(bytes),
             (Part::Again, None) => large.set_base(0),
-            (_, Some(Outcome::Same | Outcome::Check | Outcome::Base(_) | Outcome::Lacks(_))) => {
+            (_, Some(Outcome::Same | Outcome::Check | Outcome::Base(_) | Outcome::Lacks(_) | Outcome::Differs)) => {
                 return Err(compared_in_vain());
             }
             _ => {}

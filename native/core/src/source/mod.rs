@@ -12,6 +12,7 @@ mod index;
 mod lane;
 mod large;
 mod links;
+mod look;
 mod pack;
 mod queue;
 mod session;

@@ -31,6 +31,7 @@ use crate::session::item::{Item, ItemClass, Side};
 use crate::session::ledger::{Ledger, Outcome};
 use crate::session::life::{Life, Living};
 use crate::wire::channel::{Channel, malformed};
+use crate::wire::differences::read_differences;
 use crate::wire::frame::FrameType;
 use crate::wire::index::Ack;
 use crate::wire::items::read_items;
@@ -47,6 +48,8 @@ pub enum Pass {
 pub struct SourceConfig {
     pub volume: PathBuf,
     pub pass: Pass,
+    /// Nothing is sent: the target says what differs.
+    pub looks: bool,
     pub policy: ScanPolicy,
     pub scan_threads: usize,
     pub compress: Mode,
@@ -239,6 +242,10 @@ impl Shared {
                 FrameType::Items => {
                     let items = read_items(&payload, Side::Target).map_err(malformed)?;
                     self.life.events.send(Event::Items(items));
+                }
+                FrameType::Differences if self.config.looks => {
+                    let differences = read_differences(&payload).map_err(malformed)?;
+                    self.life.events.send(Event::Differences(differences));
                 }
                 FrameType::Settled => self.settle_there()?,
                 _ => return Err(CoreError::protocol("The peer broke the protocol: the index brings data.")),

@@ -21,10 +21,9 @@ impl Shared {
     /// Settles what one acknowledged frame of the index announced.
     pub(super) fn settle_index(&self, acknowledged: Acknowledged<IndexRecord>) -> Result<(), CoreError> {
         let (record, exceptions) = acknowledged;
-        let failed = |position: u32| exceptions.iter().any(|(at, _)| *at == position);
         match record {
             IndexRecord::Directory(directory) => {
-                if failed(0) {
+                if self.is_unlike(outcome_at(&exceptions, 0))? {
                     directory.data.failed.store(true, Ordering::Relaxed);
                 } else {
                     self.ledger.count_entry(Kind::Directory);
@@ -58,7 +57,7 @@ impl Shared {
         outcome: Option<Outcome>,
         leaves: &mut Vec<(u64, Leaf)>,
     ) -> Result<(), CoreError> {
-        let failed = outcome == Some(Outcome::Failed);
+        let failed = !matches!(entry.what, AnnouncedKind::File(_)) && self.is_unlike(outcome)?;
         match entry.what {
             AnnouncedKind::File(compared) => self.settle_compared(*compared, first_file, outcome)?,
             AnnouncedKind::Failed => leaves.push((entry.leaf_index, FAILED_LEAF)),

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::directory::lost_all;
 use super::files::{Announced, Found};
+use super::journal::Doubt;
 use super::lane::LaneState;
 use super::large::base_of;
 use super::links::{Contents, First, NamePlace};
@@ -56,7 +57,7 @@ pub(super) enum Decision {
 
 impl Claims {
     /// Whether an inode's other names, if it has any, may be those of this link.
-    fn claim(&self, stat: &Stat, link: u64) -> bool {
+    pub(super) fn claim(&self, stat: &Stat, link: u64) -> bool {
         match stat.shared_key() {
             None => true,
             Some(_) if link == 0 => false,
@@ -68,6 +69,14 @@ impl Claims {
     pub(super) fn part_name(&self) -> String {
         format!("n{}", self.names.fetch_add(1, Ordering::Relaxed))
     }
+}
+
+/// Whether size and time of a file, which are the same, prove nothing.
+pub(super) fn needs_check(comparison: &Comparison, doubt: Option<&Doubt>, mtime: Timestamp, stat: &Stat) -> bool {
+    comparison.digests
+        || comparison.racy_from.is_some_and(|from| mtime >= from)
+        // It may not have reached the disk before the power failed.
+        || doubt.is_some_and(|doubt| (doubt.from..=doubt.until).contains(&stat.ctime))
 }
 
 impl Shared {
@@ -91,11 +100,7 @@ impl Shared {
         if !same {
             return Ok(Decision::Send(base_of(stat.size, announced.size)));
         }
-        if comparison.digests
-            || comparison.racy_from.is_some_and(|from| wanted.mtime >= from)
-            // It may not have reached the disk before the power failed.
-            || self.volume.history.doubt.is_some_and(|doubt| (doubt.from..=doubt.until).contains(&stat.ctime))
-        {
+        if needs_check(comparison, self.volume.history.doubt.as_ref(), wanted.mtime, &stat) {
             return Ok(Decision::Check);
         }
         self.ledger.count_assumed();

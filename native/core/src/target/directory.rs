@@ -3,6 +3,7 @@
 use std::os::fd::AsFd;
 use std::sync::Arc;
 
+use super::open_directories::Numbered;
 use super::order::Order;
 use super::present::Present;
 use super::session::Shared;
@@ -37,6 +38,16 @@ pub(super) struct DirectoryData {
     pub(super) present: Option<Present>,
     /// It could not be made: nothing beneath it can be either.
     pub(super) failed: bool,
+}
+
+impl Numbered for DirectoryData {
+    fn id(&self) -> u64 {
+        self.id
+    }
+
+    fn xattr_bytes(&self) -> usize {
+        self.wanted.xattrs.bytes()
+    }
 }
 
 impl Complete<DirectoryData> for Shared {

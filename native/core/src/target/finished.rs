@@ -8,46 +8,57 @@ use crate::wire::limits::WINDOW_FRAMES;
 /// Files remembered after lanes have died; older ones go first.
 const REMEMBERED: usize = 1 << 18;
 
-#[derive(Default)]
-pub(super) struct Finished {
-    leaves: HashMap<u64, Leaf>,
+/// `T` is what was made of a file.
+pub(super) struct Finished<T = Leaf> {
+    made: HashMap<u64, T>,
     order: VecDeque<u64>,
 }
 
-impl Finished {
-    pub(super) fn get(&self, id: u64) -> Option<Leaf> {
-        self.leaves.get(&id).copied()
+impl<T> Default for Finished<T> {
+    fn default() -> Self {
+        Self { made: HashMap::new(), order: VecDeque::new() }
+    }
+}
+
+impl<T: Copy> Finished<T> {
+    pub(super) fn get(&self, id: u64) -> Option<T> {
+        self.made.get(&id).copied()
     }
 
-    pub(super) fn insert(&mut self, id: u64, leaf: Leaf) {
-        if self.leaves.insert(id, leaf).is_none() {
+    pub(super) fn insert(&mut self, id: u64, made: T) {
+        if self.made.insert(id, made).is_none() {
             self.order.push_back(id);
         }
         if self.order.len() > REMEMBERED
             && let Some(oldest) = self.order.pop_front()
         {
-            self.leaves.remove(&oldest);
+            self.made.remove(&oldest);
         }
     }
 }
 
 /// What the last frames of a living lane finished: as many as may be unacknowledged.
-#[derive(Default)]
-pub(super) struct RecentFrames(VecDeque<Vec<(u64, Leaf)>>);
+pub(super) struct RecentFrames<T = (u64, Leaf)>(VecDeque<Vec<T>>);
 
-impl RecentFrames {
-    pub(super) fn push(&mut self, finished: Vec<(u64, Leaf)>) {
-        if self.0.len() == WINDOW_FRAMES {
-            self.0.pop_front();
-        }
+impl<T> Default for RecentFrames<T> {
+    fn default() -> Self {
+        Self(VecDeque::new())
+    }
+}
+
+impl<T> RecentFrames<T> {
+    /// What is acknowledged by now comes back.
+    pub(super) fn push(&mut self, finished: Vec<T>) -> Vec<T> {
+        let known = if self.0.len() == WINDOW_FRAMES { self.0.pop_front() } else { None };
         self.0.push_back(finished);
+        known.unwrap_or_default()
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    pub(super) fn into_files(self) -> impl Iterator<Item = (u64, Leaf)> {
+    pub(super) fn into_files(self) -> impl Iterator<Item = T> {
         self.0.into_iter().flatten()
     }
 }

@@ -1,9 +1,9 @@
 //! The target's end of the index: one thread makes what is announced and acknowledges frame by frame.
 
-use std::collections::HashMap;
 use std::os::fd::AsFd;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
+use super::besides::{Besides, besides};
 use super::compare::Decision;
 use super::directory::{DirectoryData, TargetDirectory};
 use super::existing::{Existing, check_empty_source};
@@ -11,118 +11,24 @@ use super::files::Announced;
 use super::links::{Contents, First, NamePlace};
 use super::order::Order;
 use super::present::Present;
+use super::served::Exceptions;
 use super::session::Shared;
 use crate::digest::leaf::{FAILED_LEAF, Leaf};
 use crate::digest::tree::{TreeDirectory, expect};
-use crate::error::{CoreError, ErrorKind};
+use crate::error::CoreError;
 use crate::fs::apply::Attributes;
 use crate::fs::fresh::Fresh;
-use crate::fs::stat::{Kind, stat_at, stat_fd};
+use crate::fs::stat::{Kind, stat_fd};
 use crate::scan::filter::Within;
 use crate::scan::volume::RESERVED;
-use crate::session::events::Event;
-use crate::session::item::Side;
-use crate::session::life::Living;
-use crate::wire::channel::{Channel, malformed};
+use crate::wire::channel::malformed;
 use crate::wire::cursor::Malformed;
 use crate::wire::frame::{FrameType, Header};
-use crate::wire::index::{Ack, Body, Directory, DirectoryEnd, DirectoryMark, Entry, Outcome, read_entries};
-use crate::wire::items::read_items;
-use crate::wire::limits::{MAX_DEPTH, MAX_OPEN_DIRECTORIES, MAX_OPEN_XATTR_BYTES};
-
-/// Directories that are not complete, by id.
-#[derive(Default)]
-pub(super) struct OpenDirectories(Mutex<Open>);
-
-#[derive(Default)]
-struct Open {
-    map: HashMap<u64, Arc<TargetDirectory>>,
-    xattr_bytes: usize,
-    root_came: bool,
-}
-
-impl OpenDirectories {
-    fn lock(&self) -> MutexGuard<'_, Open> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn get(&self, id: u64) -> Result<Arc<TargetDirectory>, CoreError> {
-        let unknown = || malformed(Malformed("entries of an unknown directory"));
-        self.lock().map.get(&id).map(Arc::clone).ok_or_else(unknown)
-    }
-
-    fn insert(&self, directory: Arc<TargetDirectory>) -> Result<(), Malformed> {
-        let mut open = self.lock();
-        let id = directory.data.id;
-        open.xattr_bytes += directory.data.wanted.xattrs.bytes();
-        let root_again = id == 0 && std::mem::replace(&mut open.root_came, true);
-        if open.map.insert(id, directory).is_some() || root_again {
-            return Err(Malformed("a directory is announced twice"));
-        }
-        if open.map.len() > MAX_OPEN_DIRECTORIES || open.xattr_bytes > MAX_OPEN_XATTR_BYTES {
-            return Err(Malformed("too many directories are unfinished"));
-        }
-        Ok(())
-    }
-
-    pub(super) fn remove(&self, data: &DirectoryData) {
-        let mut open = self.lock();
-        if open.map.remove(&data.id).is_some() {
-            open.xattr_bytes = open.xattr_bytes.saturating_sub(data.wanted.xattrs.bytes());
-        }
-    }
-}
-
-type Exceptions = Vec<(u32, Outcome)>;
-
-/// What a directory holds that the source has not announced.
-struct Besides {
-    extras: Vec<Box<[u8]>>,
-    /// How many more the rules exclude, and how many are pvferry's own or the file system's.
-    excluded: u64,
-    reserved: u64,
-}
+use crate::wire::index::{Body, Directory, DirectoryEnd, DirectoryMark, Entry, Outcome, read_entries};
+use crate::wire::limits::MAX_DEPTH;
 
 impl Shared {
-    /// Serves the index until it ends; the session ends with it unless it has settled. One that ends before it has
-    /// begun means nothing: the source dials another, or says on control that it gives up.
-    pub(super) fn serve_index(&self, channel: &Channel) -> Result<(), CoreError> {
-        let mut payload = Vec::new();
-        let first = match channel.receive(&mut payload) {
-            Err(error) if error.kind != ErrorKind::Network => return Err(error),
-            Ok(Some(header)) if self.index.begin(channel) => header,
-            _ => return Ok(()),
-        };
-        let mut next = Some(first);
-        let mut frames = 0;
-        while let Some(header) = next {
-            match header.frame_type {
-                FrameType::Items => {
-                    let items = read_items(&payload, Side::Source).map_err(malformed)?;
-                    self.life.events.send(Event::Items(items));
-                }
-                FrameType::Settled => self.settle_there()?,
-                _ if self.life.peer_has_settled() => {
-                    return Err(malformed(Malformed("something is announced after the end")));
-                }
-                _ => {
-                    frames += 1;
-                    let exceptions = self.index_frame(header, &payload)?;
-                    let exceptions = exceptions.into_iter().map(|(at, outcome)| (frames, at, outcome)).collect();
-                    let mut out = Vec::with_capacity(16);
-                    Ack { frames, exceptions }.put(&mut out);
-                    channel.send(FrameType::Ack, false, &[&out])?;
-                }
-            }
-            next = channel.receive(&mut payload)?;
-        }
-        if self.life.is_over() {
-            return Ok(());
-        }
-        Err(CoreError::network("The source closed the index connection."))
-    }
-
-    fn index_frame(&self, header: Header, payload: &[u8]) -> Result<Exceptions, CoreError> {
+    pub(super) fn take_announcement(&self, header: Header, payload: &[u8]) -> Result<Exceptions, CoreError> {
         match header.frame_type {
             FrameType::Directory => self.announce_directory(&Directory::read(payload).map_err(malformed)?),
             FrameType::Entries => self.announce_entries(payload),
@@ -151,7 +57,8 @@ impl Shared {
         let data = &directory.data;
         let Some(present) = &data.present else { return Ok(()) };
         let listed = present.len() as u64;
-        let Besides { extras, excluded, reserved } = self.besides(directory, present);
+        let filter = self.config.filter.as_deref();
+        let Besides { extras, excluded, reserved } = besides(&data.node, present, filter, &self.volume.directories);
         let config = &self.config;
         if directory.parent().is_none() && end.complete {
             let (had, allowed) = (extras.len() as u64, config.allow_empty_source);
@@ -166,28 +73,6 @@ impl Shared {
             self.extras.add(&data.node, extras.iter().map(|name| &**name))?;
         }
         Ok(())
-    }
-
-    fn besides(&self, directory: &TargetDirectory, present: &Present) -> Besides {
-        let node = &directory.data.node;
-        let is_root = directory.parent().is_none();
-        let mut rules = self.config.filter.as_ref().map(|filter| filter.within(node));
-        let mut is_excluded = |name: &[u8], kind: Option<Kind>| {
-            let Some(rules) = &mut rules else { return false };
-            let look = || stat_at(self.volume.directories.descriptor(node)?.as_fd(), name);
-            rules.excludes(name, kind.or_else(|| look().ok().map(|stat| stat.kind)))
-        };
-        let (mut excluded, mut reserved) = (0, 0);
-        let extras = present.take_extras(|name, kind| {
-            let count = match () {
-                () if is_root && RESERVED.contains(&name) => &mut reserved,
-                () if is_excluded(name, kind) => &mut excluded,
-                () => return true,
-            };
-            *count += 1;
-            false
-        });
-        Besides { extras, excluded, reserved }
     }
 
     fn announce_directory(&self, message: &Directory<'_>) -> Result<Exceptions, CoreError> {
@@ -229,7 +114,8 @@ impl Shared {
     fn announce_entries(&self, payload: &[u8]) -> Result<Exceptions, CoreError> {
         let (head, entries) = read_entries(payload).map_err(malformed)?;
         let directory = self.directories.get(head.directory)?;
-        check_entries(&directory, head.first_leaf, &entries).map_err(malformed)?;
+        check_entries(&directory.data.order, directory.parent().is_none(), head.first_leaf, &entries)
+            .map_err(malformed)?;
         let mut rules = self.config.filter.as_ref().map(|filter| filter.within(&directory.data.node));
         let mut exceptions = Exceptions::new();
         let mut leaves: Vec<(u64, Leaf)> = Vec::new();
@@ -319,10 +205,9 @@ fn excludes(rules: &mut Within<'_>, entry: &Entry<'_>) -> bool {
 }
 
 /// Entries come in order, and nothing comes under the names that are ours or the file system's.
-fn check_entries(directory: &TargetDirectory, first: u64, entries: &[Entry<'_>]) -> Result<(), Malformed> {
-    let is_root = directory.parent().is_none();
+pub(super) fn check_entries(order: &Order, is_root: bool, first: u64, entries: &[Entry<'_>]) -> Result<(), Malformed> {
     if is_root && entries.iter().any(|entry| RESERVED.contains(&entry.name)) {
         return Err(Malformed("an entry bears a reserved name"));
     }
-    directory.data.order.follow(first, entries.iter().map(|entry| entry.name))
+    order.follow(first, entries.iter().map(|entry| entry.name))
 }

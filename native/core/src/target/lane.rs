@@ -56,7 +56,7 @@ impl LaneState {
 impl Shared {
     /// Serves a lane until it ends. What it finished lately is remembered: the source may not know. True when it brought
     /// any frame.
-    pub(super) fn serve_lane(&self, channel: &Arc<Channel>) -> (bool, Result<(), CoreError>) {
+    pub(super) fn take_lane(&self, channel: &Arc<Channel>) -> (bool, Result<(), CoreError>) {
         let mut state = LaneState::new(channel);
         let served = self.take_frames(channel, &mut state);
         let LaneState { frames, finished, .. } = state;

@@ -52,34 +52,52 @@ pub(super) struct First {
 }
 
 impl First {
+    /// The leaf of another name of it.
+    pub(super) fn leaf(&self, name: &[u8]) -> Leaf {
+        leaf_of(name, self.kind, &self.attributes, &self.contents)
+    }
+}
+
+/// The leaf of an entry with these contents.
+pub(super) fn leaf_of(name: &[u8], kind: Kind, attributes: &Attributes, contents: &Contents) -> Leaf {
+    let payload = match contents {
+        Contents::File { form, digest } => Payload::File { form: *form, digest: *digest },
+        Contents::Symlink { target } => Payload::Symlink { target },
+        Contents::Node { major, minor } if matches!(kind, Kind::CharDevice | Kind::BlockDevice) => {
+            Payload::Device { major: *major, minor: *minor }
+        }
+        Contents::Node { .. } => Payload::Empty,
+    };
+    leaf(name, kind, attributes, &payload)
+}
+
+/// What is remembered of the first name of a link.
+pub(super) trait FirstName {
+    /// What it holds beside what every entry does, bytes.
+    fn bytes(&self) -> usize;
+
+    fn path_hash(&self) -> Digest;
+}
+
+impl FirstName for First {
     fn bytes(&self) -> usize {
         let target = if let Contents::Symlink { target } = &self.contents { target.len() } else { 0 };
         self.attributes.xattrs.bytes() + target
     }
 
-    /// The leaf of another name of it.
-    pub(super) fn leaf(&self, name: &[u8]) -> Leaf {
-        let payload = match &self.contents {
-            Contents::File { form, digest } => Payload::File { form: *form, digest: *digest },
-            Contents::Symlink { target } => Payload::Symlink { target },
-            Contents::Node { major, minor } if matches!(self.kind, Kind::CharDevice | Kind::BlockDevice) => {
-                Payload::Device { major: *major, minor: *minor }
-            }
-            Contents::Node { .. } => Payload::Empty,
-        };
-        leaf(name, self.kind, &self.attributes, &payload)
+    fn path_hash(&self) -> Digest {
+        self.place.path_hash()
     }
 }
 
-enum Group {
-    Waiting(Vec<NamePlace>),
-    Made(Arc<First>, Vec<Digest>),
+enum Group<P, F> {
+    Waiting(Vec<P>),
+    Made(Arc<F>, Vec<Digest>),
     Failed,
 }
 
-#[derive(Default)]
-struct Groups {
-    map: HashMap<u64, Group>,
+struct Groups<P, F> {
+    map: HashMap<u64, Group<P, F>>,
     waiting: usize,
     /// Names announced so far, of all groups.
     names: usize,
@@ -87,7 +105,7 @@ struct Groups {
     bytes: usize,
 }
 
-impl Groups {
+impl<P, F> Groups<P, F> {
     /// One more name. Groups are kept until the end, so that what a hostile source announces has to be bounded.
     fn count(&mut self, bytes: usize) -> Result<(), CoreError> {
         self.names += 1;
@@ -101,26 +119,32 @@ impl Groups {
     }
 }
 
-#[derive(Default)]
-pub(super) struct Links(Mutex<Groups>);
+/// `P` is the place of a name that waits, `F` what is remembered of the first one.
+pub(super) struct Links<P = NamePlace, F = First>(Mutex<Groups<P, F>>);
 
-/// What another name is to do.
-pub(super) enum Other {
-    Link(Arc<First>, NamePlace),
-    Wait,
-    Fail(NamePlace),
+impl<P, F> Default for Links<P, F> {
+    fn default() -> Self {
+        Self(Mutex::new(Groups { map: HashMap::new(), waiting: 0, names: 0, bytes: 0 }))
+    }
 }
 
-impl Links {
-    fn lock(&self) -> MutexGuard<'_, Groups> {
+/// What another name is to do.
+pub(super) enum Other<P = NamePlace, F = First> {
+    Link(Arc<F>, P),
+    Wait,
+    Fail(P),
+}
+
+impl<P, F: FirstName> Links<P, F> {
+    fn lock(&self) -> MutexGuard<'_, Groups<P, F>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The first name is made (or, None, will never be): the names that waited for it.
-    pub(super) fn first(&self, link: u64, first: Option<&Arc<First>>) -> Result<Vec<NamePlace>, CoreError> {
+    pub(super) fn first(&self, link: u64, first: Option<&Arc<F>>) -> Result<Vec<P>, CoreError> {
         let mut groups = self.lock();
         groups.count(first.map_or(0, |first| first.bytes()))?;
-        let group = first.map_or(Group::Failed, |first| Group::Made(Arc::clone(first), vec![first.place.path_hash()]));
+        let group = first.map_or(Group::Failed, |first| Group::Made(Arc::clone(first), vec![first.path_hash()]));
         match groups.map.insert(link, group) {
             None => Ok(Vec::new()),
             Some(Group::Waiting(waiting)) => {
@@ -134,7 +158,7 @@ impl Links {
     }
 
     /// Another name of a link.
-    pub(super) fn other(&self, link: u64, place: NamePlace) -> Result<Other, CoreError> {
+    pub(super) fn other(&self, link: u64, place: P) -> Result<Other<P, F>, CoreError> {
         let mut groups = self.lock();
         groups.count(0)?;
         match groups.map.entry(link).or_insert_with(|| Group::Waiting(Vec::new())) {
@@ -172,7 +196,7 @@ mod tests {
 
     #[test]
     fn names_of_links_are_bounded() -> Result<(), CoreError> {
-        let links = Links::default();
+        let links = Links::<NamePlace, First>::default();
         links.lock().names = MAX_LINK_NAMES - 1;
         links.first(1, None)?;
         let refusal = links.first(2, None).err().map(|error| error.message).unwrap_or_default();

@@ -1,6 +1,7 @@
 //! The target's side of a session: make what the index announces, write what the lanes bring, verify before writing,
 //! acknowledge after.
 
+mod besides;
 mod blocks;
 mod checkpoints;
 mod clearing;
@@ -19,11 +20,14 @@ pub mod journal;
 mod lane;
 mod large;
 mod links;
+pub mod look;
+mod open_directories;
 mod order;
 mod pack;
 mod part;
 mod piece;
 mod present;
+mod served;
 mod session;
 mod volume;
 

@@ -1,40 +1,37 @@
 //! The target's session: connections that the listener binds to it, the threads that serve them, and the end.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use super::checkpoints;
 use super::clearing::Terms;
 use super::compare::{Claims, Comparison};
-use super::directory::TargetDirectory;
+use super::directory::{DirectoryData, TargetDirectory};
 use super::existing::Existing;
 use super::extras::{Extras, MaxDelete, Remover};
 use super::files::Files;
-use super::index::OpenDirectories;
-use super::index_place::IndexPlace;
 use super::journal::{History, Pass, Record};
 use super::links::Links;
+use super::open_directories::OpenDirectories;
+use super::served::{Binder, Connections, Exceptions, Served};
 use super::volume::TargetVolume;
 use crate::digest::leaf::{Leaf, volume_roots};
 use crate::digest::tree::settle;
-use crate::error::{CoreError, ErrorKind};
+use crate::error::CoreError;
 use crate::fs::Errno;
 use crate::fs::apply::Attributes;
 use crate::net::bind::Secret;
-use crate::net::duplex::Duplex;
-use crate::net::listener::{Channel as Bound, Listener, Registration, SessionSink};
+use crate::net::listener::{Listener, Registration};
 use crate::scan::filter::Filter;
 use crate::session::counters::{Counter, Counters};
-use crate::session::events::{Event, Sink};
+use crate::session::events::Sink;
 use crate::session::item::{Item, ItemClass, Side};
 use crate::session::ledger::{Ledger, Outcome};
 use crate::session::life::{Life, Living};
 use crate::wire::channel::Channel;
-use crate::wire::cursor::Put;
-use crate::wire::frame::FrameType;
-use crate::wire::items::put_item;
+use crate::wire::frame::{FrameType, Header};
 
 pub struct TargetConfig {
     pub volume: PathBuf,
@@ -70,7 +67,7 @@ pub struct TargetSession {
 pub(super) struct Shared {
     pub(super) config: TargetConfig,
     pub(super) volume: TargetVolume,
-    pub(super) directories: OpenDirectories,
+    pub(super) directories: OpenDirectories<DirectoryData>,
     pub(super) files: Files,
     pub(super) links: Links,
     pub(super) claims: Claims,
@@ -79,12 +76,8 @@ pub(super) struct Shared {
     pub(super) counters: Arc<Counters>,
     pub(super) life: Life,
     pub(super) root_attributes: OnceLock<Attributes>,
-    pub(super) index: IndexPlace,
-    lanes: Mutex<Vec<(u16, Arc<Channel>)>>,
+    connections: Connections,
 }
-
-/// What the listener holds: no claim on the session, so that dropping the session ends it.
-struct Binder(Weak<Shared>);
 
 impl TargetSession {
     /// Opens the volume, makes it ours, and has the listener bind connections that bring the secret.
@@ -93,6 +86,7 @@ impl TargetSession {
         let volume = TargetVolume::open(&config.volume, &config.transfer, config.terms)?;
         let life = Life::new(sink)?;
         let secret = config.secret;
+        let connections = Connections::new(config.lanes, config.idle_timeout, config.keep_alive);
         let extras = Extras::new(volume.own_folder()?, volume.opener.clone(), config.max_delete);
         let shared = Arc::new(Shared {
             config,
@@ -106,8 +100,7 @@ impl TargetSession {
             counters: Arc::new(Counters::default()),
             life,
             root_attributes: OnceLock::new(),
-            index: IndexPlace::default(),
-            lanes: Mutex::new(Vec::new()),
+            connections,
         });
         checkpoints::keep(&shared, shared.config.checkpoint)?;
         let registration = listener.register(secret, Arc::new(Binder(Arc::downgrade(&shared))));
@@ -168,95 +161,44 @@ impl Drop for TargetSession {
     }
 }
 
-impl SessionSink for Binder {
-    fn bind(&self, channel: Bound, stream: Arc<dyn Duplex>) -> Result<(), String> {
-        let over = || "The session is over.".to_owned();
-        let shared = self.0.upgrade().ok_or_else(over)?;
-        if shared.life.stop.is_stopped() {
-            return Err(over());
-        }
-        let frames = Arc::new(Channel::new(stream, shared.config.idle_timeout));
-        frames.stay_alive(shared.config.keep_alive).map_err(|error| error.to_string())?;
-        let bound = match channel {
-            Bound::Index => bind_index(Arc::clone(&shared), Arc::clone(&frames)),
-            Bound::Lane(number) => bind_lane(Arc::clone(&shared), number, Arc::clone(&frames)),
-        };
-        // Closed meanwhile, perhaps too early to break this one too.
-        if shared.life.stop.is_stopped() {
-            frames.abort();
-        }
-        bound
-    }
-}
-
-fn bind_index(shared: Arc<Shared>, channel: Arc<Channel>) -> Result<(), String> {
-    shared.index.offer(&channel)?;
-    let served = move || {
-        if let Err(error) = shared.serve_index(&channel) {
-            shared.fail(error);
-        }
-    };
-    thread::Builder::new().name("index".into()).spawn(served).map(drop).map_err(|error| error.to_string())
-}
-
-fn bind_lane(shared: Arc<Shared>, number: u16, channel: Arc<Channel>) -> Result<(), String> {
-    if number >= shared.config.lanes {
-        return Err(format!("The session has {} lanes; there is no lane {number}.", shared.config.lanes));
-    }
-    {
-        let mut lanes = shared.lanes.lock().unwrap_or_else(PoisonError::into_inner);
-        // The source dials a lane again only when its connection is dead, whatever ours still looks like.
-        for (_, old) in lanes.iter().filter(|(known, _)| *known == number) {
-            old.abort();
-        }
-        lanes.retain(|(known, _)| *known != number);
-        lanes.push((number, Arc::clone(&channel)));
-    }
-    shared.counters.add(Counter::LanesAlive, 1);
-    let served = move || {
-        let (worked, result) = shared.serve_lane(&channel);
-        shared.lane_ended(number, &channel, worked, result);
-    };
-    thread::Builder::new().name("lane".into()).spawn(served).map(drop).map_err(|error| error.to_string())
-}
-
 impl Living for Shared {
     fn life(&self) -> &Life {
         &self.life
     }
 
     fn shut(&self) {
-        if let Some(index) = self.index.get() {
-            index.abort();
-        }
-        for (_, lane) in self.lanes.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
-            lane.abort();
-        }
+        self.connections.shut();
     }
 
     fn conclude(&self, roots: Leaf) -> Outcome {
-        let wire = self.counters.get(Counter::WireBytes) + self.index.get().map_or(0, |index| index.transferred());
+        let wire = self.counters.get(Counter::WireBytes) + self.connections.index_bytes();
         self.ledger.outcome(roots, wire, self.counters.get(Counter::Resent))
     }
 }
 
-impl Shared {
-    fn lane_ended(&self, number: u16, channel: &Arc<Channel>, worked: bool, result: Result<(), CoreError>) {
-        channel.abort();
-        self.counters.subtract(Counter::LanesAlive, 1);
-        self.lanes.lock().unwrap_or_else(PoisonError::into_inner).retain(|(_, lane)| !Arc::ptr_eq(lane, channel));
-        if self.life.is_over() {
-            return;
-        }
-        let reason = match result {
-            Ok(()) => "The source closed the lane.".to_owned(),
-            Err(error) if error.kind == ErrorKind::Network => error.message,
-            Err(error) => return self.fail(error),
-        };
-        self.counters.add(Counter::LanesLost, 1);
-        self.life.events.send(Event::LaneLost { lane: number, reason, worked });
+impl Served for Shared {
+    fn connections(&self) -> &Connections {
+        &self.connections
     }
 
+    fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    fn index_frame(&self, header: Header, payload: &[u8]) -> Result<Exceptions, CoreError> {
+        self.take_announcement(header, payload)
+    }
+
+    fn serve_lane(&self, channel: &Arc<Channel>) -> (bool, Result<(), CoreError>) {
+        self.take_lane(channel)
+    }
+}
+
+impl Shared {
     pub(super) fn settle(&self, directory: &Arc<TargetDirectory>, leaves: &[(u64, Leaf)]) -> Result<(), CoreError> {
         let root = settle(directory, leaves, self)?;
         self.volume_complete(root)
@@ -267,7 +209,7 @@ impl Shared {
         let Some(root) = root else { return Ok(()) };
         self.remove_extras()?;
         let roots = volume_roots(&root, &self.links.digest());
-        if let Some(index) = self.index.get() {
+        if let Some(index) = self.connections.index.get() {
             index.send(FrameType::Settled, false, &[])?;
         }
         self.settle_here(roots);
@@ -291,15 +233,7 @@ impl Shared {
 
     /// An item goes to this side's account and to the peer.
     pub(super) fn report(&self, item: Item) {
-        self.ledger.count_item(item.class);
-        if let Some(index) = self.index.get() {
-            let mut payload = Vec::with_capacity(64 + item.path.len());
-            payload.put_u32(1);
-            put_item(&mut payload, &item);
-            // A broken index ends the session where it is read.
-            let _ = index.send(FrameType::Items, false, &[&payload]);
-        }
-        self.life.events.send(Event::Items(vec![item]));
+        self.tell_item(item);
     }
 
     /// An attribute that an entry should have and has not.

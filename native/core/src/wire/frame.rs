@@ -21,6 +21,7 @@ pub enum FrameType {
     Ping = 6,
     Ack = 7,
     Settled = 8,
+    Differences = 9,
     Pack = 16,
     Piece = 17,
     Hole = 18,
@@ -32,7 +33,7 @@ pub enum FrameType {
     Patch = 24,
 }
 
-const TYPES: [FrameType; 17] = [
+const TYPES: [FrameType; 18] = [
     FrameType::Directory,
     FrameType::Entries,
     FrameType::DirectoryEnd,
@@ -41,6 +42,7 @@ const TYPES: [FrameType; 17] = [
     FrameType::Ping,
     FrameType::Ack,
     FrameType::Settled,
+    FrameType::Differences,
     FrameType::Pack,
     FrameType::Piece,
     FrameType::Hole,

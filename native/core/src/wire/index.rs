@@ -291,6 +291,8 @@ pub enum Outcome {
     Base(u64),
     /// Of SUMS: it lacks these blocks of the piece at this position.
     Lacks(Blocks),
+    /// In a session that only looks: the target has another file, or none, and nothing more is wanted to know.
+    Differs,
 }
 
 /// ACK: all frames up to `frames` (counted from 1 on this connection) are done, all well but for the exceptions.
@@ -326,6 +328,7 @@ impl Ack {
                     out.put_u8(7);
                     out.extend_from_slice(&blocks.to_wire());
                 }
+                Outcome::Differs => out.put_u8(8),
             }
         }
     }
@@ -348,6 +351,7 @@ impl Ack {
                 5 => Outcome::Check,
                 6 => Outcome::Base(cursor.u64()?),
                 7 => Outcome::Lacks(read_blocks(&mut cursor)?),
+                8 => Outcome::Differs,
                 _ => return Err(Malformed("an acknowledgement holds an unknown outcome")),
             };
             exceptions.push((frame, position, outcome));

@@ -81,6 +81,10 @@ pub const MAX_EXCEPTIONS: usize = MAX_PACK_FILES as usize;
 /// Items in one ITEMS frame.
 pub const MAX_ITEMS: u32 = 1_024;
 
+/// Differences in one DIFFERENCES frame, and bytes after which a target closes it.
+pub const MAX_DIFFERENCES: u32 = 1_024;
+pub const DIFFERENCES_BYTES: usize = 256 * 1_024;
+
 /// One item's text, bytes.
 pub const MAX_ITEM_TEXT: usize = 1_024;
 

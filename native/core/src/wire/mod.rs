@@ -5,6 +5,7 @@ pub mod attributes;
 pub mod blocks;
 pub mod channel;
 pub mod cursor;
+pub mod differences;
 pub mod frame;
 pub mod index;
 pub mod items;

@@ -4,12 +4,15 @@ use pvferry_core::digest::Digest;
 use pvferry_core::digest::blocks::{Blocks, sums};
 use pvferry_core::digest::file::Form;
 use pvferry_core::fs::apply::Attributes;
+use pvferry_core::fs::aspects::Aspects;
 use pvferry_core::fs::stat::{Kind, Timestamp};
 use pvferry_core::fs::xattrs::Xattrs;
 use pvferry_core::net::bind::{self, BIND_BYTES, Bind};
+use pvferry_core::session::difference::{Change, Difference};
 use pvferry_core::session::item::{Item, ItemClass, Side};
 use pvferry_core::wire::blocks::{Patch, Sums, put_piece_sums};
 use pvferry_core::wire::cursor::Put;
+use pvferry_core::wire::differences::{put_differences, read_differences};
 use pvferry_core::wire::frame::{FrameType, HEADER, Header};
 use pvferry_core::wire::index::{
     Ack, Body, Directory, DirectoryEnd, DirectoryMark, EntriesHead, Entry, Outcome, read_entries,
@@ -22,7 +25,7 @@ use pvferry_core::wire::limits::{MAX_GAPS, SUMS_PIECES, WINDOW_FRAMES};
 
 use crate::document::{bytes, rows, section};
 
-const TYPES: [(FrameType, &str); 17] = [
+const TYPES: [(FrameType, &str); 18] = [
     (FrameType::Directory, "DIRECTORY"),
     (FrameType::Entries, "ENTRIES"),
     (FrameType::DirectoryEnd, "DIRECTORY_END"),
@@ -31,6 +34,7 @@ const TYPES: [(FrameType, &str); 17] = [
     (FrameType::Ping, "PING"),
     (FrameType::Ack, "ACK"),
     (FrameType::Settled, "SETTLED"),
+    (FrameType::Differences, "DIFFERENCES"),
     (FrameType::Pack, "PACK"),
     (FrameType::Piece, "PIECE"),
     (FrameType::Hole, "HOLE"),
@@ -75,9 +79,35 @@ fn types_are_listed() {
     for ((frame_type, name), row) in TYPES.iter().zip(listed) {
         let link = format!("[{name}](");
         assert!(row[0] == (*frame_type as u8).to_string() && row[1].starts_with(&link), "{name}: {row:?}");
-        let acknowledged = !matches!(name, &"ITEMS" | &"PING" | &"ACK" | &"SETTLED");
+        let acknowledged = !matches!(name, &"ITEMS" | &"PING" | &"ACK" | &"SETTLED" | &"DIFFERENCES");
         assert_eq!(row[4], if acknowledged { "yes" } else { "no" }, "{name}");
     }
+}
+
+#[test]
+fn differences() {
+    let difference = |change, kind, aspects: Aspects, path: &[u8], to: &[u8]| Difference {
+        change,
+        kind,
+        aspects,
+        path: path.to_vec(),
+        to: to.to_vec(),
+    };
+    let told = [
+        difference(Change::Replaced, Kind::File, Aspects::SIZE.with(Aspects::TIME), b"a/b", b""),
+        difference(Change::Extra, Kind::Directory, Aspects::NONE, b"d", b""),
+        difference(Change::Missing, Kind::File, Aspects::LINK, b"e", b"a/b"),
+    ];
+    golden(FrameType::Differences, &put(|out| put_differences(out, &told)), |rest| {
+        put(|out| put_differences(out, &read_differences(rest).unwrap()))
+    });
+    // Bits without a meaning, unknown sorts and kinds, a count that is not there.
+    for (at, byte) in [(6, 0x80), (4, 9), (5, 8), (3, 4)] {
+        let mut bytes = put(|out| put_differences(out, &told));
+        bytes[at] = byte;
+        assert!(read_differences(&bytes).is_err(), "byte {at}");
+    }
+    assert!(read_differences(&u32::MAX.to_be_bytes()).is_err());
 }
 
 #[test]
@@ -203,6 +233,7 @@ fn ack() {
         (Outcome::Check, "check"),
         (Outcome::Base(1 << 20), "base"),
         (Outcome::Lacks(Blocks::all(8_192)), "lacks"),
+        (Outcome::Differs, "differs"),
     ];
     assert_eq!(outcomes.len(), named.len());
     for (outcome, name) in named {

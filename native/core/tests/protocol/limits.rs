@@ -38,6 +38,8 @@ fn constants() -> BTreeMap<&'static str, u64> {
         ("MAX_ITEMS", u64::from(wire::MAX_ITEMS)),
         ("MAX_ITEM_TEXT", wire::MAX_ITEM_TEXT as u64),
         ("SUMS_PIECES", wire::SUMS_PIECES),
+        ("MAX_DIFFERENCES", u64::from(wire::MAX_DIFFERENCES)),
+        ("DIFFERENCES_BYTES", wire::DIFFERENCES_BYTES as u64),
         ("PIECE", PIECE),
         ("BLOCK", BLOCK as u64),
         ("BLOCK_FORM_HOLES", BLOCK_FORM_HOLES),

@@ -65,7 +65,7 @@ fn lanes_killed_every_quarter_of_a_second_cost_nothing() {
 }
 
 /// Kills a lane when the target has done a frame of this type and says so.
-fn kill_before_ack(of: FrameType, kills: u64) -> Hook {
+pub(crate) fn kill_before_ack(of: FrameType, kills: u64) -> Hook {
     let left = AtomicU64::new(kills);
     let seen = Mutex::new(Vec::<u16>::new());
     Arc::new(move |frame: &mut Frame<'_>| {

@@ -11,6 +11,8 @@ mod filters;
 mod flipped_bits;
 mod gone;
 mod journals;
+mod look_pair;
+mod looks;
 mod lost_lanes;
 mod nesting;
 mod pair;

@@ -15,6 +15,7 @@ use pvferry_core::scan::filter::Filter;
 use pvferry_core::scan::volume::ScanPolicy;
 use pvferry_core::session::compress::Mode;
 use pvferry_core::session::counters::Counter;
+use pvferry_core::session::difference::Difference;
 use pvferry_core::session::events::{Event, Events, Sink};
 use pvferry_core::session::item::{Item, ItemClass};
 use pvferry_core::session::ledger::Outcome;
@@ -37,6 +38,7 @@ pub(crate) const POLICY: ScanPolicy =
 pub(crate) struct Witness {
     receiver: Receiver<Event>,
     pub(crate) items: Vec<Item>,
+    pub(crate) differences: Vec<Difference>,
     pub(crate) lost: Vec<u16>,
     pub(crate) closings: usize,
     pub(crate) end: Option<Result<Outcome, CoreError>>,
@@ -46,7 +48,7 @@ impl Witness {
     pub(crate) fn new() -> (Self, Sink) {
         let (sender, receiver) = channel();
         let sink: Sink = Box::new(move |events| events.into_iter().for_each(|event| drop(sender.send(event))));
-        (Self { receiver, items: Vec::new(), lost: Vec::new(), closings: 0, end: None }, sink)
+        (Self { receiver, items: Vec::new(), differences: Vec::new(), lost: Vec::new(), closings: 0, end: None }, sink)
     }
 
     /// Takes what has come within `patience`.
@@ -55,6 +57,7 @@ impl Witness {
         loop {
             match self.receiver.recv_timeout(patience) {
                 Ok(Event::Items(items)) => self.items.extend(items),
+                Ok(Event::Differences(differences)) => self.differences.extend(differences),
                 Ok(Event::LaneLost { lane, .. }) => self.lost.push(lane),
                 Ok(Event::Settled(outcome)) => self.end = Some(Ok(*outcome)),
                 Ok(Event::Closing) => self.closings += 1,
@@ -151,6 +154,7 @@ pub(crate) fn source_config(volume: &Path, compress: Mode) -> SourceConfig {
     SourceConfig {
         volume: volume.to_owned(),
         pass: Pass::Stage,
+        looks: false,
         policy: POLICY,
         scan_threads: 2,
         compress,

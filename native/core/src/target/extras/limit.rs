@@ -1,6 +1,9 @@
 //! `--max-delete`: how much of what the target holds may be removed.
 
 use std::fmt;
+use std::path::Path;
+
+use crate::error::{CoreError, ErrorKind};
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum MaxDelete {
@@ -41,6 +44,23 @@ impl fmt::Display for MaxDelete {
             }
         }
     }
+}
+
+/// Refuses to remove `all` entries of a target that had `before`, if that is more than the limit allows; `done` says what
+/// has been removed nevertheless.
+pub fn check_deletions(volume: &Path, limit: MaxDelete, all: u64, before: u64, done: &str) -> Result<(), CoreError> {
+    let most = limit.most(before);
+    if all <= most {
+        return Ok(());
+    }
+    let share = if matches!(limit, MaxDelete::Share(_)) { format!(" ({most} of {before})") } else { String::new() };
+    let entries = if all == 1 { "1 entry".to_owned() } else { format!("{all} entries") };
+    let text = format!(
+        "The target volume {} holds {entries} that the source does not have, and --max-delete {limit} allows fewer to \
+         be removed{share}: {done}.",
+        volume.display(),
+    );
+    Err(CoreError::new(ErrorKind::Limit, text))
 }
 
 #[cfg(test)]

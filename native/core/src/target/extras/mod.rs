@@ -8,7 +8,7 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-pub use limit::MaxDelete;
+pub use limit::{MaxDelete, check_deletions};
 use store::{Reader, Store};
 
 use super::clearing::volume_error;
@@ -152,25 +152,14 @@ impl Extras {
         let mut account = self.account();
         account.beneath += planned.entries.saturating_sub(planned.names);
         let before = self.before.get().copied().unwrap_or(account.listed + account.beneath);
-        let (most, all) = (self.limit.most(before), account.granted + planned.entries);
-        if all <= most {
-            account.granted = all;
-            return Ok(());
-        }
-        let share =
-            if matches!(self.limit, MaxDelete::Share(_)) { format!(" ({most} of {before})") } else { String::new() };
+        let all = account.granted + planned.entries;
         let done = match account.removed {
             0 => "nothing was removed".to_owned(),
             removed => format!("{removed} of them were removed to make room, no more"),
         };
-        let text = format!(
-            "The target volume {} holds {} that the source does not have, and --max-delete {} allows fewer to \
-             be removed{share}: {done}.",
-            remover.volume.display(),
-            entries_text(all),
-            self.limit,
-        );
-        Err(CoreError::new(ErrorKind::Limit, text))
+        check_deletions(remover.volume, self.limit, all, before, &done)?;
+        account.granted = all;
+        Ok(())
     }
 
     fn take(&self) -> Option<Store> {
@@ -181,10 +170,6 @@ impl Extras {
     fn account(&self) -> MutexGuard<'_, Account> {
         self.account.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn entries_text(count: u64) -> String {
-    if count == 1 { "1 entry".to_owned() } else { format!("{count} entries") }
 }
 
 /// What a removal would take, and how many of that were noted by name.

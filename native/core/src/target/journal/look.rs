@@ -8,6 +8,7 @@ use super::file::{Fault, Reading, parse};
 use super::history::State;
 use super::lock::held_by;
 use super::record::{Doubt, Part, Record};
+use super::writer::{boot_id, now};
 use super::{FORMAT, JOURNAL, MAX_JOURNAL};
 use crate::error::{CoreError, ErrorKind};
 use crate::fs::Errno;
@@ -54,6 +55,13 @@ pub fn look(volume: &Path) -> Result<Option<Look>, CoreError> {
         records: reading.records.into_iter().map(|(_, record)| record).collect(),
         path,
     }))
+}
+
+/// What the session to come would doubt (docs/journal.md, "session"), as far as can be told without being it.
+pub(crate) fn coming_doubt(opener: &Opener, root: BorrowedFd<'_>) -> Option<Doubt> {
+    let bytes = contents(opener, root).ok()??;
+    let reading = parse(&bytes).ok()?;
+    State::of(&reading.records).doubt_of(&boot_id(), now())
 }
 
 /// What of it matters before a copy begins.

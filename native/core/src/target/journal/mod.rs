@@ -12,8 +12,8 @@ mod writer;
 
 pub use file::{Fault, Reading, encode, parse};
 pub use history::{EVER, History};
-pub(crate) use look::brief;
 pub use look::{Look, look};
+pub(crate) use look::{brief, coming_doubt};
 pub use record::{Checkpoint, Doubt, Part, PartEnd, Pass, PassKind, Record, Session};
 pub use writer::{Journal, Opened};
 

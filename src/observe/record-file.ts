@@ -1,6 +1,6 @@
 /**
- * Items as NDJSON. Written synchronously, some hundred KiB at a time: whoever reports items faster than the disk takes
- * them waits, so that none is lost and none piles up in memory. Opened for appending, so that two processes of one copy
+ * Records, such as items, as NDJSON. Written synchronously, some hundred KiB at a time: whoever reports them faster than the
+ * disk takes them waits, so that none is lost and none piles up in memory. Opened for appending, so that two processes of one copy
  * can share the file: a write is whole lines.
  */
 
@@ -9,12 +9,12 @@ import { closeSync, ftruncateSync, openSync, writeSync } from "node:fs";
 
 import type { PvferryError } from "../core/errors.ts";
 import { errnoOf, fileError } from "../core/system-errors.ts";
-import type { Item } from "../native/types.ts";
 
 const FLUSH_BYTES = 256 * 1024;
 const FLUSH_EVERY_MS = 1_000;
 
-export class ItemFile {
+export class RecordFile {
+  readonly #what: string;
   readonly #file: string;
   readonly #how: "anew" | "append";
   readonly #onFailure: (error: PvferryError) => void;
@@ -23,12 +23,21 @@ export class ItemFile {
   #lines = "";
   #failure: PvferryError | null = null;
 
-  /** Throws when the file cannot be opened. `onFailure` is told once when it cannot be written later. */
-  constructor(file: string, how: "anew" | "append", onFailure: (error: PvferryError) => void) {
+  /**
+   * `what` is what is written, in the plural. Throws when the file cannot be opened; `onFailure` is told once when it cannot
+   * be written later.
+   */
+  constructor(
+    what: string,
+    file: string,
+    how: "anew" | "append",
+    onFailure: (error: PvferryError) => void,
+  ) {
+    this.#what = what;
     this.#file = file;
     this.#how = how;
     this.#onFailure = onFailure;
-    this.#descriptor = openItems(file, how);
+    this.#descriptor = openRecords(what, file, how);
     this.#timer = setInterval(() => this.#flush(), FLUSH_EVERY_MS);
     this.#timer.unref();
   }
@@ -38,14 +47,14 @@ export class ItemFile {
     return this.#failure;
   }
 
-  add(item: Item): void {
+  add(record: object): void {
     if (this.#failure !== null) return;
-    this.#lines += `${JSON.stringify(item)}\n`;
+    this.#lines += `${JSON.stringify(record)}\n`;
     if (this.#lines.length >= FLUSH_BYTES) this.#flush();
   }
 
   /**
-   * Another session reports its items: those of the one before are taken back. Who shares the file with another process
+   * Another session reports its records: those of the one before are taken back. Who shares the file with another process
    * takes back only what is not in it yet, and leaves the file to the one that has made it.
    */
   restart(): void {
@@ -79,16 +88,16 @@ export class ItemFile {
   }
 
   #fail(cause: unknown): void {
-    this.#failure = fileError("write the items to", this.#file, cause);
+    this.#failure = fileError(`write the ${this.#what} to`, this.#file, cause);
     this.#onFailure(this.#failure);
   }
 }
 
-function openItems(file: string, how: "anew" | "append"): number {
+function openRecords(what: string, file: string, how: "anew" | "append"): number {
   try {
     if (how === "anew") closeSync(openSync(file, "w"));
     return openSync(file, "a");
   } catch (cause) {
-    throw fileError("write the items to", file, cause);
+    throw fileError(`write the ${what} to`, file, cause);
   }
 }

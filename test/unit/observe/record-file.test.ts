@@ -6,7 +6,7 @@ import { expect, test } from "vitest";
 
 import type { PvferryError } from "../../../src/core/errors.ts";
 import type { Item } from "../../../src/native/types.ts";
-import { ItemFile } from "../../../src/observe/item-file.ts";
+import { RecordFile } from "../../../src/observe/record-file.ts";
 import { refusalOf } from "../../bed/refusal.ts";
 import { scratch } from "../../bed/scratch.ts";
 
@@ -35,7 +35,7 @@ function lines(file: string): readonly unknown[] {
 
 test("every item is a line, also when they come faster than they are written", () => {
   using files = scratch();
-  const file = new ItemFile(files.at("items"), "anew", unexpected);
+  const file = new RecordFile("items", files.at("items"), "anew", unexpected);
   const items = Array.from({ length: 20_000 }, (_, number) => item(number));
   for (const each of items) file.add(each);
   file.close();
@@ -45,8 +45,8 @@ test("every item is a line, also when they come faster than they are written", (
 
 test("two writers of one file mix lines, never parts of them", () => {
   using files = scratch();
-  const first = new ItemFile(files.at("items"), "anew", unexpected);
-  const second = new ItemFile(files.at("items"), "append", unexpected);
+  const first = new RecordFile("items", files.at("items"), "anew", unexpected);
+  const second = new RecordFile("items", files.at("items"), "append", unexpected);
   for (let number = 0; number < 3_000; number += 1) {
     first.add(item(number));
     second.add(item(number));
@@ -59,7 +59,7 @@ test("two writers of one file mix lines, never parts of them", () => {
 test("a new file replaces what an older run wrote", () => {
   using files = scratch();
   for (const number of [1, 2]) {
-    const file = new ItemFile(files.at("items"), "anew", unexpected);
+    const file = new RecordFile("items", files.at("items"), "anew", unexpected);
     file.add(item(number));
     file.close();
   }
@@ -68,7 +68,7 @@ test("a new file replaces what an older run wrote", () => {
 
 test("another session's items replace those of the one before, written or not", () => {
   using files = scratch();
-  const file = new ItemFile(files.at("items"), "anew", unexpected);
+  const file = new RecordFile("items", files.at("items"), "anew", unexpected);
   for (let number = 0; number < 3_000; number += 1) file.add(item(number));
   file.restart();
   file.add(item(7));
@@ -79,8 +79,8 @@ test("another session's items replace those of the one before, written or not", 
 
 test("who shares the file takes back nothing that is in it", () => {
   using files = scratch();
-  const first = new ItemFile(files.at("items"), "anew", unexpected);
-  const second = new ItemFile(files.at("items"), "append", unexpected);
+  const first = new RecordFile("items", files.at("items"), "anew", unexpected);
+  const second = new RecordFile("items", files.at("items"), "append", unexpected);
   first.add(item(1));
   first.close();
   second.add(item(2));
@@ -95,7 +95,7 @@ test("a pipe cannot be emptied, and takes the next session's items all the same"
   const pipe = files.at("pipe");
   execFileSync("mkfifo", [pipe]);
   const reader = openSync(pipe, constants.O_RDONLY | constants.O_NONBLOCK);
-  const file = new ItemFile(pipe, "anew", unexpected);
+  const file = new RecordFile("items", pipe, "anew", unexpected);
   file.restart();
   file.add(item(2));
   file.close();
@@ -107,7 +107,7 @@ test("a pipe cannot be emptied, and takes the next session's items all the same"
 
 test("a full disk is told once, at once, and remembered", () => {
   const failures: PvferryError[] = [];
-  const file = new ItemFile("/dev/full", "append", (error) => failures.push(error));
+  const file = new RecordFile("items", "/dev/full", "append", (error) => failures.push(error));
   for (let number = 0; number < 10_000; number += 1) file.add(item(number));
   file.close();
   expect(failures).toHaveLength(1);
@@ -118,7 +118,8 @@ test("a full disk is told once, at once, and remembered", () => {
 
 test("a path that cannot be opened is refused before anything else", () => {
   using files = scratch();
-  const open = (name: string) => (): ItemFile => new ItemFile(name, "anew", unexpected);
+  const open = (name: string) => (): RecordFile =>
+    new RecordFile("items", name, "anew", unexpected);
   expect(refusalOf(open(files.at("missing/items"))).code).toBe(2);
   expect(refusalOf(open(files.path)).code).toBe(2);
 });

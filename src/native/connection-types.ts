@@ -1,0 +1,57 @@
+/** Trust and connections: a part of the boundary, see types.ts. */
+
+export interface TlsIdentity {
+  /** PEM texts. */
+  readonly ca: string;
+  readonly certificate: string;
+  readonly key: string;
+  /** The URI SAN that the peer's leaf must carry, e.g. pvferry://<transfer id>/target. */
+  readonly peerUri: string;
+}
+
+export interface ListenOptions {
+  readonly host: string;
+  /** 0 lets the kernel choose. */
+  readonly port: number;
+  readonly tls: TlsIdentity;
+  /** From accept to the end of the handshake, and again to the BIND frame. */
+  readonly handshakeTimeoutMs: number;
+  /** Connections that have not yet proven who they are; one more replaces the oldest of them. */
+  readonly maxUnauthenticated: number;
+}
+
+export interface ListenerCounts {
+  readonly accepted: number;
+  readonly authenticated: number;
+  /** Closed before or during the handshake: scans, HTTP, garbage, silence. */
+  readonly handshakesFailed: number;
+  /** Proper TLS, wrong transfer or role. */
+  readonly refused: number;
+  /** Closed because too many were waiting. */
+  readonly displaced: number;
+}
+
+export interface ConnectOptions {
+  readonly tls: TlsIdentity;
+  /** SNI; null sends none (an IP address). Never used for trust. */
+  readonly serverName: string | null;
+  readonly timeoutMs: number;
+}
+
+/** A control connection: a byte stream after TLS and trust. */
+export interface Connection {
+  /** "address:port" of the peer as the kernel gives it. */
+  peerAddress(): string;
+  /** onData gets chunks; then null once at a clean end, or an error text (JSON NativeErrorText) once. Call exactly once. */
+  start(onData: (chunk: Uint8Array | null, error: string | null) => void): void;
+  /** Resolves when the bytes are with the kernel. Rejects with "network" when that takes longer than timeoutMs. */
+  send(bytes: Uint8Array, timeoutMs: number): Promise<void>;
+  /** Sends close_notify, drains for at most a second in the background, closes. May be called twice. */
+  close(): void;
+}
+
+export interface Listener {
+  port(): number;
+  counts(): ListenerCounts;
+  close(): void;
+}
