@@ -140,6 +140,15 @@ export const FLAGS = {
     help: "stage: the volume is in use, what changes is listed; cutover: nothing may change, which is checked at the end",
     commands: ["copy", "source"],
   }),
+  verify: flag({
+    name: "verify",
+    value: "HOW",
+    kind: choice("stream", "disk"),
+    fallback: "stream",
+    fallbackText: "stream",
+    help: "how the target makes sure that it holds what the source has. stream: it checks digests before it writes; disk: it also reads back from the disk what it has written",
+    commands: ["copy", "source"],
+  }),
   compress: flag({
     name: "compress",
     value: "WHEN",

@@ -20,6 +20,7 @@ export function receiptText(receipt: Receipt): string {
     row("moved", movedText(receipt)),
     ...knownRows(receipt),
     ...excludedRows(receipt),
+    ...readBackRows(receipt),
     row(`${pass.kind} pass`, `number ${pass.number}, session ${pass.session}`),
     row("time", timeText(receipt)),
     ...rootRows(receipt),
@@ -74,7 +75,8 @@ function timeText({ durationMs, bytesPerSecond, startedAt }: Receipt): string {
 
 /** Only where not every file was sent. */
 function knownRows({ knownBy, deleted }: Receipt): readonly string[] {
-  const { streamed, compared, assumed } = knownBy;
+  const { compared, assumed } = knownBy;
+  const streamed = knownBy.streamed + knownBy.readBack;
   const removed = deleted === 0 ? [] : [row("removed", quantityText(deleted, "entry", "entries"))];
   if (compared + assumed === 0) return removed;
   const parts = [`${quantityText(streamed, "file")} sent`];
@@ -88,6 +90,19 @@ function excludedRows({ rules, excluded: { source, target } }: Receipt): readonl
   if (rules.length === 0) return [];
   const sides = `${quantityText(source, "entry", "entries")} of the source, ${countText(target)} of the target`;
   return [row("excluded", `${sides} (${quantityText(rules.length, "rule")})`)];
+}
+
+/** Only where it was asked for. */
+function readBackRows({ verify: { readBack } }: Receipt): readonly string[] {
+  if (readBack === null) return [];
+  const { filesystem, method, files, bytes, repaired } = readBack;
+  if (method === "impossible") {
+    return [row("read back", `nothing: ${filesystem} keeps its files in memory`)];
+  }
+  const how = method === "direct" ? "past the page cache" : "after the page cache was dropped";
+  const parts = [`${quantityText(files, "file")}, ${bytesText(bytes)}, from ${filesystem} ${how}`];
+  if (repaired > 0) parts.push(`${countText(repaired)} repaired`);
+  return [row("read back", parts.join(", "))];
 }
 
 /** Both sides' digests only when they differ; none where the bytes of some file were not read. */

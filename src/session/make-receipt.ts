@@ -8,8 +8,9 @@ import {
   type Pass,
   type Receipt,
   type ReceiptRoots,
+  type Verification,
 } from "../core/receipt.ts";
-import type { Item, SessionResult } from "../native/types.ts";
+import type { Item, SessionResult, VerifyMode } from "../native/types.ts";
 import { addCounts, judge, totalItems } from "./verdict.ts";
 
 export interface Outcome {
@@ -24,6 +25,7 @@ export interface Outcome {
   readonly sessions: number;
   readonly lanes: number;
   readonly lanesLost: number;
+  readonly verify: VerifyMode;
   readonly results: BothSides<SessionResult>;
   /** Each side's own first ones, in the order of item-order.ts. */
   readonly items: BothSides<readonly Item[]>;
@@ -53,6 +55,7 @@ export function makeReceipt(outcome: Outcome): Receipt {
     rules: outcome.rules,
     excluded: { source: source.excluded, target: target.excluded },
     knownBy: knownBy(target),
+    verify: verification(outcome.verify, target),
     wireBytes: source.wireBytes,
     bytesPerSecond: Math.round((source.movedBytes / Math.max(1, durationMs)) * 1_000),
     sessions: outcome.sessions,
@@ -76,9 +79,15 @@ function inOrder<T extends object>(counts: T): T {
   return Object.fromEntries(sorted) as T;
 }
 
-function knownBy({ entries, comparedFiles, assumedFiles }: SessionResult): KnownBy {
-  const streamed = entries.files - comparedFiles - assumedFiles;
-  return { streamed, compared: comparedFiles, assumed: assumedFiles };
+function knownBy({ entries, comparedFiles, assumedFiles, readBack }: SessionResult): KnownBy {
+  const read = readBack?.files ?? 0;
+  const streamed = entries.files - comparedFiles - assumedFiles - read;
+  return { streamed, readBack: read, compared: comparedFiles, assumed: assumedFiles };
+}
+
+function verification(mode: VerifyMode, { readBack, itemCounts }: SessionResult): Verification {
+  if (readBack === null) return { mode, readBack };
+  return { mode, readBack: { ...inOrder(readBack), repaired: itemCounts.repaired } };
 }
 
 /** Nothing is said of the bytes of files that nobody has read. */

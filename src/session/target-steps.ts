@@ -102,7 +102,7 @@ export class TargetSteps {
     }
   }
 
-  beginCopy({ channel, hello, start: { lanes, rules }, onto }: Admitted): void {
+  beginCopy({ channel, hello, start: { lanes, verify, rules }, onto }: Admitted): void {
     this.#copies += 1;
     this.#context.observe({ type: "session", number: this.#copies });
     const door = this.#opened(this.#door);
@@ -120,6 +120,7 @@ export class TargetSteps {
       maxDelete,
       allowEmptySource,
       rules,
+      verify,
       listener: door.listener,
     });
     this.#copy = copy;
@@ -234,6 +235,7 @@ export class TargetSteps {
       startedAt: durable.startedAt,
       endedAt: durable.endedAt,
       sessions: durable.sessions,
+      verify: start.verify,
       lanes: source.lanes,
       lanesLost: source.lanesLost,
       results: { source: source.result, target: durable.result },

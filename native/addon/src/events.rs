@@ -7,9 +7,10 @@ use napi::threadsafe_function::{ThreadsafeCallContext, ThreadsafeFunction, Threa
 use pvferry_core::digest::hex;
 use pvferry_core::digest::leaf::Leaf;
 use pvferry_core::error::CoreError;
+use pvferry_core::fs::medium::Medium;
 use pvferry_core::session::events::{Event, Sink};
 use pvferry_core::session::item::{ITEM_CLASSES, Item, ItemClass, Side};
-use pvferry_core::session::ledger::Outcome;
+use pvferry_core::session::ledger::{Outcome, ReadBack};
 use serde_json::{Map, Value, json};
 
 /// Batches that JavaScript has not taken yet; the session waits then.
@@ -97,6 +98,8 @@ fn class_name(class: ItemClass) -> &'static str {
         ItemClass::NotKept => "not-kept",
         ItemClass::Changed => "changed",
         ItemClass::Skipped => "skipped",
+        ItemClass::Repaired => "repaired",
+        ItemClass::Corrupted => "corrupted",
     }
 }
 
@@ -126,12 +129,22 @@ fn result(outcome: &Outcome) -> Value {
         "assumedFiles": number(outcome.assumed),
         "deleted": number(outcome.deleted),
         "excluded": number(outcome.excluded),
+        "readBack": outcome.read_back.as_ref().map(read_back),
         "wireBytes": number(outcome.wire_bytes),
         "resent": number(outcome.resent),
         "roots": roots(&outcome.roots),
         "itemCounts": counts,
         "notPreserved": not_preserved,
     })
+}
+
+fn read_back(it: &ReadBack) -> Value {
+    let method = match it.medium {
+        Medium::Direct => "direct",
+        Medium::Dropped => "dropped",
+        Medium::None => "impossible",
+    };
+    json!({ "filesystem": it.filesystem, "method": method, "files": number(it.files), "bytes": number(it.bytes) })
 }
 
 pub(crate) fn roots(leaf: &Leaf) -> Value {

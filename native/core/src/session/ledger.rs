@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::item::{ITEM_CLASSES, ItemClass};
 use crate::digest::leaf::Leaf;
+use crate::fs::medium::Medium;
 use crate::fs::stat::Kind;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,6 +32,20 @@ pub struct Ledger {
     assumed: AtomicU64,
     deleted: AtomicU64,
     excluded: AtomicU64,
+    read_back_files: AtomicU64,
+    read_back_bytes: AtomicU64,
+}
+
+/// What a target has read from its medium again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReadBack {
+    /// Type of the file system, as mountinfo calls it.
+    pub filesystem: String,
+    pub medium: Medium,
+    /// Files of which every byte was read back and was as it should be.
+    pub files: u64,
+    /// Their sizes.
+    pub bytes: u64,
 }
 
 /// What a session did, once it has settled.
@@ -51,6 +66,8 @@ pub struct Outcome {
     pub deleted: u64,
     /// Entries that the rules exclude: not read (source), or there and left alone (target). What is beneath them is not counted.
     pub excluded: u64,
+    /// None on the source, and where nobody asked for it.
+    pub read_back: Option<ReadBack>,
     pub roots: Leaf,
     /// In the order of ITEM_CLASSES.
     pub item_counts: [u64; ITEM_CLASSES.len()],
@@ -125,6 +142,17 @@ impl Ledger {
         self.excluded.fetch_add(entries, Ordering::Relaxed);
     }
 
+    /// A file was read from the medium and is as it was written.
+    pub fn count_read_back(&self, bytes: u64) {
+        self.read_back_files.fetch_add(1, Ordering::Relaxed);
+        self.read_back_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// How many files that was, and how large they are.
+    pub fn read_back(&self) -> (u64, u64) {
+        (self.read_back_files.load(Ordering::Relaxed), self.read_back_bytes.load(Ordering::Relaxed))
+    }
+
     pub fn outcome(&self, roots: Leaf, wire_bytes: u64, resent: u64) -> Outcome {
         let left_out = self.not_preserved.lock().unwrap_or_else(PoisonError::into_inner);
         Outcome {
@@ -138,6 +166,7 @@ impl Ledger {
             resent,
             deleted: self.deleted.load(Ordering::Relaxed),
             excluded: self.excluded.load(Ordering::Relaxed),
+            read_back: None,
             roots,
             item_counts: std::array::from_fn(|at| self.items[at].load(Ordering::Relaxed)),
             not_preserved: left_out.iter().map(|(kind, count)| (kind.clone(), *count)).collect(),

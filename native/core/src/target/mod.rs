@@ -24,6 +24,7 @@ mod pack;
 mod part;
 mod piece;
 mod present;
+mod read_back;
 mod session;
 mod volume;
 
