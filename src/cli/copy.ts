@@ -107,6 +107,7 @@ function sourceRun(
     oneFileSystem: flags.oneFileSystem,
     selinux: flags.selinux,
     rereads: DEFAULTS.rereads,
+    verify: flags.verify,
     connectTimeoutMs: LIMITS.connectAttemptMs,
     reconnectTimeoutMs: flags.reconnectTimeout,
     scanFirst: flags.scanFirst,

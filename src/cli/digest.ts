@@ -22,7 +22,7 @@ type Counts = { [itemClass in ItemClass]: number };
  */
 export async function digestCommand(context: CommandContext<"digest">): Promise<Outcome> {
   const { flags, args, signal } = context;
-  const counts: Counts = { unreadable: 0, "not-written": 0, "not-kept": 0, changed: 0, skipped: 0 };
+  const counts = noItems();
   const say = (line: string): void => void process.stderr.write(`${line}\n`);
   const onEvents = (events: readonly SessionEvent[]): void => {
     for (const item of itemsOf(events)) {
@@ -89,6 +89,18 @@ function jsonFiles(): FilePrinter {
       const text = JSON.stringify(result);
       process.stdout.write(opened ? `\n],${text.slice(1)}\n` : `${text}\n`);
     },
+  };
+}
+
+function noItems(): Counts {
+  return {
+    unreadable: 0,
+    "not-written": 0,
+    "not-kept": 0,
+    changed: 0,
+    skipped: 0,
+    repaired: 0,
+    corrupted: 0,
   };
 }
 

@@ -36,6 +36,7 @@ export async function sourceCommand(context: CommandContext<"source">): Promise<
         selinux: flags.selinux,
         rules,
         rereads: DEFAULTS.rereads,
+        verify: flags.verify,
         connectTimeoutMs: flags.connectTimeout,
         reconnectTimeoutMs: flags.reconnectTimeout,
         scanFirst: flags.scanFirst,

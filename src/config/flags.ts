@@ -159,6 +159,15 @@ export const FLAGS = {
     help: "write nothing to the volume, which may hold anything and be mounted read-only: serve --dry-run and --mode verify only",
     commands: ["target"],
   }),
+  verify: flag({
+    name: "verify",
+    value: "HOW",
+    kind: choice("stream", "disk"),
+    fallback: "stream",
+    fallbackText: "stream",
+    help: "how the target makes sure that it holds what the source has. stream: it checks digests before it writes; disk: it also reads back from the disk what it has written",
+    commands: ["copy", "source"],
+  }),
   compress: flag({
     name: "compress",
     value: "WHEN",

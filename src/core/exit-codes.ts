@@ -80,7 +80,12 @@ export const EXIT_CODES = [
     meaning: "finished, but the source changed during the cutover pass",
     retry: "yes",
   },
-  { code: 43, name: "digest-mismatch", meaning: "the two sides' digests differ", retry: "yes" },
+  {
+    code: 43,
+    name: "digest-mismatch",
+    meaning: "the two sides' digests differ, or the target's disk did not keep what was written",
+    retry: "yes",
+  },
   { code: 44, name: "differ", meaning: "the volumes differ", retry: "after a change" },
   { code: 130, name: "interrupted", meaning: "interrupted (Ctrl-C)", retry: "yes" },
   { code: 143, name: "terminated", meaning: "terminated (SIGTERM)", retry: "yes" },

@@ -3,7 +3,15 @@
  * sides. When a pass took several sessions, everything but `sessions` is about the last one. A field is never taken away or given another meaning without a new number in `receipt`.
  */
 
-import type { Change, EntryCounts, Item, ItemClass, NotPreserved } from "../native/types.ts";
+import type {
+  Change,
+  EntryCounts,
+  Item,
+  ItemClass,
+  NotPreserved,
+  ReadBack,
+  VerifyMode,
+} from "../native/types.ts";
 import type { ExitCode, ExitCodeName } from "./exit-codes.ts";
 import type { ListedDifference } from "./itemize.ts";
 import type { Mode } from "./mode.ts";
@@ -15,6 +23,8 @@ export type ItemCounts = { readonly [itemClass in ItemClass]: number };
 export interface KnownBy {
   /** The bytes that the source read are those that the target wrote, in this pass. */
   readonly streamed: number;
+  /** The same, and the target has read them from its medium since. */
+  readonly readBack: number;
   /** Both sides have read the same bytes in this pass; none were sent. */
   readonly compared: number;
   /** Size and modification time alone. */
@@ -30,6 +40,16 @@ export interface Differences {
   readonly listed: readonly ListedDifference[];
   /** Counted, but not listed here. */
   readonly omitted: number;
+}
+
+/** How carefully a copy is checked. */
+export const VERIFY_MODES = ["stream", "disk"] as const satisfies readonly VerifyMode[];
+
+/** How it was made sure that the target holds what was read (--verify). */
+export interface Verification {
+  readonly mode: VerifyMode;
+  /** null unless the mode is "disk". Files are `repaired` that were not on the medium until they were written again. */
+  readonly readBack: (ReadBack & { readonly repaired: number }) | null;
 }
 
 export interface ReceiptRoots {
@@ -96,6 +116,7 @@ export interface Receipt extends Verdict {
   readonly knownBy: KnownBy;
   /** null for a copy. */
   readonly differences: Differences | null;
+  readonly verify: Verification;
   /** What index and lanes carried inside of TLS, bytes. */
   readonly wireBytes: number;
   /** Moved bytes over the whole duration. */

@@ -1,6 +1,14 @@
 /** Items and differences, what a session tells of single entries: a part of the boundary, see types.ts. */
 
-export type ItemClass = "unreadable" | "not-written" | "not-kept" | "changed" | "skipped";
+/** "repaired": not on the medium as written, and written again; "corrupted": not even then. */
+export type ItemClass =
+  | "unreadable"
+  | "not-written"
+  | "not-kept"
+  | "changed"
+  | "skipped"
+  | "repaired"
+  | "corrupted";
 
 export interface Item {
   readonly side: "source" | "target";

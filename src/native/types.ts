@@ -14,6 +14,15 @@ import type {
 } from "./connection-types.ts";
 import type { Change, Difference, Item, ItemClass } from "./finding-types.ts";
 import type { JournalText, PassRecord } from "./journal-types.ts";
+import type {
+  BadRule,
+  DigestOptions,
+  FileDigest,
+  Roots,
+  StopFlag,
+  VolumeFacts,
+  VolumeTotals,
+} from "./volume-types.ts";
 
 export type {
   Connection,
@@ -24,6 +33,15 @@ export type {
   TlsIdentity,
 } from "./connection-types.ts";
 export type { Aspect, Change, Difference, EntryKind, Item, ItemClass } from "./finding-types.ts";
+export type {
+  BadRule,
+  DigestOptions,
+  FileDigest,
+  Roots,
+  StopFlag,
+  VolumeFacts,
+  VolumeTotals,
+} from "./volume-types.ts";
 
 // -- errors ---------------------------------------------------------------------------------------------------------
 
@@ -46,78 +64,6 @@ export interface NativeErrorText {
   readonly message: string;
   /** Symbolic, such as "ENOSPC"; null when no system call failed. */
   readonly errno: string | null;
-}
-
-// -- volumes --------------------------------------------------------------------------------------------------------
-
-export interface VolumeFacts {
-  readonly filesystem: string;
-  readonly readOnly: boolean;
-  readonly totalBytes: number;
-  readonly freeBytes: number;
-  readonly totalInodes: number;
-  readonly freeInodes: number;
-  /** A whole file system is mounted there; false for a bind mount of a part of one. */
-  readonly isMountPoint: boolean;
-  /** Names at the root, at most 20, escaped for printing; lost+found and pvferry's own folder aside. */
-  readonly firstNames: readonly string[];
-  /** The transfer id and volume recorded by an unfinished copy into this volume; null when there is none. */
-  readonly unfinishedTransfer: string | null;
-  /** There is a journal, and it cannot be read: what a target would end with. */
-  readonly journalError: NativeErrorText | null;
-  /** The process that writes to this volume now, escaped for printing; null when there is none but this one. */
-  readonly heldBy: string | null;
-  readonly uid: number;
-  readonly gid: number;
-  readonly capabilities: string;
-}
-
-export interface VolumeTotals {
-  readonly entries: number;
-  readonly files: number;
-  readonly directories: number;
-  /** Apparent size of regular files, bytes. */
-  readonly bytes: number;
-  /** Allocated bytes, holes not counted, hard links counted once. */
-  readonly allocatedBytes: number;
-}
-
-/** A filter rule that cannot be followed. */
-export interface BadRule {
-  /** Its place in the list, from 0. */
-  readonly rule: number;
-  /** Completes "the pattern ...". */
-  readonly why: string;
-}
-
-/** Ends the work it was given to, and tells nobody else. */
-export interface StopFlag {
-  /** The work's promise rejects with "interrupted" soon after, unless it is done by then. May be called twice. */
-  close(): void;
-}
-
-export interface DigestOptions {
-  readonly volume: string;
-  readonly threads: number;
-  readonly oneFileSystem: boolean;
-  readonly selinux: "keep" | "drop";
-  /** Lines of a gitignore file without comments; later ones win. badRule() has nothing against them. */
-  readonly rules: readonly string[];
-}
-
-export interface Roots {
-  /** 64 hex digits each. */
-  readonly content: string;
-  readonly metadata: string;
-}
-
-export interface FileDigest {
-  readonly path: string | null;
-  readonly pathBytes: string | null;
-  /** 64 hex digits. */
-  readonly digest: string;
-  /** "plain": what b3sum prints. "block": docs/protocol.md, block form. */
-  readonly form: "plain" | "block";
 }
 
 // -- sessions -------------------------------------------------------------------------------------------------------
@@ -177,6 +123,12 @@ export interface MaxDelete {
   readonly percent: number | null;
 }
 
+/**
+ * "stream": the bytes that the source reads have the digest of those that the target writes. "disk": the target also
+ * reads back from its medium what it has written, writes once more what is not there, and reads that back.
+ */
+export type VerifyMode = "stream" | "disk";
+
 export interface TargetOptions {
   readonly volume: string;
   /** What is recorded in the volume until the copy is finished: transfer id and volume name. */
@@ -196,6 +148,7 @@ export interface TargetOptions {
   readonly allowEmptySource: boolean;
   /** The source's rules: what they exclude stays as it is. A bad one throws "protocol". */
   readonly rules: readonly string[];
+  readonly verify: VerifyMode;
   readonly idleTimeoutMs: number;
   readonly keepAliveMs: number;
 }
@@ -234,6 +187,19 @@ export interface EntryCounts {
   readonly devices: number;
 }
 
+export interface ReadBack {
+  /** Type of the target's file system, as mountinfo calls it. */
+  readonly filesystem: string;
+  /**
+   * "direct": past the page cache (O_DIRECT). "dropped": after the page cache was told to forget it. "impossible": the
+   * file system keeps its files in memory.
+   */
+  readonly method: "direct" | "dropped" | "impossible";
+  /** Files of which every byte was read back and was right; their sizes, bytes. */
+  readonly files: number;
+  readonly bytes: number;
+}
+
 export interface SessionResult {
   /** What this side read (source) or wrote (target). */
   readonly entries: EntryCounts;
@@ -255,6 +221,8 @@ export interface SessionResult {
   readonly differences: { readonly [change in Change]: number };
   /** File data that a copy would send, as far as stat(2) tells (source of a session that only looks), bytes. */
   readonly wouldMoveBytes: number;
+  /** null on the source, and without "disk". */
+  readonly readBack: ReadBack | null;
   /** What the lanes and the index sent or received, bytes, inside TLS. */
   readonly wireBytes: number;
   /** Moved bytes that were sent more than once (source), or that arrived wrong (target). */

@@ -32,6 +32,7 @@ function copyRows(receipt: Receipt): readonly string[] {
     row("moved", movedText(receipt)),
     ...knownRows(receipt),
     ...excludedRows(receipt),
+    ...readBackRows(receipt),
     row(
       `${receipt.pass.kind} pass`,
       `number ${receipt.pass.number}, session ${receipt.pass.session}`,
@@ -111,7 +112,8 @@ function timeText({ mode, durationMs, bytesPerSecond, startedAt }: Receipt): str
 
 /** Only where not every file was sent. */
 function knownRows({ knownBy, deleted }: Receipt): readonly string[] {
-  const { streamed, compared, assumed } = knownBy;
+  const { compared, assumed } = knownBy;
+  const streamed = knownBy.streamed + knownBy.readBack;
   const removed = deleted === 0 ? [] : [row("removed", quantityText(deleted, "entry", "entries"))];
   if (compared + assumed === 0) return removed;
   const parts = [`${quantityText(streamed, "file")} sent`];
@@ -125,6 +127,19 @@ function excludedRows({ rules, excluded: { source, target } }: Receipt): readonl
   if (rules.length === 0) return [];
   const sides = `${quantityText(source, "entry", "entries")} of the source, ${countText(target)} of the target`;
   return [row("excluded", `${sides} (${quantityText(rules.length, "rule")})`)];
+}
+
+/** Only where it was asked for. */
+function readBackRows({ verify: { readBack } }: Receipt): readonly string[] {
+  if (readBack === null) return [];
+  const { filesystem, method, files, bytes, repaired } = readBack;
+  if (method === "impossible") {
+    return [row("read back", `nothing: ${filesystem} keeps its files in memory`)];
+  }
+  const how = method === "direct" ? "past the page cache" : "after the page cache was dropped";
+  const parts = [`${quantityText(files, "file")}, ${bytesText(bytes)}, from ${filesystem} ${how}`];
+  if (repaired > 0) parts.push(`${countText(repaired)} repaired`);
+  return [row("read back", parts.join(", "))];
 }
 
 /** Both sides' digests only when they differ; none where the bytes of some file were not read. */

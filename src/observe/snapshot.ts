@@ -43,7 +43,15 @@ export const FIRST_SNAPSHOT: Snapshot = {
   lanesAlive: 0,
   resent: 0,
   percent: null,
-  items: { unreadable: 0, "not-written": 0, "not-kept": 0, changed: 0, skipped: 0 },
+  items: {
+    unreadable: 0,
+    "not-written": 0,
+    "not-kept": 0,
+    changed: 0,
+    skipped: 0,
+    repaired: 0,
+    corrupted: 0,
+  },
   samples: [],
 };
 

@@ -12,8 +12,9 @@ import {
   type Receipt,
   type ReceiptRoots,
   type Verdict,
+  type Verification,
 } from "../core/receipt.ts";
-import type { Difference, Item, SessionResult } from "../native/types.ts";
+import type { Difference, Item, SessionResult, VerifyMode } from "../native/types.ts";
 import { judgeLook, totalDifferences } from "./look-verdict.ts";
 import { addCounts, judge, totalItems } from "./verdict.ts";
 
@@ -30,6 +31,7 @@ export interface Outcome {
   readonly sessions: number;
   readonly lanes: number;
   readonly lanesLost: number;
+  readonly verify: VerifyMode;
   readonly results: BothSides<SessionResult>;
   /** Each side's own first ones, in the order of item-order.ts. */
   readonly items: BothSides<readonly Item[]>;
@@ -62,6 +64,7 @@ export function makeReceipt(outcome: Outcome): Receipt {
     rules: outcome.rules,
     excluded: { source: source.excluded, target: target.excluded },
     knownBy: knownBy(target, outcome.mode),
+    verify: verification(outcome.verify, target),
     differences: differencesOf(outcome),
     wireBytes: source.wireBytes,
     bytesPerSecond: Math.round((source.movedBytes / Math.max(1, durationMs)) * 1_000),
@@ -87,9 +90,18 @@ function inOrder<T extends object>(counts: T): T {
 }
 
 /** Nothing is sent by a session that only looks. */
-function knownBy({ entries, comparedFiles, assumedFiles }: SessionResult, mode: Mode): KnownBy {
-  const streamed = isLook(mode) ? 0 : entries.files - comparedFiles - assumedFiles;
-  return { streamed, compared: comparedFiles, assumed: assumedFiles };
+function knownBy(
+  { entries, comparedFiles, assumedFiles, readBack }: SessionResult,
+  mode: Mode,
+): KnownBy {
+  const read = readBack?.files ?? 0;
+  const streamed = isLook(mode) ? 0 : entries.files - comparedFiles - assumedFiles - read;
+  return { streamed, readBack: read, compared: comparedFiles, assumed: assumedFiles };
+}
+
+function verification(mode: VerifyMode, { readBack, itemCounts }: SessionResult): Verification {
+  if (readBack === null) return { mode, readBack };
+  return { mode, readBack: { ...inOrder(readBack), repaired: itemCounts.repaired } };
 }
 
 function judged({ mode, pass, results }: Outcome): Verdict {

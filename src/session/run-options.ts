@@ -4,7 +4,7 @@ import type { TransferEvent } from "../core/events.ts";
 import type { Mode } from "../core/mode.ts";
 import type { PassKind } from "../core/receipt.ts";
 import type { Role } from "../core/transfer-id.ts";
-import type { Addon, Existing, MaxDelete } from "../native/types.ts";
+import type { Addon, Existing, MaxDelete, VerifyMode } from "../native/types.ts";
 import type { Dialer } from "../net/dialer.ts";
 
 /** One side's certificate folder, read. PEM texts. */
@@ -32,6 +32,7 @@ export interface SourceRun {
   /** Lines of a gitignore file, checked: what they exclude is neither copied nor removed. */
   readonly rules: readonly string[];
   readonly rereads: number;
+  readonly verify: VerifyMode;
   readonly connectTimeoutMs: number;
   /** How long to try again after a lost connection; 0 never does. */
   readonly reconnectTimeoutMs: number;

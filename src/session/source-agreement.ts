@@ -58,10 +58,11 @@ async function countVolume(
 
 export async function askToStart(
   channel: ControlChannel,
-  { lanes, pass, rules }: Pick<SourceRun, "lanes" | "pass" | "rules">,
+  { lanes, pass, verify, rules }: Pick<SourceRun, "lanes" | "pass" | "verify" | "rules">,
   signal: AbortSignal,
 ): Promise<MessageOf<"ready">> {
-  await channel.send({ type: "start", lanes, pass, clock: new Date().toISOString(), rules });
+  const clock = new Date().toISOString();
+  await channel.send({ type: "start", lanes, pass, verify, clock, rules });
   return channel.receive(["ready"], {
     deadlineMs: LIMITS.readyTimeoutMs,
     signal,

@@ -136,6 +136,7 @@ export class SourceSteps {
       startedAt: durable.startedAt,
       endedAt: durable.endedAt,
       sessions: durable.sessions,
+      verify: this.#run.verify,
       lanes: settled.lanes,
       lanesLost: settled.lanesLost,
       results: { source: settled.result, target: durable.result },

@@ -14,6 +14,7 @@ import type {
   MaxDelete,
   SessionResult,
   TargetSession,
+  VerifyMode,
 } from "../native/types.ts";
 import type { MessageOf, OutgoingMessage } from "../wire/control-messages.ts";
 import { readCounters, type Counters } from "./counters.ts";
@@ -38,6 +39,7 @@ export interface TargetCopyStart {
   readonly allowEmptySource: boolean;
   /** The source's. */
   readonly rules: readonly string[];
+  readonly verify: VerifyMode;
   readonly listener: Listener;
 }
 

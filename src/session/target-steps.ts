@@ -103,7 +103,7 @@ export class TargetSteps {
     }
   }
 
-  beginCopy({ channel, hello, start: { lanes, rules }, onto }: Admitted): void {
+  beginCopy({ channel, hello, start: { lanes, verify, rules }, onto }: Admitted): void {
     this.#copies += 1;
     this.#context.observe({ type: "session", number: this.#copies });
     const door = this.#opened(this.#door);
@@ -122,6 +122,7 @@ export class TargetSteps {
       maxDelete,
       allowEmptySource,
       rules,
+      verify,
       listener: door.listener,
     });
     this.#copy = copy;
@@ -241,6 +242,7 @@ export class TargetSteps {
       startedAt: durable.startedAt,
       endedAt: durable.endedAt,
       sessions: durable.sessions,
+      verify: start.verify,
       lanes: source.lanes,
       lanesLost: source.lanesLost,
       results: { source: source.result, target: durable.result },

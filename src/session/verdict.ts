@@ -22,8 +22,16 @@ interface Judgement {
   readonly next: string;
 }
 
-/** The first that applies decides. "skipped" never does: it was left out on purpose. */
+/** The first that applies decides. "skipped" never does: it was left out on purpose; nor does "repaired". */
 const JUDGEMENTS: readonly Judgement[] = [
+  {
+    code: 43,
+    passes: PASS_KINDS,
+    applies: (_results, items) => items.corrupted > 0,
+    but: ({ corrupted }) =>
+      `${quantityText(corrupted, "file")} could not be read back from the target's disk as written`,
+    next: "Look for what is wrong with the target's disk; the items of the receipt name each file.",
+  },
   {
     code: 43,
     passes: PASS_KINDS,
@@ -125,6 +133,8 @@ export function addCounts(a: ItemCounts, b: ItemCounts): ItemCounts {
     "not-kept": sum("not-kept"),
     changed: sum("changed"),
     skipped: sum("skipped"),
+    repaired: sum("repaired"),
+    corrupted: sum("corrupted"),
   };
 }
 

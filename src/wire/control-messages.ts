@@ -10,7 +10,7 @@ import { z } from "zod";
 import { LIMITS } from "../config/limits.ts";
 import { PvferryError } from "../core/errors.ts";
 import { MODES } from "../core/mode.ts";
-import { PASS_KINDS } from "../core/receipt.ts";
+import { PASS_KINDS, VERIFY_MODES } from "../core/receipt.ts";
 import type { Role } from "../core/transfer-id.ts";
 import { blake3, count, secret, sentence, sessionId, timestamp, u32, u64, word } from "./fields.ts";
 import { sessionResult } from "./session-result.ts";
@@ -123,6 +123,7 @@ export const CONTROL_MESSAGES = {
       seq,
       lanes: z.int().min(1).max(LIMITS.lanesMost),
       pass: z.enum(PASS_KINDS),
+      verify: z.enum(VERIFY_MODES),
       /** What the source's clock shows. */
       clock: timestamp,
       rules,

@@ -23,6 +23,15 @@ const itemCounts = z.strictObject({
   "not-kept": u64,
   changed: u64,
   skipped: u64,
+  repaired: u64,
+  corrupted: u64,
+});
+
+const readBack = z.strictObject({
+  filesystem: word,
+  method: z.enum(["direct", "dropped", "impossible"]),
+  files: u64,
+  bytes: u64,
 });
 
 export const sessionResult = z.strictObject({
@@ -36,6 +45,7 @@ export const sessionResult = z.strictObject({
   excluded: u64,
   differences: z.strictObject({ extra: u64, missing: u64, replaced: u64, attributes: u64 }),
   wouldMoveBytes: u64,
+  readBack: readBack.nullable(),
   wireBytes: u64,
   resent: u64,
   roots: z.strictObject({ content: blake3, metadata: blake3 }),

@@ -29,7 +29,17 @@ export interface Receipt {
   readonly deleted: number;
   readonly rules: readonly string[];
   readonly excluded: { readonly source: number; readonly target: number };
-  readonly knownBy: { readonly [how in "streamed" | "compared" | "assumed"]: number };
+  readonly knownBy: { readonly [how in "streamed" | "readBack" | "compared" | "assumed"]: number };
+  readonly verify: {
+    readonly mode: string;
+    readonly readBack: {
+      readonly filesystem: string;
+      readonly method: string;
+      readonly files: number;
+      readonly bytes: number;
+      readonly repaired: number;
+    } | null;
+  };
   readonly sessions: number;
   readonly reconnects: number;
   readonly resent: number;

@@ -19,6 +19,8 @@ export interface BedOptions {
 export interface Bed extends Disposable {
   /** Where it is mounted: an empty directory, but for a lost+found on ext4. */
   readonly path: string;
+  /** The file behind it; not for tmpfs. */
+  readonly image: string;
   remount: (options: string) => void;
   /** Writes everything back and forgets it, so that the next read comes from the device. */
   dropCaches: () => void;
@@ -74,6 +76,7 @@ export function mountFilesystem(options: BedOptions): Bed {
   const path = join(folder, "volume");
   return {
     path,
+    image: join(folder, "image"),
     remount: (flags) => run("mount", "-o", `remount,${flags}`, path),
     dropCaches: () => {
       run("sync");

@@ -100,6 +100,7 @@ describe("native handles", () => {
         maxDelete: { entries: null, percent: null },
         allowEmptySource: false,
         rules: [],
+        verify: "stream",
         idleTimeoutMs: 15_000,
         keepAliveMs: 5_000,
       },

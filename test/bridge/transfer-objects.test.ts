@@ -63,6 +63,7 @@ const calls = {
       maxDelete: { entries: null, percent: null },
       allowEmptySource: false,
       rules: [],
+      verify: "stream",
       idleTimeoutMs: 15_000,
       keepAliveMs: 5_000,
     },

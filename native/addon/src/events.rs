@@ -10,9 +10,10 @@ use pvferry_core::error::CoreError;
 use pvferry_core::fs::aspects::Aspects;
 use pvferry_core::fs::stat::Kind;
 use pvferry_core::session::difference::{CHANGES, Change, Difference};
+use pvferry_core::fs::medium::Medium;
 use pvferry_core::session::events::{Event, Sink};
 use pvferry_core::session::item::{ITEM_CLASSES, Item, ItemClass, Side};
-use pvferry_core::session::ledger::Outcome;
+use pvferry_core::session::ledger::{Outcome, ReadBack};
 use serde_json::{Map, Value, json};
 
 /// Batches that JavaScript has not taken yet; the session waits then.
@@ -147,6 +148,8 @@ fn class_name(class: ItemClass) -> &'static str {
         ItemClass::NotKept => "not-kept",
         ItemClass::Changed => "changed",
         ItemClass::Skipped => "skipped",
+        ItemClass::Repaired => "repaired",
+        ItemClass::Corrupted => "corrupted",
     }
 }
 
@@ -183,12 +186,22 @@ fn result(outcome: &Outcome) -> Value {
         "excluded": number(outcome.excluded),
         "differences": differences,
         "wouldMoveBytes": number(outcome.would_move),
+        "readBack": outcome.read_back.as_ref().map(read_back),
         "wireBytes": number(outcome.wire_bytes),
         "resent": number(outcome.resent),
         "roots": roots(&outcome.roots),
         "itemCounts": counts,
         "notPreserved": not_preserved,
     })
+}
+
+fn read_back(it: &ReadBack) -> Value {
+    let method = match it.medium {
+        Medium::Direct => "direct",
+        Medium::Dropped => "dropped",
+        Medium::None => "impossible",
+    };
+    json!({ "filesystem": it.filesystem, "method": method, "files": number(it.files), "bytes": number(it.bytes) })
 }
 
 pub(crate) fn roots(leaf: &Leaf) -> Value {

@@ -20,6 +20,7 @@ use pvferry_core::net::raw_descriptor;
 use pvferry_core::scan::filter::{BadRule, Filter};
 use pvferry_core::scan::volume::ScanPolicy;
 use pvferry_core::session::compress::Mode;
+use pvferry_core::session::verify::Verify;
 use pvferry_core::source::{self, Pass, SourceConfig};
 use pvferry_core::target::{self, Existing, TargetConfig, Terms, extras};
 use serde::Deserialize;
@@ -42,6 +43,22 @@ pub enum Compress {
 pub enum PassKind {
     Stage,
     Cutover,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum VerifyMode {
+    Stream,
+    Disk,
+}
+
+impl From<VerifyMode> for Verify {
+    fn from(mode: VerifyMode) -> Self {
+        match mode {
+            VerifyMode::Stream => Self::Stream,
+            VerifyMode::Disk => Self::Disk,
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -147,6 +164,7 @@ pub struct TargetOptions {
     max_delete: MaxDelete,
     allow_empty_source: bool,
     rules: Vec<String>,
+    verify: VerifyMode,
     idle_timeout_ms: u32,
     keep_alive_ms: u32,
 }
@@ -286,6 +304,7 @@ pub fn open_target(
         max_delete: options.max_delete.limit(),
         allow_empty_source: options.allow_empty_source,
         filter: peers_filter(&options.rules).map_err(thrown)?,
+        verify: options.verify.into(),
         idle_timeout: Duration::from_millis(options.idle_timeout_ms.into()),
         keep_alive: Duration::from_millis(options.keep_alive_ms.into()),
     };

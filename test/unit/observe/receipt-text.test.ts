@@ -4,7 +4,15 @@ import type { Receipt } from "../../../src/core/receipt.ts";
 import type { Item } from "../../../src/native/types.ts";
 import { receiptText } from "../../../src/observe/receipt-text.ts";
 
-const NO_ITEMS = { unreadable: 0, "not-written": 0, "not-kept": 0, changed: 0, skipped: 0 };
+const NO_ITEMS = {
+  unreadable: 0,
+  "not-written": 0,
+  "not-kept": 0,
+  changed: 0,
+  skipped: 0,
+  repaired: 0,
+  corrupted: 0,
+};
 const ROOTS = { content: "c".repeat(64), metadata: "d".repeat(64) };
 
 const KEPT: Receipt = {
@@ -35,7 +43,8 @@ const KEPT: Receipt = {
   deleted: 0,
   rules: [],
   excluded: { source: 0, target: 0 },
-  knownBy: { streamed: 1_234, compared: 0, assumed: 0 },
+  knownBy: { streamed: 1_234, readBack: 0, compared: 0, assumed: 0 },
+  verify: { mode: "stream", readBack: null },
   differences: null,
   movedBytes: 1.2e9,
   matchedBytes: 0,

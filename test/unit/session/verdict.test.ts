@@ -54,6 +54,8 @@ describe("the verdict", () => {
       "not-kept": count,
       changed: count,
       skipped: count,
+      repaired: count,
+      corrupted: count,
     });
     const roots = fc.record({
       content: fc.constantFrom("a".repeat(64), "b".repeat(64)),
@@ -107,6 +109,7 @@ describe("the receipt", () => {
     sessions: 1,
     lanes: 4,
     lanesLost: 1,
+    verify: "stream" as const,
     results: { source: fakeResult(), target: fakeResult() },
     items: { source: [], target: [] },
     differences: [],

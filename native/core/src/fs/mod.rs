@@ -15,6 +15,7 @@ mod handle;
 pub mod limits;
 pub mod list;
 pub mod make;
+pub mod medium;
 pub mod name;
 pub mod open;
 pub mod probe;

@@ -125,7 +125,7 @@ fn line_type(line: &str) -> Option<String> {
 }
 
 /// What mountinfo says of the mount that holds this.
-fn mount_line(volume: BorrowedFd<'_>) -> Option<String> {
+pub(super) fn mount_line(volume: BorrowedFd<'_>) -> Option<String> {
     let mount_id = stat_fd(volume).ok()?.mount_id?;
     let mountinfo = std::fs::read("/proc/self/mountinfo").ok()?;
     line_of(&String::from_utf8_lossy(&mountinfo), mount_id)
@@ -137,7 +137,7 @@ fn line_of(mountinfo: &str, mount_id: u64) -> Option<String> {
 }
 
 /// linux/magic.h and statfs(2).
-fn type_of_magic<T: TryInto<i64>>(magic: T) -> &'static str {
+pub(super) fn type_of_magic<T: TryInto<i64>>(magic: T) -> &'static str {
     match magic.try_into().unwrap_or(0) & 0xffff_ffff {
         0xef53 => "ext4",
         0x5846_5342 => "xfs",

@@ -19,10 +19,21 @@ pub enum ItemClass {
     NotKept = 3,
     Changed = 4,
     Skipped = 5,
+    /// Not on the medium as it had been written, and written once more.
+    Repaired = 6,
+    /// Not on the medium as it had been written twice.
+    Corrupted = 7,
 }
 
-pub const ITEM_CLASSES: [ItemClass; 5] =
-    [ItemClass::Unreadable, ItemClass::NotWritten, ItemClass::NotKept, ItemClass::Changed, ItemClass::Skipped];
+pub const ITEM_CLASSES: [ItemClass; 7] = [
+    ItemClass::Unreadable,
+    ItemClass::NotWritten,
+    ItemClass::NotKept,
+    ItemClass::Changed,
+    ItemClass::Skipped,
+    ItemClass::Repaired,
+    ItemClass::Corrupted,
+];
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Item {

@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use super::difference::{CHANGES, Change};
 use super::item::{ITEM_CLASSES, ItemClass};
 use crate::digest::leaf::Leaf;
+use crate::fs::medium::Medium;
 use crate::fs::stat::Kind;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,6 +35,20 @@ pub struct Ledger {
     excluded: AtomicU64,
     differences: [AtomicU64; CHANGES.len()],
     would_move: AtomicU64,
+    read_back_files: AtomicU64,
+    read_back_bytes: AtomicU64,
+}
+
+/// What a target has read from its medium again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReadBack {
+    /// Type of the file system, as mountinfo calls it.
+    pub filesystem: String,
+    pub medium: Medium,
+    /// Files of which every byte was read back and was as it should be.
+    pub files: u64,
+    /// Their sizes.
+    pub bytes: u64,
 }
 
 /// What a session did, once it has settled.
@@ -57,6 +72,8 @@ pub struct Outcome {
     /// What a session that only looks has found, in the order of CHANGES; and the file data that a copy would send, bytes.
     pub differences: [u64; CHANGES.len()],
     pub would_move: u64,
+    /// None on the source, and where nobody asked for it.
+    pub read_back: Option<ReadBack>,
     pub roots: Leaf,
     /// In the order of ITEM_CLASSES.
     pub item_counts: [u64; ITEM_CLASSES.len()],
@@ -140,6 +157,17 @@ impl Ledger {
         self.would_move.fetch_add(bytes, Ordering::Relaxed);
     }
 
+    /// A file was read from the medium and is as it was written.
+    pub fn count_read_back(&self, bytes: u64) {
+        self.read_back_files.fetch_add(1, Ordering::Relaxed);
+        self.read_back_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// How many files that was, and how large they are.
+    pub fn read_back(&self) -> (u64, u64) {
+        (self.read_back_files.load(Ordering::Relaxed), self.read_back_bytes.load(Ordering::Relaxed))
+    }
+
     pub fn outcome(&self, roots: Leaf, wire_bytes: u64, resent: u64) -> Outcome {
         let left_out = self.not_preserved.lock().unwrap_or_else(PoisonError::into_inner);
         Outcome {
@@ -155,6 +183,7 @@ impl Ledger {
             excluded: self.excluded.load(Ordering::Relaxed),
             differences: std::array::from_fn(|at| self.differences[at].load(Ordering::Relaxed)),
             would_move: self.would_move.load(Ordering::Relaxed),
+            read_back: None,
             roots,
             item_counts: std::array::from_fn(|at| self.items[at].load(Ordering::Relaxed)),
             not_preserved: left_out.iter().map(|(kind, count)| (kind.clone(), *count)).collect(),

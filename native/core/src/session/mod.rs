@@ -8,3 +8,4 @@ pub mod item;
 pub mod ledger;
 pub mod life;
 pub mod stop;
+pub mod verify;

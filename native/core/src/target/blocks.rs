@@ -54,7 +54,9 @@ impl Shared {
             lane.except(position, Outcome::Lacks(lacked));
         } else if piece_digest(form, size, piece.index, &held) == piece.digest {
             let (index, digest) = (piece.index, piece.digest);
-            let arrived = Arrived { of, index, digest, moved: 0, matched: u64::from(piece.length) };
+            let (matched, segments) = (u64::from(piece.length), &[(0, piece.length)][..]);
+            let (length, data) = (piece.length, &held[..]);
+            let arrived = Arrived { of, index, digest, moved: 0, matched, form, size, length, segments, data };
             let write = || large.part.write_blocks(index, &held, Blocks::default(), instead);
             self.keep_piece(large, &arrived, write, lane)?;
         } else {
@@ -99,7 +101,8 @@ impl Shared {
         if piece_digest(form, size, patch.index, &whole) == patch.digest {
             let moved = data.len() as u64;
             let (index, digest, matched) = (patch.index, patch.digest, u64::from(patch.length) - moved);
-            let arrived = Arrived { of: patch.of, index, digest, moved, matched };
+            let (of, length, segments) = (patch.of, patch.length, &[(0, patch.length)][..]);
+            let arrived = Arrived { of, index, digest, moved, matched, form, size, length, segments, data: &whole };
             let write = || large.part.write_blocks(index, &whole, patch.blocks, instead);
             self.keep_piece(large, &arrived, write, lane)?;
         } else {

@@ -19,6 +19,7 @@ use crate::fs::Errno;
 use crate::fs::apply::Attributes;
 use crate::fs::directory_path::DirectoryNode;
 use crate::fs::make;
+use crate::fs::medium::drop_cache;
 use crate::fs::stat::{InodeKey, Kind, Stat, Timestamp, read_link, stat_at, stat_fd};
 use crate::scan::digest::digest_file;
 use crate::session::counters::Counter;
@@ -239,6 +240,9 @@ impl Shared {
         let directory = self.volume.directories.descriptor(&announced.directory.data.node).ok()?;
         let file = self.volume.opener.file(directory.as_fd(), &announced.name).ok()?;
         let stat = stat_fd(file.as_fd()).ok()?;
+        if self.reads_medium() {
+            drop_cache(file.as_fd()).ok()?;
+        }
         if stat.kind != Kind::File || stat.size != check.size {
             return None;
         }

@@ -9,6 +9,7 @@ use super::coverage::Coverage;
 use super::files::{Announced, Found};
 use super::lane::LaneState;
 use super::part::PartFile;
+use super::read_back::{Job, WholeFile};
 use super::session::Shared;
 use crate::digest::file::{BLOCK_FORM_HOLES, FileDigest, Form, PIECE, pieces};
 use crate::digest::leaf::{FAILED_LEAF, Leaf};
@@ -45,11 +46,23 @@ pub(super) struct State {
     pub(super) moved: u64,
     /// Data of this attempt that was there already, bytes.
     pub(super) matched: u64,
+    /// Pieces of this attempt that are to be read back.
+    pub(super) unread: u64,
+    /// Some piece of this attempt is not on the medium as it was written.
+    pub(super) corrupted: bool,
+    /// Some piece of it was not read back, for want of permission or because the page cache kept it.
+    pub(super) unknown: bool,
+}
+
+impl State {
+    pub(super) fn is_ended(&self) -> bool {
+        self.leaf.is_some()
+    }
 }
 
 #[derive(Debug)]
 pub(super) struct Large {
-    id: u64,
+    pub(super) id: u64,
     pub(super) announced: Announced,
     pub(super) part: PartFile,
     state: Mutex<State>,
@@ -70,6 +83,11 @@ impl Large {
         state
     }
 
+    /// Waits for a change, at most this long.
+    pub(super) fn wait<'a>(&self, state: MutexGuard<'a, State>, most: Duration) -> MutexGuard<'a, State> {
+        self.changed.wait_timeout(state, most).unwrap_or_else(PoisonError::into_inner).0
+    }
+
     fn conclude(&self, leaf: Leaf) {
         self.lock().leaf = Some(leaf);
         self.changed.notify_all();
@@ -84,8 +102,7 @@ impl Large {
                 Some(leaf) => return Ok(Outcome::Duplicate(leaf.content, leaf.metadata)),
                 None => stop.check()?,
             }
-            let tick = Duration::from_millis(200);
-            state = self.changed.wait_timeout(state, tick).unwrap_or_else(PoisonError::into_inner).0;
+            state = self.wait(state, Duration::from_millis(200));
         }
     }
 
@@ -139,6 +156,9 @@ impl Shared {
             leaf: None,
             moved: 0,
             matched: 0,
+            unread: 0,
+            corrupted: false,
+            unknown: false,
         };
         let large = Arc::new(Large { id, announced, part, state: Mutex::new(state), changed: Condvar::new() });
         self.files.keep_large(id, &large);
@@ -259,6 +279,7 @@ impl Shared {
         state.digest = FileDigest::new(again.form, again.size);
         state.claimed.clear();
         (state.holes, state.counted, state.matched) = (0, 0, 0);
+        (state.unread, state.corrupted, state.unknown) = (0, false, false);
         large.part.begin_again(again.size, written > 0)
     }
 
@@ -288,22 +309,26 @@ impl Shared {
             self.ledger.count_matched(state.matched);
             (state.digest.form(), state.size)
         };
-        self.name_large(&large, end, form, size, lane)
+        let whole = WholeFile { large, end, form, size };
+        if let Some(queue) = &self.read_back {
+            return queue.put(Job::Whole(whole), &self.life.stop);
+        }
+        let leaf = self.name_large(&whole)?;
+        lane.finished.push((whole.large.id, leaf));
+        if leaf == FAILED_LEAF {
+            lane.answer(Some(Outcome::Failed));
+        }
+        Ok(())
     }
 
-    fn name_large(
-        &self,
-        large: &Large,
-        end: End,
-        form: Form,
-        size: u64,
-        lane: &mut LaneState,
-    ) -> Result<(), CoreError> {
+    /// Gives a whole file its attributes and its name; its leaf.
+    pub(super) fn name_large(&self, whole: &WholeFile) -> Result<Leaf, CoreError> {
+        let WholeFile { large, end, form, size } = whole;
         let announced = &large.announced;
         let fresh = self.volume.parts_rule.file(0o600);
         let fd = large.part.fd.as_fd();
         let lost = self.volume.applier.apply_fd(fd, Kind::File, &end.attributes, &fresh);
-        let attributes = self.kept(fd, end.attributes, lost, &|| announced.path())?;
+        let attributes = self.kept(fd, end.attributes.clone(), lost, &|| announced.path())?;
         if self.volume.fsync_each {
             rustix::fs::fsync(fd).map_err(|errno| self.volume.fatal(errno, &announced.path()))?;
         }
@@ -314,21 +339,24 @@ impl Shared {
         });
         let leaf = match named {
             Ok(()) => {
-                self.count_file(size);
-                self.finish_file(announced, attributes, form, end.digest)?
+                self.count_file(*size);
+                // All its pieces were, by now.
+                if self.read_back.is_some() && !large.lock().unknown {
+                    self.ledger.count_read_back(*size);
+                }
+                self.finish_file(announced, attributes, *form, end.digest)?
             }
             Err(errno) => {
                 let _ = make::unlink(self.volume.parts(), name.as_bytes());
                 self.not_written(announced.path(), "data", errno)?;
                 self.first_failed(announced.link)?;
-                lane.answer(Some(Outcome::Failed));
                 FAILED_LEAF
             }
         };
         large.conclude(leaf);
         self.files.drop_large(large.id);
-        lane.finished.push((large.id, leaf));
-        self.settle(&announced.directory, &[(announced.leaf, leaf)])
+        self.settle(&announced.directory, &[(announced.leaf, leaf)])?;
+        Ok(leaf)
     }
 
     pub(super) fn forget_file(&self, id: u64, lane: &mut LaneState) -> Result<(), CoreError> {
@@ -361,7 +389,7 @@ impl Shared {
         self.remove_large(large)
     }
 
-    fn remove_large(&self, large: &Large) -> Result<(), CoreError> {
+    pub(super) fn remove_large(&self, large: &Large) -> Result<(), CoreError> {
         let _ = make::unlink(self.volume.parts(), large.part.name.as_bytes());
         large.conclude(FAILED_LEAF);
         self.files.drop_large(large.id);

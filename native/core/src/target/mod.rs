@@ -28,6 +28,7 @@ mod part;
 mod piece;
 mod present;
 mod served;
+mod read_back;
 mod session;
 mod volume;
 

@@ -1,6 +1,7 @@
 //! Writing packs: every file is checked against its digest, made under its name, and has its times set last, which is
 //! how a whole file is told from one that a crash cut short.
 
+use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
@@ -8,8 +9,10 @@ use super::directory::TargetDirectory;
 use super::files::{Announced, Found};
 use super::lane::LaneState;
 use super::links::{Contents, First, NamePlace};
+use super::read_back::{Job, WrittenFile};
 use super::session::Shared;
 use super::volume::is_fatal;
+use crate::digest::Digest;
 use crate::digest::file::Form;
 use crate::digest::leaf::{FAILED_LEAF, Leaf, Payload, leaf};
 use crate::error::CoreError;
@@ -27,7 +30,7 @@ use crate::wire::lane::{PackedFile, read_pack};
 
 /// Settled leaves of one directory on their way to its tree.
 #[derive(Default)]
-struct Batch {
+pub(super) struct Batch {
     directory: Option<Arc<TargetDirectory>>,
     leaves: Vec<(u64, Leaf)>,
 }
@@ -38,20 +41,46 @@ impl Shared {
         let length = usize::try_from(total).unwrap_or(usize::MAX);
         let mut scratch = std::mem::take(&mut lane.scratch);
         let data = unpack(sent, zstd, length, &mut scratch)?;
-        let mut batch = Batch::default();
+        let mut written = Vec::with_capacity(files.len());
+        let mut result = Ok(());
         let mut start = 0;
         for (position, file) in files.into_iter().enumerate() {
-            let end = start + file.size as usize;
-            let written = self.write_packed(position, file, &data[start..end], lane, &mut batch);
-            if written.is_err() {
-                // The lane may have given up: what it has finished counts, whoever sends the rest.
-                self.settle_batch(&mut batch)?;
+            let place = start..start + file.size as usize;
+            start = place.end;
+            result = self.write_packed(position, file, (place.clone(), &data[place]), lane, &mut written);
+            if result.is_err() {
+                break;
             }
-            written?;
-            start = end;
         }
-        self.settle_batch(&mut batch)?;
+        // The lane may have given up: what it has finished counts, whoever sends the rest.
+        self.put_written(written, data)?;
         lane.scratch = scratch;
+        result
+    }
+
+    /// Files that are under their names are finished, or read back before they are.
+    fn put_written(&self, written: Vec<WrittenFile>, data: &[u8]) -> Result<(), CoreError> {
+        if let Some(queue) = &self.read_back {
+            let job = Job::Files { files: written, data: data.to_vec() };
+            return queue.put(job, &self.life.stop);
+        }
+        let mut batch = Batch::default();
+        for file in written {
+            self.finish_written(file, &mut batch)?;
+        }
+        self.settle_batch(&mut batch)
+    }
+
+    pub(super) fn finish_written(&self, file: WrittenFile, batch: &mut Batch) -> Result<(), CoreError> {
+        let WrittenFile { announced, attributes, digest, leaf, .. } = file;
+        if announced.link != 0 {
+            self.file_made(&announced, attributes, (Form::Plain, digest))?;
+        }
+        if batch.directory.as_ref().is_none_or(|known| !Arc::ptr_eq(known, &announced.directory)) {
+            self.settle_batch(batch)?;
+            batch.directory = Some(announced.directory);
+        }
+        batch.leaves.push((announced.leaf, leaf));
         Ok(())
     }
 
@@ -59,9 +88,9 @@ impl Shared {
         &self,
         position: usize,
         file: PackedFile,
-        data: &[u8],
+        (place, data): (Range<usize>, &[u8]),
         lane: &mut LaneState,
-        batch: &mut Batch,
+        written: &mut Vec<WrittenFile>,
     ) -> Result<(), CoreError> {
         if *blake3::hash(data).as_bytes() != file.digest {
             self.counters.add(Counter::Resent, data.len() as u64);
@@ -78,38 +107,35 @@ impl Shared {
                 return Err(CoreError::protocol("The peer broke the protocol: a large file comes in a pack too."));
             }
         };
-        let id = file.file;
-        let leaf = self.write_file(&announced, file.attributes, file.digest, data, lane)?;
-        if leaf == FAILED_LEAF {
+        let (id, digest) = (file.file, file.digest);
+        let Some(attributes) = self.write_file(&announced, file.attributes, data, lane)? else {
             lane.except(position, Outcome::Failed);
-        }
+            lane.finished.push((id, FAILED_LEAF));
+            return self.settle(&announced.directory, &[(announced.leaf, FAILED_LEAF)]);
+        };
+        let leaf = file_leaf(&announced, &attributes, (Form::Plain, digest));
         lane.finished.push((id, leaf));
-        if batch.directory.as_ref().is_none_or(|known| !Arc::ptr_eq(known, &announced.directory)) {
-            self.settle_batch(batch)?;
-            batch.directory = Some(announced.directory);
-        }
-        batch.leaves.push((announced.leaf, leaf));
+        written.push(WrittenFile { announced, attributes, digest, leaf, data: place });
         Ok(())
     }
 
-    fn settle_batch(&self, batch: &mut Batch) -> Result<(), CoreError> {
+    pub(super) fn settle_batch(&self, batch: &mut Batch) -> Result<(), CoreError> {
         let Some(directory) = batch.directory.take() else { return Ok(()) };
         let settled = self.settle(&directory, &batch.leaves);
         batch.leaves.clear();
         settled
     }
 
-    /// Writes one small file; FAILED_LEAF when it is an item instead.
+    /// Writes one small file; the attributes that it has then, or None when it is an item instead.
     fn write_file(
         &self,
         announced: &Announced,
         wanted: Attributes,
-        digest: crate::digest::Digest,
         data: &[u8],
         lane: &mut LaneState,
-    ) -> Result<Leaf, CoreError> {
+    ) -> Result<Option<Attributes>, CoreError> {
         if announced.replaces {
-            return self.replace_file(announced, wanted, digest, data, lane);
+            return self.replace_file(announced, wanted, data, lane);
         }
         let written = self
             .directory_of(announced, lane)
@@ -121,7 +147,7 @@ impl Shared {
                     self.not_written(announced.path(), "data", errno)?;
                 }
                 self.first_failed(announced.link)?;
-                return Ok(FAILED_LEAF);
+                return Ok(None);
             }
         };
         let fresh = announced.directory.data.rule.file(wanted.mode);
@@ -132,7 +158,7 @@ impl Shared {
         }
         drop(fd);
         self.count_received(data.len() as u64);
-        self.finish_file(announced, attributes, Form::Plain, digest)
+        Ok(Some(attributes))
     }
 
     /// A new file with its data; nothing is left of one that could not be filled.
@@ -144,42 +170,53 @@ impl Shared {
         Ok(fd)
     }
 
-    /// Writes a small file among the parts and puts it, complete, in the place of what bears its name.
+    /// Replaces what bears the name of a small file.
     fn replace_file(
         &self,
         announced: &Announced,
         wanted: Attributes,
-        digest: crate::digest::Digest,
         data: &[u8],
         lane: &mut LaneState,
-    ) -> Result<Leaf, CoreError> {
-        let part = self.claims.part_name();
-        let (parts, part) = (self.volume.parts(), part.as_bytes());
-        let placed = self.directory_of(announced, lane).and_then(|directory| {
-            let fd = self.create_filled(parts, part, 0o600, data)?;
-            let fresh = self.volume.parts_rule.file(0o600);
-            let lost = self.volume.applier.apply_fd(fd.as_fd(), Kind::File, &wanted, &fresh);
-            if self.volume.fsync_each {
-                rustix::fs::fsync(&fd)?;
-            }
-            let place = (&announced.directory.data.node, directory.as_fd());
-            self.put_in_place(part, place, &announced.name, true).inspect_err(|_| {
-                let _ = make::unlink(parts, part);
-            })?;
-            Ok((fd, lost))
-        });
+    ) -> Result<Option<Attributes>, CoreError> {
+        let placed = self
+            .directory_of(announced, lane)
+            .and_then(|directory| self.place_file(announced, &directory, &wanted, data, self.volume.fsync_each));
         match placed {
             Ok((fd, lost)) => {
                 let attributes = self.kept(fd.as_fd(), wanted, lost, &|| announced.path())?;
                 self.count_received(data.len() as u64);
-                self.finish_file(announced, attributes, Form::Plain, digest)
+                Ok(Some(attributes))
             }
             Err(errno) => {
                 self.not_written(announced.path(), "data", errno)?;
                 self.first_failed(announced.link)?;
-                Ok(FAILED_LEAF)
+                Ok(None)
             }
         }
+    }
+
+    /// Writes a small file among the parts and puts it, complete, in the place of what bears its name.
+    pub(super) fn place_file(
+        &self,
+        announced: &Announced,
+        directory: &OwnedFd,
+        wanted: &Attributes,
+        data: &[u8],
+        sync: bool,
+    ) -> Result<(OwnedFd, Vec<Lost>), Errno> {
+        let part = self.claims.part_name();
+        let (parts, part) = (self.volume.parts(), part.as_bytes());
+        let fd = self.create_filled(parts, part, 0o600, data)?;
+        let fresh = self.volume.parts_rule.file(0o600);
+        let lost = self.volume.applier.apply_fd(fd.as_fd(), Kind::File, wanted, &fresh);
+        if sync {
+            rustix::fs::fsync(&fd)?;
+        }
+        let place = (&announced.directory.data.node, directory.as_fd());
+        self.put_in_place(part, place, &announced.name, true).inspect_err(|_| {
+            let _ = make::unlink(parts, part);
+        })?;
+        Ok((fd, lost))
     }
 
     fn count_received(&self, size: u64) {
@@ -194,20 +231,30 @@ impl Shared {
         announced: &Announced,
         attributes: Attributes,
         form: Form,
-        digest: crate::digest::Digest,
+        digest: Digest,
     ) -> Result<Leaf, CoreError> {
-        let leaf = leaf(&announced.name, Kind::File, &attributes, &Payload::File { form, digest });
+        let leaf = file_leaf(announced, &attributes, (form, digest));
         if announced.link != 0 {
-            let place = NamePlace {
-                directory: Arc::clone(&announced.directory),
-                leaf: announced.leaf,
-                name: announced.name.clone(),
-                replaces: announced.replaces,
-            };
-            let contents = Contents::File { form, digest };
-            self.first_made(announced.link, &Arc::new(First { place, kind: Kind::File, attributes, contents }))?;
+            self.file_made(announced, attributes, (form, digest))?;
         }
         Ok(leaf)
+    }
+
+    /// A file with several names is there under its first.
+    fn file_made(
+        &self,
+        announced: &Announced,
+        attributes: Attributes,
+        (form, digest): (Form, Digest),
+    ) -> Result<(), CoreError> {
+        let place = NamePlace {
+            directory: Arc::clone(&announced.directory),
+            leaf: announced.leaf,
+            name: announced.name.clone(),
+            replaces: announced.replaces,
+        };
+        let contents = Contents::File { form, digest };
+        self.first_made(announced.link, &Arc::new(First { place, kind: Kind::File, attributes, contents }))
     }
 
     /// What a file has now: what was wanted, unless something was lost, which is reported.
@@ -256,6 +303,10 @@ impl Shared {
         self.report(Item::failed(Side::Target, ItemClass::NotWritten, path, what, errno));
         Ok(())
     }
+}
+
+pub(super) fn file_leaf(announced: &Announced, attributes: &Attributes, (form, digest): (Form, Digest)) -> Leaf {
+    leaf(&announced.name, Kind::File, attributes, &Payload::File { form, digest })
 }
 
 /// Writes all of `data` at `offset`.

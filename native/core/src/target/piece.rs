@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::lane::LaneState;
 use super::large::{Large, Target};
 use super::pack::unpack;
+use super::read_back::{Job, WrittenPiece};
 use super::session::Shared;
 use crate::digest::Digest;
 use crate::digest::file::{Form, piece_digest, piece_length};
@@ -16,13 +17,20 @@ use crate::wire::index::Outcome;
 use crate::wire::lane::{FileAttempt, Piece};
 
 /// A piece that is right, however it came.
-pub(super) struct Arrived {
+pub(super) struct Arrived<'a> {
     pub(super) of: FileAttempt,
     pub(super) index: u64,
     pub(super) digest: Digest,
     /// Bytes of data that crossed, and that were here.
     pub(super) moved: u64,
     pub(super) matched: u64,
+    pub(super) form: Form,
+    /// Of the whole file.
+    pub(super) size: u64,
+    pub(super) length: u32,
+    /// All data of the piece, and where in it: to write it again.
+    pub(super) segments: &'a [(u32, u32)],
+    pub(super) data: &'a [u8],
 }
 
 impl Shared {
@@ -54,8 +62,18 @@ impl Shared {
             lane.answer(Some(Outcome::Again));
             return Ok(());
         }
-        let arrived =
-            Arrived { of: piece.of, index: piece.index, digest: piece.digest, moved: data.len() as u64, matched: 0 };
+        let arrived = Arrived {
+            of: piece.of,
+            index: piece.index,
+            digest: piece.digest,
+            moved: data.len() as u64,
+            matched: 0,
+            form,
+            size,
+            length: piece.length,
+            segments: &piece.segments,
+            data,
+        };
         self.keep_piece(large, &arrived, || large.part.write_piece(piece, data), lane)
     }
 
@@ -63,7 +81,7 @@ impl Shared {
     pub(super) fn keep_piece(
         &self,
         large: &Arc<Large>,
-        arrived: &Arrived,
+        arrived: &Arrived<'_>,
         write: impl FnOnce() -> Result<(), Errno>,
         lane: &mut LaneState,
     ) -> Result<(), CoreError> {
@@ -81,16 +99,29 @@ impl Shared {
             state.writing += 1;
         }
         let written = write();
+        let mut put = Ok(());
         if written.is_ok() {
             let mut state = large.lock();
             state.digest.add_piece(arrived.index, arrived.digest);
             state.counted += arrived.moved + arrived.matched;
             state.moved += arrived.moved;
             state.matched += arrived.matched;
+            state.unread += u64::from(self.read_back.is_some());
+            drop(state);
             self.counters.add(Counter::BytesDone, arrived.moved + arrived.matched);
+            // Before anybody may take the piece for written: the file's end has to come behind it.
+            put = self.put_piece(large, arrived);
         }
         large.written();
-        written.map_or_else(|errno| self.large_failed(large, errno, lane), Ok)
+        written.map_or_else(|errno| self.large_failed(large, errno, lane), |()| put)
+    }
+
+    fn put_piece(&self, large: &Arc<Large>, arrived: &Arrived<'_>) -> Result<(), CoreError> {
+        let Some(queue) = &self.read_back else { return Ok(()) };
+        let Arrived { of, index, digest, form, size, length, segments, data, .. } = *arrived;
+        let piece = Piece { of, index, length, digest, segments: segments.to_vec() };
+        let written = WrittenPiece { large: Arc::clone(large), piece, form, size, data: data.to_vec() };
+        queue.put(Job::Piece(written), &self.life.stop)
     }
 }
 

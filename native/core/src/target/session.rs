@@ -16,20 +16,23 @@ use super::journal::{History, Pass, Record};
 use super::links::Links;
 use super::open_directories::OpenDirectories;
 use super::served::{Binder, Connections, Exceptions, Served};
+use super::read_back::{self, Queue};
 use super::volume::TargetVolume;
 use crate::digest::leaf::{Leaf, volume_roots};
 use crate::digest::tree::settle;
 use crate::error::CoreError;
 use crate::fs::Errno;
 use crate::fs::apply::Attributes;
+use crate::fs::medium::Medium;
 use crate::net::bind::Secret;
 use crate::net::listener::{Listener, Registration};
 use crate::scan::filter::Filter;
 use crate::session::counters::{Counter, Counters};
 use crate::session::events::Sink;
 use crate::session::item::{Item, ItemClass, Side};
-use crate::session::ledger::{Ledger, Outcome};
+use crate::session::ledger::{Ledger, Outcome, ReadBack};
 use crate::session::life::{Life, Living};
+use crate::session::verify::Verify;
 use crate::wire::channel::Channel;
 use crate::wire::frame::{FrameType, Header};
 
@@ -51,6 +54,8 @@ pub struct TargetConfig {
     pub allow_empty_source: bool,
     /// What it excludes stays as it is.
     pub filter: Option<Arc<Filter>>,
+    /// How it is made sure that what was written is what was read.
+    pub verify: Verify,
     pub idle_timeout: Duration,
     pub keep_alive: Duration,
 }
@@ -72,6 +77,8 @@ pub(super) struct Shared {
     pub(super) links: Links,
     pub(super) claims: Claims,
     pub(super) extras: Extras,
+    /// None: what is written is not read back.
+    pub(super) read_back: Option<Arc<Queue>>,
     pub(super) ledger: Ledger,
     pub(super) counters: Arc<Counters>,
     pub(super) life: Life,
@@ -87,6 +94,8 @@ impl TargetSession {
         let life = Life::new(sink)?;
         let secret = config.secret;
         let connections = Connections::new(config.lanes, config.idle_timeout, config.keep_alive);
+        let medium = if config.verify == Verify::Disk { volume.medium()? } else { Medium::None };
+        let read_back = (medium != Medium::None).then(|| Arc::new(Queue::new(medium)));
         let extras = Extras::new(volume.own_folder()?, volume.opener.clone(), config.max_delete);
         let shared = Arc::new(Shared {
             config,
@@ -96,6 +105,7 @@ impl TargetSession {
             links: Links::default(),
             claims: Claims::default(),
             extras,
+            read_back,
             ledger: Ledger::default(),
             counters: Arc::new(Counters::default()),
             life,
@@ -103,6 +113,7 @@ impl TargetSession {
             connections,
         });
         checkpoints::keep(&shared, shared.config.checkpoint)?;
+        read_back::start(&shared)?;
         let registration = listener.register(secret, Arc::new(Binder(Arc::downgrade(&shared))));
         Ok(Self { shared, registration: Mutex::new(Some(registration)) })
     }
@@ -172,7 +183,13 @@ impl Living for Shared {
 
     fn conclude(&self, roots: Leaf) -> Outcome {
         let wire = self.counters.get(Counter::WireBytes) + self.connections.index_bytes();
-        self.ledger.outcome(roots, wire, self.counters.get(Counter::Resent))
+        let outcome = self.ledger.outcome(roots, wire, self.counters.get(Counter::Resent));
+        let (files, bytes) = self.ledger.read_back();
+        let medium = self.read_back.as_ref().map_or(Medium::None, |queue| queue.medium());
+        let filesystem = self.volume.filesystem.clone();
+        let asked = self.config.verify == Verify::Disk;
+        let read_back = asked.then_some(ReadBack { filesystem, medium, files, bytes });
+        Outcome { read_back, ..outcome }
     }
 }
 

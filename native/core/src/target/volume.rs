@@ -12,6 +12,8 @@ use crate::fs::apply::{Applier, Attributes};
 use crate::fs::directory_path::{Directories, DirectoryNode};
 use crate::fs::fresh::{Creation, FreshRule};
 use crate::fs::limits::directory_budget;
+use crate::fs::make;
+use crate::fs::medium::Medium;
 use crate::fs::open::{Opener, open_volume};
 use crate::fs::probe::probe;
 use crate::fs::process::ProcessIds;
@@ -29,6 +31,8 @@ pub(super) struct TargetVolume {
     pub(super) root_rule: FreshRule,
     pub(super) parts_rule: FreshRule,
     pub(super) fsync_each: bool,
+    /// As mountinfo calls its type.
+    pub(super) filesystem: String,
     pub(super) creation: Creation,
     /// What earlier sessions of this transfer left word of.
     pub(super) history: History,
@@ -64,6 +68,7 @@ impl TargetVolume {
             parts_rule,
             creation: abilities.creation,
             fsync_each: durability(&facts.filesystem) != Durability::Syncfs,
+            filesystem: facts.filesystem,
             history,
             own,
         })
@@ -82,6 +87,22 @@ impl TargetVolume {
         &self.own.journal
     }
 
+    /// How far what lies beneath the file system can be read.
+    pub(super) fn medium(&self) -> Result<Medium, CoreError> {
+        let name = b"medium";
+        let probed = self.opener.create_file(self.parts(), name, 0o600).and_then(|file| {
+            make::unlink(self.parts(), name)?;
+            Ok(Medium::of(&self.filesystem, file.as_fd()))
+        });
+        probed.map_err(|errno| volume_error(&self.path, "cannot be written", errno))
+    }
+
+    /// Writes everything to disk.
+    pub(super) fn sync(&self) -> Result<(), CoreError> {
+        let failed = |errno| volume_error(&self.path, "could not be written to disk", errno);
+        sync_volume(self.root_descriptor().as_fd()).map_err(failed)
+    }
+
     fn root_descriptor(&self) -> &Arc<OwnedFd> {
         self.directories.root()
     }
@@ -89,8 +110,7 @@ impl TargetVolume {
     /// Everything is on disk when this returns; then, if `finished`, our folder goes, and the root gets its times again.
     pub(super) fn make_durable(&self, finished: bool, root: Option<&Attributes>) -> Result<(), CoreError> {
         let fd = self.root_descriptor().as_fd();
-        let failed = |errno| volume_error(&self.path, "could not be written to disk", errno);
-        sync_volume(fd).map_err(failed)?;
+        self.sync()?;
         if !finished {
             return self.journal().checkpoint();
         }
@@ -100,7 +120,7 @@ impl TargetVolume {
             // Removing the folder changed the root's times; what else could not be kept has been reported.
             let _ = self.applier.apply_existing(fd, root);
         }
-        sync_volume(fd).map_err(failed)
+        self.sync()
     }
 
     /// The error that ends the session for errors that no entry alone is to blame for.

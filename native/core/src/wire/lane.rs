@@ -69,7 +69,7 @@ impl FileAttempt {
 }
 
 /// PIECE: one piece of a large file, its holes left out.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Piece {
     pub of: FileAttempt,
     pub index: u64,

@@ -17,6 +17,7 @@ mod lost_lanes;
 mod nesting;
 mod pair;
 mod pki;
+mod read_back;
 mod refused_announcements;
 mod refused_answers;
 mod refused_blocks;

@@ -20,6 +20,7 @@ use pvferry_core::session::events::{Event, Events, Sink};
 use pvferry_core::session::item::{Item, ItemClass};
 use pvferry_core::session::ledger::Outcome;
 use pvferry_core::session::stop::Stop;
+use pvferry_core::session::verify::Verify;
 use pvferry_core::source::{Pass, SourceConfig, SourceSession};
 use pvferry_core::target::extras::MaxDelete;
 use pvferry_core::target::{Comparison, Existing, TargetConfig, TargetSession, Terms};
@@ -97,6 +98,13 @@ pub(crate) fn target(volume: &Path, lanes: u16, listener: &Listener) -> (TargetS
     target_on(volume, lanes, listener, (Terms::default(), Duration::from_secs(10)), None).unwrap()
 }
 
+pub(crate) fn reading_target(volume: &Path, lanes: u16, listener: &Listener) -> (TargetSession, Witness) {
+    let (witness, sink) = Witness::new();
+    let config = target_config(volume, lanes, (Terms::default(), Duration::from_secs(10)), None);
+    let config = TargetConfig { verify: Verify::Disk, ..config };
+    (TargetSession::open(config, listener, sink).unwrap(), witness)
+}
+
 pub(crate) fn comparing_target(
     volume: &Path,
     lanes: u16,
@@ -145,6 +153,7 @@ fn target_config(
         max_delete: MaxDelete::Unlimited,
         allow_empty_source: false,
         filter: None,
+        verify: Verify::Stream,
         idle_timeout: LONG,
         keep_alive: Duration::from_secs(1),
     }
@@ -202,6 +211,16 @@ impl Pair {
         let (witness, sink) = Witness::new();
         let config = SourceConfig { pass, ..source_config(from, mode) };
         let (source, from) = (SourceSession::open(config, sink).unwrap(), witness);
+        let port = listener.port();
+        Self { source, target, from, to, port, lanes, _listener: listener, _relay: None }
+    }
+
+    /// With a target that reads back what it has written.
+    pub(crate) fn reading_back(from: &Path, to: &Path, lanes: u16) -> Self {
+        let listener = listener(pki::target());
+        let (target, to) = reading_target(to, lanes, &listener);
+        let (witness, sink) = Witness::new();
+        let (source, from) = (SourceSession::open(source_config(from, Mode::None), sink).unwrap(), witness);
         let port = listener.port();
         Self { source, target, from, to, port, lanes, _listener: listener, _relay: None }
     }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use pvferry_core::fs::apply::Attributes;
 use pvferry_core::fs::stat::Timestamp;
 use pvferry_core::net::{Channel as Bound, Duplex, Listener, TlsStream, connect_bound};
+use pvferry_core::session::verify::Verify;
 use pvferry_core::target::extras::MaxDelete;
 use pvferry_core::target::{Existing, TargetConfig, TargetSession, Terms};
 use pvferry_core::wire::channel::Channel;
@@ -63,6 +64,7 @@ impl Bench {
             max_delete: MaxDelete::Unlimited,
             allow_empty_source: false,
             filter: None,
+            verify: Verify::Stream,
             idle_timeout: IDLE,
             keep_alive: IDLE / 2,
         };
