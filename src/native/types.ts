@@ -94,7 +94,10 @@ export interface VolumeFacts {
   readonly filesystem: string;
   readonly readOnly: boolean;
   readonly totalBytes: number;
+  /** What this process may fill. */
   readonly freeBytes: number;
+  /** What is filled; a reserve that the file system keeps is neither. */
+  readonly usedBytes: number;
   readonly totalInodes: number;
   readonly freeInodes: number;
   /** A whole file system is mounted there; false for a bind mount of a part of one. */
@@ -284,6 +287,8 @@ export interface SessionResult {
   readonly deleted: number;
   /** Entries that the rules exclude: not read (source), or there and left alone (target); what is beneath does not count. */
   readonly excluded: number;
+  /** Entries of the target that should have gone and could not: each is an item, not-kept. 0 on the source. */
+  readonly notRemoved: number;
   /** What the lanes and the index sent or received, bytes, inside TLS. */
   readonly wireBytes: number;
   /** Moved bytes that were sent more than once (source), or that arrived wrong (target). */

@@ -34,6 +34,7 @@ export const sessionResult = z.strictObject({
   assumedFiles: u64,
   deleted: u64,
   excluded: u64,
+  notRemoved: u64,
   wireBytes: u64,
   resent: u64,
   roots: z.strictObject({ content: blake3, metadata: blake3 }),

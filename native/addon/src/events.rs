@@ -126,6 +126,7 @@ fn result(outcome: &Outcome) -> Value {
         "assumedFiles": number(outcome.assumed),
         "deleted": number(outcome.deleted),
         "excluded": number(outcome.excluded),
+        "notRemoved": number(outcome.not_removed),
         "wireBytes": number(outcome.wire_bytes),
         "resent": number(outcome.resent),
         "roots": roots(&outcome.roots),

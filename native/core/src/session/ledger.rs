@@ -31,6 +31,7 @@ pub struct Ledger {
     assumed: AtomicU64,
     deleted: AtomicU64,
     excluded: AtomicU64,
+    not_removed: AtomicU64,
 }
 
 /// What a session did, once it has settled.
@@ -51,6 +52,8 @@ pub struct Outcome {
     pub deleted: u64,
     /// Entries that the rules exclude: not read (source), or there and left alone (target). What is beneath them is not counted.
     pub excluded: u64,
+    /// Entries that the source did not have, and that could not be removed: each is an item, *not kept*.
+    pub not_removed: u64,
     pub roots: Leaf,
     /// In the order of ITEM_CLASSES.
     pub item_counts: [u64; ITEM_CLASSES.len()],
@@ -121,6 +124,10 @@ impl Ledger {
         self.deleted.fetch_add(entries, Ordering::Relaxed);
     }
 
+    pub fn count_not_removed(&self) {
+        self.not_removed.fetch_add(1, Ordering::Relaxed);
+    }
+
     pub fn count_excluded(&self, entries: u64) {
         self.excluded.fetch_add(entries, Ordering::Relaxed);
     }
@@ -138,6 +145,7 @@ impl Ledger {
             resent,
             deleted: self.deleted.load(Ordering::Relaxed),
             excluded: self.excluded.load(Ordering::Relaxed),
+            not_removed: self.not_removed.load(Ordering::Relaxed),
             roots,
             item_counts: std::array::from_fn(|at| self.items[at].load(Ordering::Relaxed)),
             not_preserved: left_out.iter().map(|(kind, count)| (kind.clone(), *count)).collect(),

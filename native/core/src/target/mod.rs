@@ -24,6 +24,7 @@ mod pack;
 mod part;
 mod piece;
 mod present;
+mod room;
 mod session;
 mod volume;
 

@@ -16,6 +16,7 @@ use super::index::OpenDirectories;
 use super::index_place::IndexPlace;
 use super::journal::{History, Pass, Record};
 use super::links::Links;
+use super::room::Room;
 use super::volume::TargetVolume;
 use crate::digest::leaf::{Leaf, volume_roots};
 use crate::digest::tree::settle;
@@ -75,6 +76,7 @@ pub(super) struct Shared {
     pub(super) links: Links,
     pub(super) claims: Claims,
     pub(super) extras: Extras,
+    pub(super) room: Room,
     pub(super) ledger: Ledger,
     pub(super) counters: Arc<Counters>,
     pub(super) life: Life,
@@ -102,6 +104,7 @@ impl TargetSession {
             links: Links::default(),
             claims: Claims::default(),
             extras,
+            room: Room::default(),
             ledger: Ledger::default(),
             counters: Arc::new(Counters::default()),
             life,
@@ -274,8 +277,9 @@ impl Shared {
         Ok(())
     }
 
-    /// Last of all: until here, whatever failed has cost the target nothing that the source does not have.
-    fn remove_extras(&self) -> Result<(), CoreError> {
+    /// Last of all, unless space is short (room.rs): until here, whatever failed has cost the target nothing that the
+    /// source does not have.
+    pub(super) fn remove_extras(&self) -> Result<(), CoreError> {
         let remover = Remover {
             volume: &self.volume.path,
             directories: &self.volume.directories,
