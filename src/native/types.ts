@@ -223,6 +223,8 @@ export interface SessionResult {
   readonly wouldMoveBytes: number;
   /** null on the source, and without "disk". */
   readonly readBack: ReadBack | null;
+  /** Entries of the target that should have gone and could not: each is an item, not-kept. 0 on the source. */
+  readonly notRemoved: number;
   /** What the lanes and the index sent or received, bytes, inside TLS. */
   readonly wireBytes: number;
   /** Moved bytes that were sent more than once (source), or that arrived wrong (target). */

@@ -6,7 +6,10 @@ export interface VolumeFacts {
   readonly filesystem: string;
   readonly readOnly: boolean;
   readonly totalBytes: number;
+  /** What this process may fill. */
   readonly freeBytes: number;
+  /** What is filled; a reserve that the file system keeps is neither. */
+  readonly usedBytes: number;
   readonly totalInodes: number;
   readonly freeInodes: number;
   /** A whole file system is mounted there; false for a bind mount of a part of one. */

@@ -11,9 +11,8 @@ export function preflightMessage(
   totals: VolumeTotals | null,
   filtered: boolean,
 ): Extract<OutgoingMessage, { type: "preflight" }> {
-  const { filesystem, readOnly, totalBytes, freeBytes, totalInodes, freeInodes, isMountPoint } =
-    facts;
-  const { uid, gid, capabilities } = facts;
+  const { filesystem, readOnly, isMountPoint, uid, gid, capabilities } = facts;
+  const { totalBytes, freeBytes, usedBytes, totalInodes, freeInodes } = facts;
   return {
     type: "preflight",
     facts: {
@@ -21,6 +20,7 @@ export function preflightMessage(
       readOnly,
       totalBytes,
       freeBytes,
+      usedBytes,
       totalInodes,
       freeInodes,
       isMountPoint,

@@ -10,6 +10,7 @@ import type { VolumeTotals } from "../native/types.ts";
 export interface SpaceFacts {
   readonly totalBytes: number;
   readonly freeBytes: number;
+  readonly usedBytes: number;
   /** 0 where the file system makes inodes as it needs them. */
   readonly totalInodes: number;
   readonly freeInodes: number;
@@ -49,7 +50,7 @@ export function refusalBeforeCopy(
   // A directory inside of a larger file system: its statfs says nothing about the directory.
   if (!source.isMountPoint || filtered) return null;
   const overhead = source.totalBytes * OVERHEAD_SHARE + OVERHEAD_BYTES;
-  const bytes = Math.max(0, usedBytes(source) - overhead);
+  const bytes = Math.max(0, source.usedBytes - overhead);
   return refusalFor(bytes, usedInodes(source), target, "needs some");
 }
 
@@ -72,10 +73,6 @@ function neededInodes(source: SpaceFacts, entries: number): number | null {
   const used = usedInodes(source);
   // The root is an entry, and the target has it already.
   return used === null ? null : Math.min(Math.max(0, entries - 1), used);
-}
-
-function usedBytes(facts: SpaceFacts): number {
-  return facts.totalBytes - facts.freeBytes;
 }
 
 function usedInodes(facts: SpaceFacts): number | null {

@@ -18,7 +18,7 @@ interface Judgement {
   readonly passes: readonly PassKind[];
   readonly applies: (results: BothSides<SessionResult>, items: ItemCounts) => boolean;
   /** Completes "The stage pass is finished, but ...". */
-  readonly but: (items: ItemCounts) => string;
+  readonly but: (items: ItemCounts, results: BothSides<SessionResult>) => string;
   readonly next: string;
 }
 
@@ -59,19 +59,30 @@ const JUDGEMENTS: readonly Judgement[] = [
     code: 41,
     passes: PASS_KINDS,
     applies: (_results, items) => items["not-kept"] > 0,
-    but: (items) => `${quantityText(items["not-kept"], "attribute")} could not be kept`,
+    but: notKept,
     next: "Look at the items of the receipt; they name each entry, the attribute and the reason.",
   },
 ];
 
 function missingEntries(items: ItemCounts): string {
-  const parts = [
-    [items.unreadable, "read"],
-    [items["not-written"], "written"],
-  ] as const;
+  return both([
+    [items.unreadable, "entry", "entries", "read"],
+    [items["not-written"], "entry", "entries", "written"],
+  ]);
+}
+
+function notKept(items: ItemCounts, { target }: BothSides<SessionResult>): string {
+  return both([
+    [items["not-kept"] - target.notRemoved, "attribute", "attributes", "kept"],
+    [target.notRemoved, "extra entry", "extra entries", "removed"],
+  ]);
+}
+
+/** "2 entries could not be read and 1 entry could not be written"; what does not occur is not said. */
+function both(parts: readonly (readonly [number, string, string, string])[]): string {
   return parts
     .filter(([count]) => count > 0)
-    .map(([count, what]) => `${quantityText(count, "entry", "entries")} could not be ${what}`)
+    .map(([count, one, many, what]) => `${quantityText(count, one, many)} could not be ${what}`)
     .join(" and ");
 }
 
@@ -94,7 +105,7 @@ export function judge(pass: PassKind, results: BothSides<SessionResult>): Verdic
   if (found !== undefined) {
     return verdict(
       found.code,
-      `The ${pass} pass is finished, but ${found.but(items)}.`,
+      `The ${pass} pass is finished, but ${found.but(items, results)}.`,
       found.next,
     );
   }

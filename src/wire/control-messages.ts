@@ -54,6 +54,7 @@ const facts = z.strictObject({
   readOnly: z.boolean(),
   totalBytes: u64,
   freeBytes: u64,
+  usedBytes: u64,
   totalInodes: u64,
   freeInodes: u64,
   isMountPoint: z.boolean(),

@@ -46,6 +46,7 @@ export const sessionResult = z.strictObject({
   differences: z.strictObject({ extra: u64, missing: u64, replaced: u64, attributes: u64 }),
   wouldMoveBytes: u64,
   readBack: readBack.nullable(),
+  notRemoved: u64,
   wireBytes: u64,
   resent: u64,
   roots: z.strictObject({ content: blake3, metadata: blake3 }),

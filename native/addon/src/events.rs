@@ -187,6 +187,7 @@ fn result(outcome: &Outcome) -> Value {
         "differences": differences,
         "wouldMoveBytes": number(outcome.would_move),
         "readBack": outcome.read_back.as_ref().map(read_back),
+        "notRemoved": number(outcome.not_removed),
         "wireBytes": number(outcome.wire_bytes),
         "resent": number(outcome.resent),
         "roots": roots(&outcome.roots),

@@ -291,11 +291,7 @@ pub fn open_target(
     let config = TargetConfig {
         volume: options.volume.into(),
         transfer: options.transfer,
-        terms: Terms {
-            keep_earlier: options.compare.is_some(),
-            accept_contents: options.compare.is_some(),
-            discard_journal: options.discard_journal,
-        },
+        terms: Terms { accept_contents: options.compare.is_some(), discard_journal: options.discard_journal },
         compare: options.compare.map(Into::into),
         checkpoint: Duration::from_millis(options.checkpoint_ms.into()),
         secret: secret(&options.secret)?,

@@ -84,6 +84,7 @@ pub fn volume_facts(path: String) -> napi::Result<Value> {
         "readOnly": facts.space.read_only,
         "totalBytes": number(facts.space.total_bytes),
         "freeBytes": number(facts.space.free_bytes),
+        "usedBytes": number(facts.space.used_bytes),
         "totalInodes": number(facts.space.total_inodes),
         "freeInodes": number(facts.space.free_inodes),
         "isMountPoint": facts.is_mount_point,

@@ -313,7 +313,7 @@ describe("before the copy", () => {
 
   it("both sides refuse a target that is too small", async () => {
     const native = new FakeNative();
-    native.sourceFacts = { ...EMPTY_FACTS, isMountPoint: true, freeBytes: 1e11 };
+    native.sourceFacts = { ...EMPTY_FACTS, isMountPoint: true, usedBytes: 9e11 };
     native.targetFacts = { ...EMPTY_FACTS, freeBytes: 1e9 };
     const { source, target } = startPair({}, native);
     expect(await source.ended).toEqual(failure(30, /needs some .* and the target volume has/));

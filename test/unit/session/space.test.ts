@@ -6,6 +6,7 @@ const GB = 1e9;
 const volume = {
   totalBytes: 100 * GB,
   freeBytes: 40 * GB,
+  usedBytes: 60 * GB,
   totalInodes: 1_000_000,
   freeInodes: 400_000,
   isMountPoint: true,

@@ -87,6 +87,19 @@ describe("the verdict on a stage pass", () => {
     expect(judge("stage", { source, target })).toMatchObject({ exitCode: code });
   });
 
+  it("tells extra entries that stay from attributes", () => {
+    const message = (notRemoved: number, notKept: number): string => {
+      const target = { ...side({ "not-kept": notKept }), notRemoved };
+      return judge("cutover", { source: side({}), target }).message;
+    };
+    const start = "The cutover pass is finished, but";
+    expect(message(0, 2)).toBe(`${start} 2 attributes could not be kept.`);
+    expect(message(1, 1)).toBe(`${start} 1 extra entry could not be removed.`);
+    expect(message(2, 3)).toBe(
+      `${start} 1 attribute could not be kept and 2 extra entries could not be removed.`,
+    );
+  });
+
   it("counts what changed and says what comes next", () => {
     expect(judge("stage", { source: side({ changed: 2 }), target: side({}) })).toMatchObject({
       message: "The stage pass is finished: 2 files, 2.00 kB; 2 entries changed while being read.",

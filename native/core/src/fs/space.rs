@@ -6,6 +6,7 @@ use std::path::Path;
 use rustix::fs::{AtFlags, Mode, OFlags, StatxAttributes, StatxFlags, fstatfs};
 use rustix::io::Errno;
 
+use super::process::{CAP_SYS_RESOURCE, ProcessIds};
 use super::stat::stat_fd;
 
 /// Facts of statfs(2) and /proc/self/mountinfo.
@@ -15,8 +16,10 @@ pub struct Space {
     pub filesystem: String,
     pub read_only: bool,
     pub total_bytes: u64,
-    /// Free to processes without privilege: root's reserve on ext4 is not counted.
+    /// What this process may fill: on ext2 to ext4 with the reserve that is root's, if it is root.
     pub free_bytes: u64,
+    /// What is filled; a reserve is not.
+    pub used_bytes: u64,
     /// 0 when inodes are not limited (btrfs).
     pub total_inodes: u64,
     pub free_inodes: u64,
@@ -36,15 +39,47 @@ pub enum Durability {
 pub fn space(volume: BorrowedFd<'_>) -> Result<Space, Errno> {
     let raw = fstatfs(volume)?;
     let unit = positive(if raw.f_frsize == 0 { raw.f_bsize } else { raw.f_frsize });
+    let filesystem = mounted_type(volume).unwrap_or_else(|| type_of_magic(raw.f_type).to_owned());
+    let free = if has_reserve(&filesystem) && may_fill_reserve() { raw.f_bfree } else { raw.f_bavail };
     Ok(Space {
-        filesystem: mounted_type(volume).unwrap_or_else(|| type_of_magic(raw.f_type).to_owned()),
+        filesystem,
         read_only: positive(raw.f_flags) & ST_RDONLY != 0,
         total_bytes: positive(raw.f_blocks).saturating_mul(unit),
-        free_bytes: positive(raw.f_bavail).saturating_mul(unit),
+        free_bytes: positive(free).saturating_mul(unit),
+        used_bytes: positive(raw.f_blocks).saturating_sub(positive(raw.f_bfree)).saturating_mul(unit),
         total_inodes: positive(raw.f_files),
         free_inodes: positive(raw.f_ffree),
         block_size: unit,
     })
+}
+
+/// Whether f_bavail leaves out blocks that privileged processes may fill.
+fn has_reserve(filesystem: &str) -> bool {
+    matches!(filesystem, "ext2" | "ext3" | "ext4")
+}
+
+/// ext4_has_free_clusters() in the kernel's fs/ext4/balloc.c: the reserve is for CAP_SYS_RESOURCE, and for the uid that the
+/// file system names, which is 0 unless somebody has chosen another. Both are those of the initial user namespace.
+fn may_fill_reserve() -> bool {
+    let initial = std::fs::read_to_string("/proc/self/uid_map")
+        .is_ok_and(|map| map.split_ascii_whitespace().eq(["0", "0", "4294967295"]));
+    initial && ProcessIds::read().is_ok_and(|ids| ids.uid == 0 || ids.can(CAP_SYS_RESOURCE))
+}
+
+/// What is free now, a reserve aside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Free {
+    pub bytes: u64,
+    /// None when inodes are not limited.
+    pub inodes: Option<u64>,
+}
+
+/// As [`space`], of what changes, in one call.
+pub fn free(volume: BorrowedFd<'_>) -> Result<Free, Errno> {
+    let raw = fstatfs(volume)?;
+    let unit = positive(if raw.f_frsize == 0 { raw.f_bsize } else { raw.f_frsize });
+    let limited = positive(raw.f_files) > 0;
+    Ok(Free { bytes: positive(raw.f_bavail).saturating_mul(unit), inodes: limited.then(|| positive(raw.f_ffree)) })
 }
 
 /// What syncfs is worth on a file system of this type (as [`Space::filesystem`] names it), on this kernel.

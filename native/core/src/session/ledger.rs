@@ -49,6 +49,7 @@ pub struct ReadBack {
     pub files: u64,
     /// Their sizes.
     pub bytes: u64,
+    not_removed: AtomicU64,
 }
 
 /// What a session did, once it has settled.
@@ -74,6 +75,8 @@ pub struct Outcome {
     pub would_move: u64,
     /// None on the source, and where nobody asked for it.
     pub read_back: Option<ReadBack>,
+    /// Entries that the source did not have, and that could not be removed: each is an item, *not kept*.
+    pub not_removed: u64,
     pub roots: Leaf,
     /// In the order of ITEM_CLASSES.
     pub item_counts: [u64; ITEM_CLASSES.len()],
@@ -144,6 +147,10 @@ impl Ledger {
         self.deleted.fetch_add(entries, Ordering::Relaxed);
     }
 
+    pub fn count_not_removed(&self) {
+        self.not_removed.fetch_add(1, Ordering::Relaxed);
+    }
+
     pub fn count_excluded(&self, entries: u64) {
         self.excluded.fetch_add(entries, Ordering::Relaxed);
     }
@@ -184,6 +191,7 @@ impl Ledger {
             differences: std::array::from_fn(|at| self.differences[at].load(Ordering::Relaxed)),
             would_move: self.would_move.load(Ordering::Relaxed),
             read_back: None,
+            not_removed: self.not_removed.load(Ordering::Relaxed),
             roots,
             item_counts: std::array::from_fn(|at| self.items[at].load(Ordering::Relaxed)),
             not_preserved: left_out.iter().map(|(kind, count)| (kind.clone(), *count)).collect(),

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::journal::lock::{self, LOCK, Locked};
-use super::journal::{History, JOURNAL, Journal, Opened, PartEnd, Record};
+use super::journal::{History, JOURNAL, Journal, Opened};
 use crate::error::{CoreError, ErrorKind};
 use crate::fs::Errno;
 use crate::fs::clear::{ClearError, clear};
@@ -24,8 +24,6 @@ const SHOWN: usize = 5;
 /// What a target may find in its volume, and what becomes of it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Terms {
-    /// What this transfer has written before stays, and the session compares with it; otherwise it is cleared.
-    pub keep_earlier: bool,
     /// Data that no journal tells of is no obstacle.
     pub accept_contents: bool,
     /// Whatever journal there is gives way to a new one.
@@ -72,15 +70,7 @@ pub(super) fn occupy(
         let _ = leave_folder(locked.folder.as_fd(), root);
         return Err(error);
     }
-    let Opened { journal, mut history } = Journal::open(locked.folder.as_fd(), path, transfer, terms.discard_journal)?;
-    if found && !terms.keep_earlier {
-        clear_found(root, path)?;
-        let dropped = history.parts.drain(..);
-        let dropped: Vec<Record> =
-            dropped.map(|part| Record::PartEnded { name: part.name, how: PartEnd::Dropped }).collect();
-        journal.append(&dropped)?;
-        history.fresh = true;
-    }
+    let Opened { journal, history } = Journal::open(locked.folder.as_fd(), path, transfer, terms.discard_journal)?;
     let parts = prepare_folder(opener, locked.folder.as_fd(), &history).map_err(failed)?;
     rustix::fs::fsync(root).map_err(failed)?;
     let own = Own { locked, parts, journal: Arc::new(journal) };
@@ -94,13 +84,6 @@ fn has_journal(opener: &Opener, root: BorrowedFd<'_>) -> Result<bool, Errno> {
         Err(Errno::NOENT) => Ok(false),
         Err(errno) => Err(errno),
     }
-}
-
-fn clear_found(root: BorrowedFd<'_>, path: &Path) -> Result<(), CoreError> {
-    clear(root, &RESERVED).map(drop).map_err(|error| {
-        let what = format!("holds {} of an earlier try, which cannot be removed", shown(&error.path));
-        volume_error(path, &what, error.errno)
-    })
 }
 
 fn refuse_contents(root: BorrowedFd<'_>, path: &Path) -> Result<(), CoreError> {

@@ -39,10 +39,11 @@ impl Shared {
     ) -> Result<(Arc<TargetDirectory>, bool), CoreError> {
         let above = &parent.data;
         let node = DirectoryNode::child(&above.node, message.name);
-        let made = if above.failed { Err(Errno::NOENT) } else { self.make_or_adopt(above, &node) };
+        let made = if above.failed { Err(Errno::NOENT) } else { self.make_or_adopt(above, &node, message.leaf) };
         if let Err(errno) = &made
             && !above.failed
         {
+            self.extras.distrust(above, *errno);
             self.not_written(crate::scan::walk::entry_path(&node, None), "directory", *errno)?;
         }
         let failed = made.is_err();
@@ -69,9 +70,10 @@ impl Shared {
         &self,
         parent: &DirectoryData,
         node: &Arc<DirectoryNode>,
+        leaf: u64,
     ) -> Result<Option<(FreshRule, Present)>, Errno> {
         match self.make_at(parent, node) {
-            Err(Errno::EXIST) if parent.present.is_some() => {}
+            Err(Errno::EXIST) if parent.present.as_ref().is_some_and(|present| present.had(leaf)) => {}
             made => return made.map(|()| None),
         }
         let above = self.volume.directories.descriptor(&parent.node)?;
@@ -123,6 +125,7 @@ impl Shared {
         let attributes = match attributes {
             Ok(attributes) => attributes,
             Err(errno) => {
+                self.extras.distrust(&place.directory.data, errno);
                 self.not_written(place.path(), kind_label(first.kind), errno)?;
                 return self.first_failed(link).map(|()| None);
             }
@@ -265,6 +268,11 @@ impl Shared {
                 Ok(Some(first.leaf(&place.name)))
             }
             Err(errno) if is_fatal(errno) => Err(self.volume.fatal(errno, &place.path())),
+            Err(errno @ Errno::EXIST) => {
+                self.extras.distrust(&place.directory.data, errno);
+                self.not_written(place.path(), "hard link", errno)?;
+                Ok(None)
+            }
             Err(errno) => self.copy_instead(first, place, (&old, &new), errno),
         }
     }

@@ -12,6 +12,7 @@ use super::links::{Contents, First, NamePlace};
 use super::order::Order;
 use super::present::Present;
 use super::served::Exceptions;
+use super::room::Need;
 use super::session::Shared;
 use crate::digest::leaf::{FAILED_LEAF, Leaf};
 use crate::digest::tree::{TreeDirectory, expect};
@@ -29,6 +30,7 @@ use crate::wire::limits::MAX_DEPTH;
 
 impl Shared {
     pub(super) fn take_announcement(&self, header: Header, payload: &[u8]) -> Result<Exceptions, CoreError> {
+        self.room.frame();
         match header.frame_type {
             FrameType::Directory => self.announce_directory(&Directory::read(payload).map_err(malformed)?),
             FrameType::Entries => self.announce_entries(payload),
@@ -37,6 +39,7 @@ impl Shared {
                 let directory = self.directories.get(end.directory)?;
                 directory.data.order.end(end.entries).map_err(malformed)?;
                 self.note_extras(&directory, &end)?;
+                self.room.list();
                 let root = expect(&directory, end.entries, self)?;
                 self.volume_complete(root)?;
                 Ok(Vec::new())
@@ -45,6 +48,7 @@ impl Shared {
                 let mark = DirectoryMark::read(payload).map_err(malformed)?;
                 let directory = self.directories.get(mark.directory)?;
                 directory.data.order.has(mark.count).map_err(malformed)?;
+                self.room.list();
                 self.settle(&directory, &[(mark.count, FAILED_LEAF)])?;
                 Ok(Vec::new())
             }
@@ -76,7 +80,9 @@ impl Shared {
     }
 
     fn announce_directory(&self, message: &Directory<'_>) -> Result<Exceptions, CoreError> {
+        self.make_room_at_once(Need { bytes: 0, inodes: 1 })?;
         let (directory, made) = if message.id == 0 {
+            self.room.announce(1);
             (self.root_directory(message)?, true)
         } else {
             let parent = self.directories.get(message.parent)?;
@@ -117,6 +123,8 @@ impl Shared {
         check_entries(&directory.data.order, directory.parent().is_none(), head.first_leaf, &entries)
             .map_err(malformed)?;
         let mut rules = self.config.filter.as_ref().map(|filter| filter.within(&directory.data.node));
+        self.room.announce(entries.iter().filter(|entry| matches!(entry.body, Body::Directory)).count() as u64);
+        self.make_room_at_once(Need { bytes: payload.len() as u64, inodes: entries.len() as u64 })?;
         let mut exceptions = Exceptions::new();
         let mut leaves: Vec<(u64, Leaf)> = Vec::new();
         let mut files = Vec::new();
@@ -148,7 +156,12 @@ impl Shared {
                         }
                     }
                 }
-                Body::Directory => {}
+                Body::Directory if replaces => {}
+                Body::Directory => {
+                    if let Some(present) = &directory.data.present {
+                        present.note_missing(leaf);
+                    }
+                }
                 Body::Failed => leaves.push((leaf, FAILED_LEAF)),
                 Body::Link { link } => others.push((link, place)),
                 Body::Symlink { .. } | Body::Special { .. } => {

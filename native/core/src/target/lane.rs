@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::directory::TargetDirectory;
 use super::finished::RecentFrames;
+use super::room::Need;
 use super::session::Shared;
 use crate::digest::leaf::Leaf;
 use crate::error::CoreError;
@@ -13,6 +14,7 @@ use crate::wire::channel::{Channel, malformed};
 use crate::wire::frame::{FrameType, Header};
 use crate::wire::index::{Ack, Outcome};
 use crate::wire::lane::read_gone;
+use crate::wire::limits::{PACK_BYTES, PACK_FILE, PACK_FILES};
 
 /// What a lane's thread keeps from frame to frame.
 pub(super) struct LaneState {
@@ -83,6 +85,7 @@ impl Shared {
     }
 
     fn lane_frame(&self, header: Header, payload: &[u8], state: &mut LaneState) -> Result<(), CoreError> {
+        self.make_room(needed(header, payload))?;
         match header.frame_type {
             FrameType::Pack => self.write_pack(payload, header.zstd, state),
             FrameType::Piece => self.write_piece(payload, header.zstd, state),
@@ -96,4 +99,11 @@ impl Shared {
             _ => Err(CoreError::protocol("The peer broke the protocol: a lane brings announcements.")),
         }
     }
+}
+
+/// At most what a frame asks for. A file that comes in pieces, or a compressed pack, is unpacked before it is written.
+fn needed(header: Header, payload: &[u8]) -> Need {
+    let unpacked = PACK_BYTES + PACK_FILE;
+    let bytes = if header.zstd { unpacked.max(payload.len() as u64) } else { payload.len() as u64 };
+    Need { bytes, inodes: if header.frame_type == FrameType::Pack { PACK_FILES as u64 } else { 1 } }
 }

@@ -348,6 +348,7 @@ impl Shared {
             }
             Err(errno) => {
                 let _ = make::unlink(self.volume.parts(), name.as_bytes());
+                self.extras.distrust(&announced.directory.data, errno);
                 self.not_written(announced.path(), "data", errno)?;
                 self.first_failed(announced.link)?;
                 FAILED_LEAF

@@ -29,6 +29,7 @@ mod piece;
 mod present;
 mod served;
 mod read_back;
+mod room;
 mod session;
 mod volume;
 

@@ -144,6 +144,7 @@ impl Shared {
             Ok(fd) => fd,
             Err(errno) => {
                 if !announced.directory.data.failed {
+                    self.extras.distrust(&announced.directory.data, errno);
                     self.not_written(announced.path(), "data", errno)?;
                 }
                 self.first_failed(announced.link)?;

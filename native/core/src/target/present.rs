@@ -14,6 +14,8 @@ struct State {
     next: usize,
     /// Places of the names that were passed over.
     extras: Vec<u32>,
+    /// Numbers of the announced directories that nothing bears the names of, ascending. They outlive the listing.
+    missing: Vec<u64>,
 }
 
 #[derive(Debug)]
@@ -49,6 +51,16 @@ impl Present {
         false
     }
 
+    /// A directory was announced whose name the listing lacks.
+    pub(super) fn note_missing(&self, leaf: u64) {
+        self.lock().missing.push(leaf);
+    }
+
+    /// Whether the listing had a name for this directory.
+    pub(super) fn had(&self, leaf: u64) -> bool {
+        self.lock().missing.binary_search(&leaf).is_err()
+    }
+
     /// How many names there are, reserved ones included.
     pub(super) fn len(&self) -> usize {
         self.lock().listing.len()
@@ -57,7 +69,10 @@ impl Present {
     /// The names that nobody announced, as far as `is_extra` takes them, which gets the kind that the directory records;
     /// all names are known then. Forgets everything.
     pub(super) fn take_extras(&self, mut is_extra: impl FnMut(&[u8], Option<Kind>) -> bool) -> Vec<Box<[u8]>> {
-        let State { listing, next, extras } = std::mem::take(&mut *self.lock());
+        let mut state = self.lock();
+        let missing = std::mem::take(&mut state.missing);
+        let State { listing, next, extras, .. } = std::mem::replace(&mut *state, State { missing, ..State::default() });
+        drop(state);
         let passed = extras.iter().map(|place| *place as usize);
         let places = passed.chain(next..listing.len());
         let names = places.filter_map(|place| listing.get(place));

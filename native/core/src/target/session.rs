@@ -17,6 +17,7 @@ use super::links::Links;
 use super::open_directories::OpenDirectories;
 use super::served::{Binder, Connections, Exceptions, Served};
 use super::read_back::{self, Queue};
+use super::room::Room;
 use super::volume::TargetVolume;
 use crate::digest::leaf::{Leaf, volume_roots};
 use crate::digest::tree::settle;
@@ -79,6 +80,7 @@ pub(super) struct Shared {
     pub(super) extras: Extras,
     /// None: what is written is not read back.
     pub(super) read_back: Option<Arc<Queue>>,
+    pub(super) room: Room,
     pub(super) ledger: Ledger,
     pub(super) counters: Arc<Counters>,
     pub(super) life: Life,
@@ -106,6 +108,7 @@ impl TargetSession {
             claims: Claims::default(),
             extras,
             read_back,
+            room: Room::default(),
             ledger: Ledger::default(),
             counters: Arc::new(Counters::default()),
             life,
@@ -233,8 +236,9 @@ impl Shared {
         Ok(())
     }
 
-    /// Last of all: until here, whatever failed has cost the target nothing that the source does not have.
-    fn remove_extras(&self) -> Result<(), CoreError> {
+    /// Last of all, unless space is short (room.rs): until here, whatever failed has cost the target nothing that the
+    /// source does not have.
+    pub(super) fn remove_extras(&self) -> Result<(), CoreError> {
         let remover = Remover {
             volume: &self.volume.path,
             directories: &self.volume.directories,

@@ -131,35 +131,6 @@ fn more_than_the_limit_removes_nothing() {
 }
 
 #[test]
-fn what_is_removed_early_counts_against_the_same_limit() {
-    let early = |extras: &Extras, ground: &Ground, names: &[&[u8]]| {
-        ground.with(|remover| extras.remove_now(&ground.node("d"), names.iter().copied(), remover))
-    };
-    let (bed, ground, extras) = limited(MaxDelete::Entries(8));
-    set_time(&bed.join("d"), 7);
-    assert_eq!(early(&extras, &ground, &[b"k", b"l"]), Ok(2));
-    assert_eq!(time(&bed.join("d")), (1_500_000_000, 7));
-    assert_eq!(ground.remove_all(&extras), Ok(6));
-    assert_eq!((found(&bed).len(), ground.deleted()), (3, 8));
-
-    let (bed, ground, extras) = limited(MaxDelete::Entries(7));
-    assert_eq!(early(&extras, &ground, &[b"k", b"l"]), Ok(2));
-    let error = ground.remove_all(&extras).unwrap_err();
-    assert!(error.message.contains("8 entries"), "{}", error.message);
-    assert!(error.message.ends_with("2 of them were removed to make room, no more."), "{}", error.message);
-    assert!(bed.join("d/extra/1").exists());
-
-    // Before anything is listed, a share can only be one of what was counted.
-    let (bed, ground, _) = limited(MaxDelete::Unlimited);
-    let extras = crate::extras::extras(&bed, MaxDelete::Share(2_000));
-    assert_eq!(early(&extras, &ground, &[b"k", b"l"]).unwrap_err().kind, ErrorKind::Limit);
-    ground.with(|remover| extras.count_before(remover)).unwrap();
-    assert_eq!(early(&extras, &ground, &[b"k", b"l"]), Ok(2));
-    assert_eq!(early(&extras, &ground, &[b"m"]).unwrap_err().kind, ErrorKind::Limit);
-    assert!(bed.join("d/m").exists());
-}
-
-#[test]
 fn each_entry_that_cannot_go_is_an_item_and_the_others_go() {
     bed::with_mount("ext4", "defaults", |bed| {
         let ground = ground(bed);

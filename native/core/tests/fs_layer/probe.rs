@@ -146,3 +146,20 @@ fn a_file_system_that_lies_is_found_out() {
         assert_eq!(what, expected);
     });
 }
+
+/// Root may fill what ext4 keeps for root; it is not filled until then. Judged by stat(1).
+#[test]
+fn the_reserve_of_ext4_is_free_for_root_and_used_by_nobody() {
+    bed::with_ext4_options(&["-m", "20"], |bed| {
+        let out = std::process::Command::new("stat").args(["-f", "-c", "%S %b %f %a"]).arg(&bed.path).output().unwrap();
+        let text = String::from_utf8(out.stdout).unwrap();
+        let numbers: Vec<u64> = text.split_whitespace().map(|number| number.parse().unwrap()).collect();
+        let [unit, blocks, free, available] = numbers[..] else { panic!("{text}") };
+        assert!(free > available + blocks / 10, "{text}");
+        let space = space(fd(&bed.root())).unwrap();
+        assert_eq!(
+            (space.total_bytes, space.free_bytes, space.used_bytes),
+            (blocks * unit, free * unit, (blocks - free) * unit,)
+        );
+    });
+}

@@ -251,7 +251,6 @@ fn a_source_is_held_to_its_rules() {
         let place = Place::new();
         make(&place.root(), &["kept", "folder/x"]);
         let mut bench = Bench::onto(place, |config| {
-            config.terms.keep_earlier = true;
             config.terms.accept_contents = true;
             config.compare = Some(Comparison::default());
             config.existing = Existing::Mirror;

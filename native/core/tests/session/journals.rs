@@ -15,8 +15,6 @@ use super::pair::{DEADLINE, Pair, listener, roots, target, try_target};
 use super::pki;
 use super::volumes::{Place, noise};
 
-const KEEP: Terms = Terms { keep_earlier: true, accept_contents: false, discard_journal: false };
-
 fn checkpoints(volume: &Path) -> usize {
     let records = look(volume).unwrap().unwrap().records;
     records.iter().filter(|record| matches!(record, Record::Checkpoint(_))).count()
@@ -61,17 +59,13 @@ fn without_an_interval_there_is_one_at_the_end() {
 }
 
 #[test]
-fn what_an_earlier_session_wrote_is_cleared_unless_the_terms_keep_it() {
+fn what_an_earlier_session_wrote_stays() {
     let (from, to) = (Place::new(), Place::new());
     fs::write(from.root().join("file"), noise(1, 100_000)).unwrap();
     drop(unfinished(&from, &to, Terms::default(), Duration::ZERO));
-    let pair = Pair::on_terms(&from.root(), &to.root(), KEEP, Duration::ZERO);
+    let pair = Pair::on_terms(&from.root(), &to.root(), Terms::default(), Duration::ZERO);
     assert!(!pair.target.history().fresh && to.root().join("file").exists());
     assert_eq!(pair.target.history().epoch, 2);
-    drop(pair);
-    let pair = Pair::on_terms(&from.root(), &to.root(), Terms::default(), Duration::ZERO);
-    assert!(pair.target.history().fresh && !to.root().join("file").exists());
-    assert_eq!(pair.target.history().epoch, 3);
 }
 
 #[test]
@@ -80,10 +74,10 @@ fn data_that_no_journal_tells_of_is_refused_and_untouched_unless_it_is_accepted(
     fs::write(to.root().join("given"), "data").unwrap();
     let listener = listener(pki::target());
     let refused = |terms| try_target(&to.root(), &listener, terms).map(drop).unwrap_err();
-    assert_eq!(refused(KEEP).kind, ErrorKind::Volume);
-    assert_eq!(refused(Terms { discard_journal: true, ..KEEP }).kind, ErrorKind::Volume);
+    assert_eq!(refused(Terms::default()).kind, ErrorKind::Volume);
+    assert_eq!(refused(Terms { discard_journal: true, ..Terms::default() }).kind, ErrorKind::Volume);
     assert!(!to.root().join(".pvferry").exists());
-    let accepted = try_target(&to.root(), &listener, Terms { accept_contents: true, ..KEEP }).unwrap();
+    let accepted = try_target(&to.root(), &listener, Terms { accept_contents: true, ..Terms::default() }).unwrap();
     assert!(accepted.0.history().fresh && to.root().join("given").exists());
 }
 
@@ -92,7 +86,7 @@ fn a_second_session_is_refused_while_the_first_one_lives() {
     let to = Place::new();
     let listener = listener(pki::target());
     let first = target(&to.root(), 1, &listener);
-    let second = |listener: &Listener| try_target(&to.root(), listener, KEEP).map(drop);
+    let second = |listener: &Listener| try_target(&to.root(), listener, Terms::default()).map(drop);
     assert_eq!(second(&listener).unwrap_err().kind, ErrorKind::Busy);
     first.0.gone_later()().unwrap();
     second(&listener).unwrap();
@@ -111,7 +105,7 @@ fn without_its_journal_everything_is_compared_by_content() {
         file.write_all_at(b"xxxx", 500).unwrap();
         file.set_times(times).unwrap();
     }
-    let discard = Terms { discard_journal: true, ..KEEP };
+    let discard = Terms { discard_journal: true, ..Terms::default() };
     let mut pair = Pair::on_terms(&from.root(), &to.root(), discard, Duration::ZERO);
     assert_eq!(pair.target.history().doubt.unwrap().from, EVER);
     let settled = pair.copy();

@@ -26,5 +26,6 @@ mod relay;
 mod rogue;
 mod second_copy;
 mod sizes;
+mod spellings;
 
 mod volumes;

@@ -111,7 +111,7 @@ pub(crate) fn comparing_target(
     listener: &Listener,
     compare: Comparison,
 ) -> (TargetSession, Witness) {
-    let terms = Terms { keep_earlier: true, accept_contents: true, discard_journal: false };
+    let terms = Terms { accept_contents: true, discard_journal: false };
     target_on(volume, lanes, listener, (terms, Duration::from_secs(10)), Some(compare)).unwrap()
 }
 
@@ -240,7 +240,7 @@ impl Pair {
     /// Onto a target that may hold data, with rules on both sides.
     pub(crate) fn filtered(from: &Path, to: &Path, rules: &[&str], change: impl FnOnce(&mut TargetConfig)) -> Self {
         let listener = listener(pki::target());
-        let terms = Terms { keep_earlier: true, accept_contents: true, discard_journal: false };
+        let terms = Terms { accept_contents: true, discard_journal: false };
         let mut config = target_config(to, 2, (terms, Duration::ZERO), Some(Comparison::default()));
         config.filter = filter(rules);
         change(&mut config);
@@ -264,7 +264,8 @@ impl Pair {
     /// With a target that may find something, and has checkpoints this often.
     pub(crate) fn on_terms(from: &Path, to: &Path, terms: Terms, checkpoint: Duration) -> Self {
         let listener = listener(pki::target());
-        let compare = terms.keep_earlier.then(Comparison::default);
+        // What an earlier session left is compared.
+        let compare = to.join(".pvferry/journal").exists().then(Comparison::default);
         let (target, to) = target_on(to, 1, &listener, (terms, checkpoint), compare).unwrap();
         let (witness, sink) = Witness::new();
         let mut config = source_config(from, Mode::None);

@@ -1,17 +1,20 @@
 //! What the target holds and the source does not: collected while directories are compared, removed when everything
 //! else is settled.
 
+mod distrusted;
 mod limit;
 mod store;
 
 use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use distrusted::Distrusted;
 pub use limit::{MaxDelete, check_deletions};
 use store::{Reader, Store};
 
 use super::clearing::volume_error;
+use super::directory::DirectoryData;
 use crate::error::{CoreError, ErrorKind};
 use crate::fs::Errno;
 use crate::fs::apply::Applier;
@@ -32,10 +35,9 @@ use crate::session::stop::Stop;
 /// is there by then, and costs nothing where nobody asks.
 pub struct Extras {
     limit: MaxDelete,
+    distrusted: Distrusted,
     store: Mutex<Store>,
     account: Mutex<Account>,
-    /// The entries that the target had, if they were counted beforehand.
-    before: OnceLock<u64>,
 }
 
 #[derive(Default)]
@@ -44,9 +46,8 @@ struct Account {
     listed: u64,
     /// Entries found beneath extra directories.
     beneath: u64,
-    /// Entries that the limit has let pass, gone or about to go: threads that remove at once share it.
+    /// Entries that the limit has let pass.
     granted: u64,
-    removed: u64,
 }
 
 /// What removal needs of its session.
@@ -68,7 +69,7 @@ impl Extras {
     /// `folder` is pvferry's own: names beyond some 64 KiB go to a file in it, which loses its name when removal begins.
     pub fn new(folder: OwnedFd, opener: Opener, limit: MaxDelete) -> Self {
         let store = Mutex::new(Store::new(Arc::new(folder), opener));
-        Self { limit, store, account: Mutex::default(), before: OnceLock::new() }
+        Self { limit, distrusted: Distrusted::default(), store, account: Mutex::default() }
     }
 
     /// How many entries the target had in a directory that both sides have, extra ones included: what a share in percent
@@ -77,13 +78,12 @@ impl Extras {
         self.account().listed += entries;
     }
 
-    /// Counts the whole target before anything changes. A share is taken of that, instead of what `listed` was told: for
-    /// whoever removes before everything is listed.
-    pub fn count_before(&self, remover: &Remover<'_>) -> Result<(), CoreError> {
-        let (counted, result) = remover.sweep(Work::Count, |sweep| sweep.contents(&DirectoryNode::root(), &RESERVED));
-        result?;
-        let _ = self.before.set(counted);
-        Ok(())
+    /// Something announced could not be made because its name is taken, though the directory was not found to hold it: a
+    /// file system that takes several spellings for one name. What looks extra there may be the source's, and stays.
+    pub(super) fn distrust(&self, directory: &DirectoryData, errno: Errno) {
+        if errno == Errno::EXIST && directory.present.is_some() {
+            self.distrusted.add(&directory.node);
+        }
     }
 
     /// Notes names of a directory that the source does not have. At the root, pvferry's own folder and lost+found are
@@ -107,57 +107,50 @@ impl Extras {
         let Some(store) = self.take() else { return Ok(0) };
         let mut reader = store.into_reader().map_err(|error| unreadable(&error))?;
         if !self.limit.is_unlimited() {
-            self.permit(count_noted(&mut reader, remover)?, remover)?;
+            self.permit(self.count_noted(&mut reader, remover)?, remover)?;
             reader.rewind().map_err(|error| unreadable(&error))?;
         }
         let mut removed = 0;
         while let Some(record) = reader.next().map_err(|error| unreadable(&error))? {
+            if self.distrusted.has(&record.directory) {
+                self.distrusted.report(&record.directory, remover);
+                continue;
+            }
             removed += self.remove(&record.directory, &record.names, remover)?;
             remover.directories.forget(&record.directory);
         }
         Ok(removed)
     }
 
-    /// Removes these names at once, because space is short; they count against the same limit. A share is taken of what
-    /// is known of the target by now: see [`Extras::count_before`].
-    pub fn remove_now<'n>(
-        &self,
-        directory: &Arc<DirectoryNode>,
-        names: impl IntoIterator<Item = &'n [u8]>,
-        remover: &Remover<'_>,
-    ) -> Result<u64, CoreError> {
-        let mut listing = Listing::default();
-        for name in extra(directory, names) {
-            listing.push(name, None).map_err(|errno| volume_error(remover.volume, "cannot be read", errno))?;
-        }
-        if !self.limit.is_unlimited() {
-            let count = |sweep: &mut Sweep<'_>| sweep.names(directory, &listing);
-            let (entries, result) = remover.sweep(Work::Count, count);
-            result?;
-            self.permit(Counted { entries, names: listing.len() as u64 }, remover)?;
-        }
-        self.remove(directory, &listing, remover)
-    }
-
     fn remove(&self, directory: &Arc<DirectoryNode>, names: &Listing, remover: &Remover<'_>) -> Result<u64, CoreError> {
         let work = Work::RemoveKeepingTimes { applier: remover.applier, fsync: remover.fsync_each };
         let (removed, result) = remover.sweep(work, |sweep| sweep.names(directory, names));
-        self.account().removed += removed;
         remover.ledger.count_deleted(removed);
         result.map(|()| removed)
+    }
+
+    fn count_noted(&self, reader: &mut Reader, remover: &Remover<'_>) -> Result<Counted, CoreError> {
+        let mut counted = Counted { entries: 0, names: 0 };
+        while let Some(record) = reader.next().map_err(|error| unreadable(&error))? {
+            if self.distrusted.has(&record.directory) {
+                continue;
+            }
+            let (entries, result) = remover.sweep(Work::Count, |sweep| sweep.names(&record.directory, &record.names));
+            result?;
+            counted.entries += entries;
+            counted.names += record.names.len() as u64;
+            remover.directories.forget(&record.directory);
+        }
+        Ok(counted)
     }
 
     /// Whether so many more may go.
     fn permit(&self, planned: Counted, remover: &Remover<'_>) -> Result<(), CoreError> {
         let mut account = self.account();
         account.beneath += planned.entries.saturating_sub(planned.names);
-        let before = self.before.get().copied().unwrap_or(account.listed + account.beneath);
+        let before = account.listed + account.beneath;
         let all = account.granted + planned.entries;
-        let done = match account.removed {
-            0 => "nothing was removed".to_owned(),
-            removed => format!("{removed} of them were removed to make room, no more"),
-        };
-        check_deletions(remover.volume, self.limit, all, before, &done)?;
+        check_deletions(remover.volume, self.limit, all, before, "nothing was removed")?;
         account.granted = all;
         Ok(())
     }
@@ -177,18 +170,6 @@ impl Extras {
 struct Counted {
     entries: u64,
     names: u64,
-}
-
-fn count_noted(reader: &mut Reader, remover: &Remover<'_>) -> Result<Counted, CoreError> {
-    let mut counted = Counted { entries: 0, names: 0 };
-    while let Some(record) = reader.next().map_err(|error| unreadable(&error))? {
-        let (entries, result) = remover.sweep(Work::Count, |sweep| sweep.names(&record.directory, &record.names));
-        result?;
-        counted.entries += entries;
-        counted.names += record.names.len() as u64;
-        remover.directories.forget(&record.directory);
-    }
-    Ok(counted)
 }
 
 fn extra<'n>(
@@ -258,7 +239,11 @@ impl Witness for Telling<'_> {
     /// could not be put right, it must not explain away contents that differ.
     fn stays(&mut self, entry: ClearError) -> Result<(), ClearError> {
         if entry.errno != Errno::XDEV {
-            return self.not_kept("extra entry", entry);
+            self.not_kept("extra entry", entry)?;
+            if !self.silent {
+                self.remover.ledger.count_not_removed();
+            }
+            return Ok(());
         }
         if !self.silent {
             let detail = "left on the target: what is mounted there is not the volume's";
