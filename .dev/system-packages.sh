@@ -11,6 +11,7 @@ packages=(
   btrfs-progs    # a btrfs to copy to
   catatonit      # what podman keeps a pod open with
   e2fsprogs      # an ext4, chattr, filefrag
+  fuse-overlayfs # a target volume whose writes come late
   git            # judges what filter rules exclude
   iproute2       # ss -K kills lanes; ip makes network namespaces
   libcap2-bin    # setcap, capsh

@@ -53,6 +53,13 @@ const BY_ERRNO: ReadonlyMap<string, KindRow> = new Map([
     "space EDQUOT",
     { code: 30, next: "Raise the quota on the target volume, then run the same command again." },
   ],
+  [
+    "volume ENOSYS",
+    {
+      code: 31,
+      next: "Linux 4.18 or newer is needed, and in a container a seccomp filter that allows its system calls.",
+    },
+  ],
   ["network EADDRINUSE", KINDS.busy],
   ["network EADDRNOTAVAIL", { code: 2, next: "Listen on an address that this machine has." }],
   ["network EACCES", { code: 2, next: "Listen on a port that this user may use, such as 6443." }],

@@ -21,6 +21,9 @@ const SMALL: usize = 1 << 10;
 pub const ACL_ACCESS: &[u8] = b"system.posix_acl_access";
 pub const ACL_DEFAULT: &[u8] = b"system.posix_acl_default";
 
+/// File capabilities, which any write clears.
+pub const CAPABILITY: &[u8] = b"security.capability";
+
 /// A name and its value.
 pub type Xattr = (Box<[u8]>, Box<[u8]>);
 

@@ -67,7 +67,7 @@ pub(super) fn occupy(
     let found = has_journal(opener, root).map_err(failed)?;
     if !found && let Err(error) = strange() {
         // The agent before has just finished this volume, and has left it.
-        let _ = leave_folder(locked.folder.as_fd(), root);
+        let _ = leave_folder(&locked, root);
         return Err(error);
     }
     let Opened { journal, history } = Journal::open(locked.folder.as_fd(), path, transfer, terms.discard_journal)?;
@@ -115,11 +115,16 @@ fn prepare_folder(opener: &Opener, folder: BorrowedFd<'_>, history: &History) ->
 pub(super) fn leave(own: &Own, root: BorrowedFd<'_>) -> Result<(), Errno> {
     own.journal.close();
     clear(own.folder(), &[LOCK]).map_err(|error| error.errno)?;
-    leave_folder(own.folder(), root)
+    leave_folder(&own.locked, root)
 }
 
-fn leave_folder(folder: BorrowedFd<'_>, root: BorrowedFd<'_>) -> Result<(), Errno> {
-    make::unlink(folder, LOCK)?;
+fn leave_folder(locked: &Locked, root: BorrowedFd<'_>) -> Result<(), Errno> {
+    make::unlink(locked.folder.as_fd(), LOCK)?;
+    if make::remove_directory(root, OWN_FOLDER).is_ok() {
+        return Ok(());
+    }
+    // NFS and FUSE keep a removed file under another name for as long as it is open.
+    locked.let_go();
     match make::remove_directory(root, OWN_FOLDER) {
         // Another agent was quick to put a lock of its own there; the folder is its concern now.
         Ok(()) | Err(Errno::NOTEMPTY | Errno::EXIST) => Ok(()),

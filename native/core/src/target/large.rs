@@ -327,7 +327,8 @@ impl Shared {
         let announced = &large.announced;
         let fresh = self.volume.parts_rule.file(0o600);
         let fd = large.part.fd.as_fd();
-        let lost = self.volume.applier.apply_fd(fd, Kind::File, &end.attributes, &fresh);
+        let lost = self.volume.apply_to_file(fd, &end.attributes, &fresh);
+        let lost = lost.map_err(|errno| self.volume.fatal(errno, &announced.path()))?;
         let attributes = self.kept(fd, end.attributes.clone(), lost, &|| announced.path())?;
         if self.volume.fsync_each {
             rustix::fs::fsync(fd).map_err(|errno| self.volume.fatal(errno, &announced.path()))?;

@@ -152,7 +152,8 @@ impl Shared {
             }
         };
         let fresh = announced.directory.data.rule.file(wanted.mode);
-        let lost = self.volume.applier.apply_fd(fd.as_fd(), Kind::File, &wanted, &fresh);
+        let lost = self.volume.apply_to_file(fd.as_fd(), &wanted, &fresh);
+        let lost = lost.map_err(|errno| self.volume.fatal(errno, &announced.path()))?;
         let attributes = self.kept(fd.as_fd(), wanted, lost, &|| announced.path())?;
         if self.volume.fsync_each {
             rustix::fs::fsync(&fd).map_err(|errno| self.volume.fatal(errno, &announced.path()))?;
@@ -209,7 +210,7 @@ impl Shared {
         let (parts, part) = (self.volume.parts(), part.as_bytes());
         let fd = self.create_filled(parts, part, 0o600, data)?;
         let fresh = self.volume.parts_rule.file(0o600);
-        let lost = self.volume.applier.apply_fd(fd.as_fd(), Kind::File, wanted, &fresh);
+        let lost = self.volume.apply_to_file(fd.as_fd(), wanted, &fresh)?;
         if sync {
             rustix::fs::fsync(&fd)?;
         }

@@ -8,9 +8,9 @@ use super::clearing::{self, Occupied, Own, Terms, volume_error};
 use super::journal::{History, Journal};
 use crate::error::CoreError;
 use crate::fs::Errno;
-use crate::fs::apply::{Applier, Attributes};
+use crate::fs::apply::{Applier, Attributes, Lost};
 use crate::fs::directory_path::{Directories, DirectoryNode};
-use crate::fs::fresh::{Creation, FreshRule};
+use crate::fs::fresh::{Creation, Fresh, FreshRule};
 use crate::fs::limits::directory_budget;
 use crate::fs::make;
 use crate::fs::medium::Medium;
@@ -18,7 +18,8 @@ use crate::fs::open::{Opener, open_volume};
 use crate::fs::probe::probe;
 use crate::fs::process::ProcessIds;
 use crate::fs::space::{Durability, durability, space, sync_volume};
-use crate::fs::xattrs::{self, ACL_DEFAULT};
+use crate::fs::stat::Kind;
+use crate::fs::xattrs::{self, ACL_DEFAULT, CAPABILITY};
 use crate::scan::shown::shown;
 
 pub(super) struct TargetVolume {
@@ -121,6 +122,20 @@ impl TargetVolume {
             let _ = self.applier.apply_existing(fd, root);
         }
         self.sync()
+    }
+
+    /// Attributes of a new file that has its data. Where a server or another process writes that later than we do, its
+    /// writing would clear file capabilities: there it is written first.
+    pub(super) fn apply_to_file(
+        &self,
+        fd: BorrowedFd<'_>,
+        wanted: &Attributes,
+        fresh: &Fresh,
+    ) -> Result<Vec<Lost>, Errno> {
+        if self.fsync_each && wanted.xattrs.get(CAPABILITY).is_some() {
+            rustix::fs::fsync(fd)?;
+        }
+        Ok(self.applier.apply_fd(fd, Kind::File, wanted, fresh))
     }
 
     /// The error that ends the session for errors that no entry alone is to blame for.

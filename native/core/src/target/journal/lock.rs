@@ -8,6 +8,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -33,7 +34,14 @@ const PAUSE: Duration = Duration::from_millis(25);
 #[derive(Debug)]
 pub struct Locked {
     pub folder: OwnedFd,
-    _file: OwnedFd,
+    file: Mutex<Option<OwnedFd>>,
+}
+
+impl Locked {
+    /// Lets go, and keeps the folder open.
+    pub fn let_go(&self) {
+        drop(self.file.lock().unwrap_or_else(PoisonError::into_inner).take());
+    }
 }
 
 /// Makes the folder where it is missing, and locks it. An error of kind busy when another agent has it.
@@ -76,7 +84,7 @@ fn attempt(opener: &Opener, root: BorrowedFd<'_>) -> Result<Option<Locked>, Errn
     }
     // Only told to people: a full volume is no reason to fail.
     let _ = rustix::fs::ftruncate(&file, 0).and_then(|()| rustix::io::pwrite(&file, ourselves().as_bytes(), 0));
-    Ok(Some(Locked { folder, _file: file }))
+    Ok(Some(Locked { folder, file: Mutex::new(Some(file)) }))
 }
 
 fn ourselves() -> String {

@@ -110,7 +110,12 @@ impl Journal {
 
     /// Nothing is written any more: the next session may have begun.
     pub fn close(&self) {
-        self.lock().closed = true;
+        let mut inner = self.lock();
+        inner.closed = true;
+        // NFS and FUSE keep a removed file under another name for as long as it is open, and its folder with it.
+        if let Ok(folder) = self.folder.try_clone() {
+            inner.file = folder;
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
