@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::acknowledgements::Acknowledgements;
 use super::compare::Decision;
 use super::directory::{DirectoryData, TargetDirectory};
 use super::existing::{Existing, check_empty_source};
@@ -26,7 +27,7 @@ use crate::session::life::Living;
 use crate::wire::channel::{Channel, malformed};
 use crate::wire::cursor::Malformed;
 use crate::wire::frame::{FrameType, Header};
-use crate::wire::index::{Ack, Body, Directory, DirectoryEnd, DirectoryMark, Entry, Outcome, read_entries};
+use crate::wire::index::{Body, Directory, DirectoryEnd, DirectoryMark, Entry, Outcome, read_entries};
 use crate::wire::items::read_items;
 use crate::wire::limits::{MAX_DEPTH, MAX_OPEN_DIRECTORIES, MAX_OPEN_XATTR_BYTES};
 
@@ -94,7 +95,7 @@ impl Shared {
             _ => return Ok(()),
         };
         let mut next = Some(first);
-        let mut frames = 0;
+        let mut acknowledgements = Acknowledgements::new(channel);
         while let Some(header) = next {
             match header.frame_type {
                 FrameType::Items => {
@@ -106,15 +107,11 @@ impl Shared {
                     return Err(malformed(Malformed("something is announced after the end")));
                 }
                 _ => {
-                    frames += 1;
                     let exceptions = self.index_frame(header, &payload)?;
-                    let exceptions = exceptions.into_iter().map(|(at, outcome)| (frames, at, outcome)).collect();
-                    let mut out = Vec::with_capacity(16);
-                    Ack { frames, exceptions }.put(&mut out);
-                    channel.send(FrameType::Ack, false, &[&out])?;
+                    acknowledgements.add(exceptions)?;
                 }
             }
-            next = channel.receive(&mut payload)?;
+            next = channel.receive_or(&mut payload, || acknowledgements.tell())?;
         }
         if self.life.is_over() {
             return Ok(());

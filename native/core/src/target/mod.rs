@@ -1,6 +1,7 @@
 //! The target's side of a session: make what the index announces, write what the lanes bring, verify before writing,
 //! acknowledge after.
 
+mod acknowledgements;
 mod blocks;
 mod checkpoints;
 mod clearing;
