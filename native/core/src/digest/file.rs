@@ -10,6 +10,7 @@ use std::sync::LazyLock;
 use blake3::hazmat::{HasherExt, Mode, merge_subtrees_non_root, merge_subtrees_root};
 
 use super::Digest;
+use super::message::Message;
 use super::subtrees::{Join, Subtrees};
 use crate::fs::stat::Timestamp;
 
@@ -45,9 +46,9 @@ impl Form {
 
 /// What stands for a file's digest where nobody has read the file: H(size || seconds || nanoseconds of its mtime).
 pub fn assumed_digest(size: u64, mtime: Timestamp) -> Digest {
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(&size.to_be_bytes()).update(&mtime.seconds.to_be_bytes()).update(&mtime.nanoseconds.to_be_bytes());
-    *hasher.finalize().as_bytes()
+    let mut message = Message::new();
+    message.put(&size.to_be_bytes()).put(&mtime.seconds.to_be_bytes()).put(&mtime.nanoseconds.to_be_bytes());
+    message.digest()
 }
 
 /// Number of pieces of a file of `size` bytes.

@@ -1,10 +1,9 @@
 //! Leaves of a directory's two trees: *content* (names, types, link targets, file digests) and *metadata* (everything
 //! that a receipt calls kept). docs/protocol.md, "Digests", gives the bytes.
 
-use blake3::Hasher;
-
 use super::Digest;
 use super::file::Form;
+use super::message::Message;
 use crate::fs::apply::Attributes;
 use crate::fs::stat::Kind;
 use crate::wire::kind::to_wire;
@@ -39,35 +38,33 @@ pub fn empty_root() -> Digest {
 }
 
 pub fn join(left: &Digest, right: &Digest) -> Digest {
-    let mut hasher = Hasher::new();
-    hasher.update(&[JOIN]).update(left).update(right);
-    *hasher.finalize().as_bytes()
+    Message::new().put(&[JOIN]).put(left).put(right).digest()
 }
 
 pub fn leaf(name: &[u8], kind: Kind, attributes: &Attributes, payload: &Payload<'_>) -> Leaf {
     Leaf { content: content(name, kind, payload), metadata: metadata(name, kind, attributes, payload) }
 }
 
-fn start(name: &[u8], kind: Kind) -> Hasher {
-    let mut hasher = Hasher::new();
-    hasher.update(&[LEAF, to_wire(kind), u8::try_from(name.len()).unwrap_or(u8::MAX)]).update(name);
-    hasher
+fn start(name: &[u8], kind: Kind) -> Message {
+    let mut message = Message::new();
+    message.put(&[LEAF, to_wire(kind), u8::try_from(name.len()).unwrap_or(u8::MAX)]).put(name);
+    message
 }
 
 fn content(name: &[u8], kind: Kind, payload: &Payload<'_>) -> Digest {
-    let mut hasher = start(name, kind);
+    let mut message = start(name, kind);
     match payload {
-        Payload::File { form, digest } => hasher.update(&[*form as u8]).update(digest),
-        Payload::Directory { roots } => hasher.update(&roots.content),
-        Payload::Symlink { target } => hasher.update(target),
-        Payload::Device { major, minor } => hasher.update(&major.to_be_bytes()).update(&minor.to_be_bytes()),
-        Payload::Empty => &mut hasher,
+        Payload::File { form, digest } => message.put(&[*form as u8]).put(digest),
+        Payload::Directory { roots } => message.put(&roots.content),
+        Payload::Symlink { target } => message.put(target),
+        Payload::Device { major, minor } => message.put(&major.to_be_bytes()).put(&minor.to_be_bytes()),
+        Payload::Empty => &mut message,
     };
-    *hasher.finalize().as_bytes()
+    message.digest()
 }
 
 fn metadata(name: &[u8], kind: Kind, attributes: &Attributes, payload: &Payload<'_>) -> Digest {
-    let mut hasher = start(name, kind);
+    let mut message = start(name, kind);
     // A symlink's mode means nothing (symlink(7)) and differs between file systems.
     let mode = if kind == Kind::Symlink { 0 } else { attributes.mode };
     let mut fixed = [0; 24];
@@ -76,18 +73,18 @@ fn metadata(name: &[u8], kind: Kind, attributes: &Attributes, payload: &Payload<
     fixed[8..12].copy_from_slice(&attributes.gid.to_be_bytes());
     fixed[12..20].copy_from_slice(&attributes.mtime.seconds.to_be_bytes());
     fixed[20..24].copy_from_slice(&attributes.mtime.nanoseconds.to_be_bytes());
-    hasher.update(&fixed);
+    message.put(&fixed);
     for (name, value) in attributes.xattrs.iter() {
-        hasher
-            .update(&(u32::try_from(name.len()).unwrap_or(u32::MAX)).to_be_bytes())
-            .update(name)
-            .update(&(u32::try_from(value.len()).unwrap_or(u32::MAX)).to_be_bytes())
-            .update(value);
+        message
+            .put(&(u32::try_from(name.len()).unwrap_or(u32::MAX)).to_be_bytes())
+            .put(name)
+            .put(&(u32::try_from(value.len()).unwrap_or(u32::MAX)).to_be_bytes())
+            .put(value);
     }
     if let Payload::Directory { roots } = payload {
-        hasher.update(&[JOIN]).update(&roots.metadata);
+        message.put(&[JOIN]).put(&roots.metadata);
     }
-    *hasher.finalize().as_bytes()
+    message.digest()
 }
 
 /// The roots of a volume: of its root directory's leaf (an empty name), the metadata together with the hard links.

@@ -1,12 +1,11 @@
 //! Which names are hard links of one another, as a digest without paths: docs/protocol.md, "Hard links".
 
 use super::Digest;
+use super::message::Message;
 
 /// Path hash of an entry: docs/protocol.md, "Hard links".
 pub fn path_hash(parent: &Digest, name: &[u8]) -> Digest {
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(parent).update(name);
-    *hasher.finalize().as_bytes()
+    Message::new().put(parent).put(name).digest()
 }
 
 /// Digest of one group: BLAKE3 over the path hashes of its names in byte order; None for a single name.

@@ -5,6 +5,7 @@ pub mod blocks;
 pub mod file;
 pub mod leaf;
 pub mod links;
+mod message;
 pub mod subtrees;
 pub mod tree;
 

@@ -77,7 +77,7 @@ impl<'a> Handle<'a> {
     pub(crate) fn place(self) -> Result<Place<'a>, Errno> {
         match self {
             Handle::Fd(fd) => Ok(Place::Fd(fd)),
-            Handle::Entry(directory, name) => Ok(Place::Entry(ProcPath::entry(directory, name)?)),
+            Handle::Entry(directory, name) => Ok(Place::Entry(directory, component(name)?)),
         }
     }
 }

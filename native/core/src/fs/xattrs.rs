@@ -1,11 +1,13 @@
 //! Extended attributes and ACLs, which the kernel shows as attributes.
 
 use std::os::fd::BorrowedFd;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::fs::XattrFlags;
 use rustix::io::Errno;
 
-use super::name::ProcPath;
+use super::name::{ProcPath, component};
+use super::sys;
 use super::xattr_policy::{LeftOutSet, Verdict, classify};
 
 /// Longest list of names and longest value (linux/limits.h: XATTR_LIST_MAX, XATTR_SIZE_MAX).
@@ -89,7 +91,7 @@ pub fn read_fd(fd: BorrowedFd<'_>, keep_selinux: bool) -> Result<Reading, Errno>
 
 /// Reads an entry of any kind without opening or following it. Errors as [`read_fd`], and `ENOENT`.
 pub fn read_at(directory: BorrowedFd<'_>, name: &[u8], keep_selinux: bool) -> Result<Reading, Errno> {
-    read(&Place::Entry(ProcPath::entry(directory, name)?), keep_selinux)
+    read(&Place::Entry(directory, component(name)?), keep_selinux)
 }
 
 /// Sets one attribute through a descriptor. `EPERM` for user.* on other kinds than files and directories,
@@ -100,7 +102,7 @@ pub fn write_fd(fd: BorrowedFd<'_>, name: &[u8], value: &[u8]) -> Result<(), Err
 
 /// Sets one attribute of an entry without following it. Errors as [`write_fd`].
 pub fn write_at(directory: BorrowedFd<'_>, entry: &[u8], name: &[u8], value: &[u8]) -> Result<(), Errno> {
-    Place::Entry(ProcPath::entry(directory, entry)?).set(name, value)
+    Place::Entry(directory, component(entry)?).set(name, value)
 }
 
 /// Removes one attribute; fine when it is not there or cannot be.
@@ -110,7 +112,7 @@ pub fn remove_fd(fd: BorrowedFd<'_>, name: &[u8]) -> Result<(), Errno> {
 
 /// As [`remove_fd`], of an entry, without following it.
 pub fn remove_at(directory: BorrowedFd<'_>, entry: &[u8], name: &[u8]) -> Result<(), Errno> {
-    Place::Entry(ProcPath::entry(directory, entry)?).remove(name)
+    Place::Entry(directory, component(entry)?).remove(name)
 }
 
 /// Whether an attribute exists. False where there are none.
@@ -123,41 +125,61 @@ pub fn exists_fd(fd: BorrowedFd<'_>, name: &[u8]) -> Result<bool, Errno> {
 }
 
 /// Where attributes are read and written.
-#[allow(
-    clippy::large_enum_variant,
-    reason = "lives on the stack for the length of a call; a box would be an allocation per entry"
-)]
-pub(crate) enum Place<'fd> {
-    Fd(BorrowedFd<'fd>),
-    Entry(ProcPath),
+#[derive(Clone, Copy)]
+pub(crate) enum Place<'a> {
+    Fd(BorrowedFd<'a>),
+    /// An entry of a directory, not followed.
+    Entry(BorrowedFd<'a>, &'a [u8]),
+}
+
+/// The kernel has listxattrat. Without it, and for values, the way to an entry leads through /proc, which the kernel
+/// walks anew each time: four times as long.
+static LISTS_BY_NAME: AtomicBool = AtomicBool::new(true);
+
+fn list_entry(directory: BorrowedFd<'_>, name: &[u8], buffer: &mut [u8]) -> Result<usize, Errno> {
+    if LISTS_BY_NAME.load(Ordering::Relaxed) {
+        let listed = rustix::path::Arg::into_with_c_str(name, |name| sys::listxattrat(directory, name, buffer));
+        match listed {
+            Err(Errno::NOSYS | Errno::PERM) => LISTS_BY_NAME.store(false, Ordering::Relaxed),
+            listed => return listed,
+        }
+    }
+    rustix::fs::llistxattr(ProcPath::entry(directory, name)?.as_c_str(), buffer)
 }
 
 impl Place<'_> {
     fn list(&self, buffer: &mut [u8]) -> Result<usize, Errno> {
         match self {
             Place::Fd(fd) => rustix::fs::flistxattr(fd, buffer),
-            Place::Entry(path) => rustix::fs::llistxattr(path.as_c_str(), buffer),
+            Place::Entry(directory, name) => list_entry(*directory, name, buffer),
         }
     }
 
     fn get(&self, name: &[u8], buffer: &mut [u8]) -> Result<usize, Errno> {
         match self {
             Place::Fd(fd) => rustix::fs::fgetxattr(fd, name, buffer),
-            Place::Entry(path) => rustix::fs::lgetxattr(path.as_c_str(), name, buffer),
+            Place::Entry(directory, entry) => {
+                rustix::fs::lgetxattr(ProcPath::entry(*directory, entry)?.as_c_str(), name, buffer)
+            }
         }
     }
 
     pub(crate) fn set(&self, name: &[u8], value: &[u8]) -> Result<(), Errno> {
         match self {
             Place::Fd(fd) => rustix::fs::fsetxattr(fd, name, value, XattrFlags::empty()),
-            Place::Entry(path) => rustix::fs::lsetxattr(path.as_c_str(), name, value, XattrFlags::empty()),
+            Place::Entry(directory, entry) => {
+                let path = ProcPath::entry(*directory, entry)?;
+                rustix::fs::lsetxattr(path.as_c_str(), name, value, XattrFlags::empty())
+            }
         }
     }
 
     pub(crate) fn remove(&self, name: &[u8]) -> Result<(), Errno> {
         let removed = match self {
             Place::Fd(fd) => rustix::fs::fremovexattr(fd, name),
-            Place::Entry(path) => rustix::fs::lremovexattr(path.as_c_str(), name),
+            Place::Entry(directory, entry) => {
+                rustix::fs::lremovexattr(ProcPath::entry(*directory, entry)?.as_c_str(), name)
+            }
         };
         match removed {
             Err(Errno::NODATA | Errno::OPNOTSUPP) => Ok(()),
@@ -236,7 +258,33 @@ fn sized<'buffer>(
 
 #[cfg(test)]
 mod tests {
+    use std::os::fd::AsFd;
+
     use super::*;
+
+    #[test]
+    fn both_ways_to_an_entry_list_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = std::fs::File::open(folder.path()).unwrap();
+        std::fs::write(folder.path().join("file"), b"").unwrap();
+        std::os::unix::fs::symlink("file", folder.path().join("link")).unwrap();
+        let file = std::fs::File::open(folder.path().join("file")).unwrap();
+        write_fd(file.as_fd(), b"user.first", b"1").unwrap();
+        write_fd(file.as_fd(), b"user.second", b"2").unwrap();
+        let mut lists = [true, false].into_iter().flat_map(|by_name| {
+            [&b"file"[..], b"link", b"missing"].map(|name| {
+                LISTS_BY_NAME.store(by_name, Ordering::Relaxed);
+                let mut buffer = [0; SMALL];
+                list_entry(directory.as_fd(), name, &mut buffer).map(|length| buffer[..length].to_vec())
+            })
+        });
+        let by_name: Vec<_> = lists.by_ref().take(3).collect();
+        assert_eq!(by_name, lists.collect::<Vec<_>>());
+        let names = by_name[0].as_ref().unwrap();
+        assert!(names.windows(11).any(|name| name == b"user.first\0"));
+        assert_eq!(by_name[2], Err(Errno::NOENT));
+        LISTS_BY_NAME.store(true, Ordering::Relaxed);
+    }
 
     #[test]
     fn attributes_are_sorted_and_unique() {

@@ -11,6 +11,11 @@ pub trait Duplex: Send + Sync {
     /// Some bytes; `Ok(0)` at a clean end (close_notify). `ErrorKind::TimedOut` after `timeout` without a byte.
     fn read(&self, buf: &mut [u8], timeout: Duration) -> io::Result<usize>;
 
+    /// Whether bytes have come that nobody has read yet, as far as can be told without asking the kernel.
+    fn has_more(&self) -> bool {
+        false
+    }
+
     /// All bytes of all parts, in order, or an error. `ErrorKind::TimedOut` when `timeout` passes without any progress.
     fn write_all(&self, parts: &[&[u8]], timeout: Duration) -> io::Result<()>;
 

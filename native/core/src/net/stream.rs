@@ -223,6 +223,10 @@ impl Duplex for TlsStream {
         self.read_until(&mut reading, buf, deadline).map_err(|error| self.name(error))
     }
 
+    fn has_more(&self) -> bool {
+        self.reading.try_lock().is_ok_and(|reading| !reading.inbox.is_empty())
+    }
+
     fn write_all(&self, parts: &[&[u8]], timeout: Duration) -> io::Result<()> {
         let mut writing = lock(&self.writing);
         let preface = mem::take(&mut writing.preface);

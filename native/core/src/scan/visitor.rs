@@ -54,6 +54,11 @@ pub trait Visitor: Report {
 
     /// A subdirectory that was announced as an entry cannot be entered.
     fn failed(&self, parent: &Arc<Self::Directory>, entry: u64) -> Result<(), CoreError>;
+
+    /// A thread has nothing to do, for a while or for good.
+    fn idle(&self) -> Result<(), CoreError> {
+        Ok(())
+    }
 }
 
 /// About what an entry takes in a frame, bytes; xattrs and targets are what makes one large.

@@ -96,6 +96,7 @@ impl<V: Visitor> Walk<'_, V> {
     /// The next directory, deepest first; None when nothing is left and nobody is adding any more.
     fn next(&self) -> Result<Option<Next<V::Directory>>, CoreError> {
         let mut stack = self.lock();
+        let mut idle = false;
         loop {
             self.stop.check()?;
             if stack.failed {
@@ -114,6 +115,12 @@ impl<V: Visitor> Walk<'_, V> {
                 };
                 stack.busy += 1;
                 return Ok(Some(next));
+            }
+            if !std::mem::replace(&mut idle, true) {
+                drop(stack);
+                self.visitor.idle()?;
+                stack = self.lock();
+                continue;
             }
             if stack.busy == 0 {
                 return Ok(None);

@@ -18,7 +18,6 @@ use crate::fs::directory_path::DirectoryNode;
 use crate::fs::stat::{InodeKey, Stat};
 use crate::scan::walk::{Body as Found, Scanned, Visitor};
 use crate::session::counters::Counter;
-use crate::wire::frame::FrameType;
 use crate::wire::index::{Body, Directory, DirectoryEnd, DirectoryMark, EntriesHead, Entry};
 use crate::wire::limits::PACK_FILE;
 
@@ -60,7 +59,7 @@ impl Visitor for Shared {
             DirectoryData { id, node: Arc::clone(node), attributes, path_hash: hash, failed: AtomicBool::new(false) };
         let above = parent.map(|(parent, entry)| (Arc::clone(parent), entry));
         let directory = TreeDirectory::new(above, data);
-        self.index()?.send_directory(&payload, IndexRecord::Directory(Arc::clone(&directory)))?;
+        self.index()?.announce_directory(&payload, IndexRecord::Directory(Arc::clone(&directory)))?;
         // The others were counted as entries of theirs.
         if parent.is_none() {
             self.counters.add(Counter::EntriesScanned, 1);
@@ -86,13 +85,17 @@ impl Visitor for Shared {
 
     fn end(&self, directory: &Arc<SourceDirectory>, entries: u64, complete: bool) -> Result<(), CoreError> {
         let end = DirectoryEnd { directory: directory.data.id, entries, complete };
-        self.index()?.send_end(end, IndexRecord::End { directory: Arc::clone(directory), entries })
+        self.index()?.announce_end(end, IndexRecord::End { directory: Arc::clone(directory), entries })
     }
 
     fn failed(&self, parent: &Arc<SourceDirectory>, entry: u64) -> Result<(), CoreError> {
         let mark = DirectoryMark { directory: parent.data.id, count: entry };
         let record = IndexRecord::Failed { directory: Arc::clone(parent), entry };
-        self.index()?.send_mark(FrameType::DirectoryFailed, mark, record)
+        self.index()?.announce_failed(mark, record)
+    }
+
+    fn idle(&self) -> Result<(), CoreError> {
+        self.index()?.flush()
     }
 }
 

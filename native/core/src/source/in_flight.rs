@@ -32,6 +32,11 @@ impl<R> InFlight<R> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether the next `push` need not wait.
+    pub(super) fn has_room(&self) -> bool {
+        self.lock().records.len() < WINDOW_FRAMES
+    }
+
     /// Waits for room and takes note of the frame that is sent next. False when the connection is closed.
     pub(super) fn push(&self, record: R) -> Result<(), R> {
         let mut state = self.lock();

@@ -73,8 +73,9 @@ impl Index {
         Self { channel, in_flight: InFlight::new(), numbers: Mutex::new(Numbers::default()) }
     }
 
-    pub(super) fn send_directory(&self, payload: &[u8], record: IndexRecord) -> Result<(), CoreError> {
-        self.send(FrameType::Directory, &[payload], record)
+    /// Goes out with the directory's entries, or with the next flush.
+    pub(super) fn announce_directory(&self, payload: &[u8], record: IndexRecord) -> Result<(), CoreError> {
+        self.hold(FrameType::Directory, payload, record)
     }
 
     /// Sends an ENTRIES frame of which `files` entries are regular files; the file id of the first of them.
@@ -90,25 +91,27 @@ impl Index {
         numbers.file += files;
         let mut payload = Vec::with_capacity(32);
         EntriesHead { first_file, ..head }.put(&mut payload);
-        self.push(FrameType::Entries, &[&payload, entries], record(first_file))?;
+        self.push(record(first_file))?;
+        self.channel.send(FrameType::Entries, false, &[&payload, entries])?;
         Ok(first_file)
     }
 
-    pub(super) fn send_end(&self, end: DirectoryEnd, record: IndexRecord) -> Result<(), CoreError> {
+    /// Goes out with the next directory's entries, or with the next flush.
+    pub(super) fn announce_end(&self, end: DirectoryEnd, record: IndexRecord) -> Result<(), CoreError> {
         let mut payload = Vec::with_capacity(17);
         end.put(&mut payload);
-        self.send(FrameType::DirectoryEnd, &[&payload], record)
+        self.hold(FrameType::DirectoryEnd, &payload, record)
     }
 
-    pub(super) fn send_mark(
-        &self,
-        frame: FrameType,
-        mark: DirectoryMark,
-        record: IndexRecord,
-    ) -> Result<(), CoreError> {
+    pub(super) fn announce_failed(&self, mark: DirectoryMark, record: IndexRecord) -> Result<(), CoreError> {
         let mut payload = Vec::with_capacity(16);
         mark.put(&mut payload);
-        self.send(frame, &[&payload], record)
+        self.hold(FrameType::DirectoryFailed, &payload, record)
+    }
+
+    /// Sends what is held back: nothing else may follow for a while.
+    pub(super) fn flush(&self) -> Result<(), CoreError> {
+        self.channel.flush()
     }
 
     pub(super) fn send_item(&self, item: &Item) -> Result<(), CoreError> {
@@ -122,15 +125,18 @@ impl Index {
         self.channel.send(FrameType::Settled, false, &[])
     }
 
-    fn send(&self, frame: FrameType, parts: &[&[u8]], record: IndexRecord) -> Result<(), CoreError> {
+    fn hold(&self, frame: FrameType, payload: &[u8], record: IndexRecord) -> Result<(), CoreError> {
         let _numbers = self.numbers.lock().unwrap_or_else(PoisonError::into_inner);
-        self.push(frame, parts, record)
+        self.push(record)?;
+        self.channel.hold(frame, &[payload])
     }
 
-    /// Records and sends in the same order: the caller holds `numbers`.
-    fn push(&self, frame: FrameType, parts: &[&[u8]], record: IndexRecord) -> Result<(), CoreError> {
-        let closed = || CoreError::network("The index connection is closed.");
-        self.in_flight.push(record).map_err(|_| closed())?;
-        self.channel.send(frame, false, parts)
+    /// Records in the order of sending: the caller holds `numbers`, and sends or holds back the frame next. Whoever has to
+    /// wait for an acknowledgement sends first what it may be for.
+    fn push(&self, record: IndexRecord) -> Result<(), CoreError> {
+        if !self.in_flight.has_room() {
+            self.channel.flush()?;
+        }
+        self.in_flight.push(record).map_err(|_| CoreError::network("The index connection is closed."))
     }
 }

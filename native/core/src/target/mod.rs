@@ -2,6 +2,7 @@
 //! acknowledge after.
 
 mod besides;
+mod acknowledgements;
 mod blocks;
 mod checkpoints;
 mod clearing;

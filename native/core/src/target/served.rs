@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread;
 use std::time::Duration;
 
+use super::acknowledgements::Acknowledgements;
 use super::index_place::IndexPlace;
 use crate::error::{CoreError, ErrorKind};
 use crate::net::duplex::Duplex;
@@ -17,7 +18,7 @@ use crate::session::life::Living;
 use crate::wire::channel::{Channel, malformed};
 use crate::wire::cursor::{Malformed, Put};
 use crate::wire::frame::{FrameType, Header};
-use crate::wire::index::{Ack, Outcome};
+use crate::wire::index::Outcome;
 use crate::wire::items::{put_item, read_items};
 
 /// Positions in a frame of the index that did not simply go well.
@@ -75,7 +76,7 @@ pub(super) trait Served: Living {
             _ => return Ok(()),
         };
         let mut next = Some(first);
-        let mut frames = 0;
+        let mut acknowledgements = Acknowledgements::new(channel);
         while let Some(header) = next {
             match header.frame_type {
                 FrameType::Items => {
@@ -87,15 +88,11 @@ pub(super) trait Served: Living {
                     return Err(malformed(Malformed("something is announced after the end")));
                 }
                 _ => {
-                    frames += 1;
                     let exceptions = self.index_frame(header, &payload)?;
-                    let exceptions = exceptions.into_iter().map(|(at, outcome)| (frames, at, outcome)).collect();
-                    let mut out = Vec::with_capacity(16);
-                    Ack { frames, exceptions }.put(&mut out);
-                    channel.send(FrameType::Ack, false, &[&out])?;
+                    acknowledgements.add(exceptions)?;
                 }
             }
-            next = channel.receive(&mut payload)?;
+            next = channel.receive_or(&mut payload, || acknowledgements.tell())?;
         }
         if self.life().is_over() {
             return Ok(());

@@ -1,7 +1,7 @@
 //! A connection that carries frames: one thread reads, several may send.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -14,9 +14,13 @@ use crate::net::duplex::Duplex;
 /// disk stalls still sends keep-alives, and they, not our full send buffer, say whether it lives.
 const WRITE_PATIENCE: Duration = Duration::from_secs(600);
 
+/// Frames that are held back go out when there are this many bytes of them.
+const HELD_BYTES: usize = 16 << 10;
+
 pub struct Channel {
     stream: Arc<dyn Duplex>,
-    sending: Mutex<()>,
+    /// Held while sending: frames that wait for the next one, to go out with it.
+    sending: Mutex<Vec<u8>>,
     idle_timeout: Duration,
     opened: Instant,
     last_sent_ms: AtomicU64,
@@ -30,7 +34,7 @@ impl Channel {
     pub fn new(stream: Arc<dyn Duplex>, idle_timeout: Duration) -> Self {
         Self {
             stream,
-            sending: Mutex::new(()),
+            sending: Mutex::new(Vec::new()),
             idle_timeout,
             opened: Instant::now(),
             last_sent_ms: AtomicU64::new(0),
@@ -42,18 +46,42 @@ impl Channel {
 
     /// Sends one frame whose payload is the concatenation of `parts`.
     pub fn send(&self, frame_type: FrameType, zstd: bool, parts: &[&[u8]]) -> Result<(), CoreError> {
-        let payload: usize = parts.iter().map(|part| part.len()).sum();
-        let length = u32::try_from(payload).map_err(|_| CoreError::bug("A frame is too long to send."))?;
-        if length > super::limits::MAX_FRAME {
-            return Err(CoreError::bug(format!("A frame of {length} bytes is too long to send.")));
-        }
-        let header = Header { frame_type, zstd, length }.encode();
+        let header = header_of(frame_type, zstd, parts)?.encode();
         let mut all: Vec<&[u8]> = Vec::with_capacity(parts.len() + 1);
         all.push(&header);
         all.extend_from_slice(parts);
-        let _turn = self.sending.lock().unwrap_or_else(PoisonError::into_inner);
+        self.write(&mut self.turn(), &all)
+    }
+
+    /// Takes a small frame along with the next one that is sent. Whoever holds frames back and then waits for something
+    /// calls [`Channel::flush`] before.
+    pub fn hold(&self, frame_type: FrameType, parts: &[&[u8]]) -> Result<(), CoreError> {
+        let header = header_of(frame_type, false, parts)?;
+        let mut held = self.turn();
+        held.extend_from_slice(&header.encode());
+        parts.iter().for_each(|part| held.extend_from_slice(part));
+        if held.len() < HELD_BYTES { Ok(()) } else { self.write(&mut held, &[]) }
+    }
+
+    /// Sends what is held back.
+    pub fn flush(&self) -> Result<(), CoreError> {
+        let mut held = self.turn();
+        if held.is_empty() { Ok(()) } else { self.write(&mut held, &[]) }
+    }
+
+    fn turn(&self) -> MutexGuard<'_, Vec<u8>> {
+        self.sending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes what is held back and then `parts`.
+    fn write(&self, held: &mut Vec<u8>, parts: &[&[u8]]) -> Result<(), CoreError> {
+        let mut all: Vec<&[u8]> = Vec::with_capacity(parts.len() + 1);
+        all.extend((!held.is_empty()).then_some(&held[..]));
+        all.extend_from_slice(parts);
         self.stream.write_all(&all, WRITE_PATIENCE).map_err(|error| self.failed(error))?;
-        self.sent.fetch_add((payload + HEADER) as u64, Ordering::Relaxed);
+        let bytes: usize = all.iter().map(|part| part.len()).sum();
+        held.clear();
+        self.sent.fetch_add(bytes as u64, Ordering::Relaxed);
         self.last_sent_ms.store(self.now_ms(), Ordering::Relaxed);
         Ok(())
     }
@@ -79,18 +107,28 @@ impl Channel {
         if u128::from(idle) < interval.as_millis() || self.is_broken() {
             return;
         }
-        let Ok(_turn) = self.sending.try_lock() else { return };
+        let Ok(mut held) = self.sending.try_lock() else { return };
         let header = Header { frame_type: FrameType::Ping, zstd: false, length: 0 }.encode();
-        if let Err(error) = self.stream.write_all(&[&header], WRITE_PATIENCE) {
-            self.failed(error);
-            return;
-        }
-        self.last_sent_ms.store(self.now_ms(), Ordering::Relaxed);
+        // An error is kept in `broken`.
+        let _ = self.write(&mut held, &[&header]);
     }
 
     /// Receives the next frame into `payload`, PINGs skipped. None at a clean end between two frames.
     pub fn receive(&self, payload: &mut Vec<u8>) -> Result<Option<Header>, CoreError> {
+        self.receive_or(payload, || Ok(()))
+    }
+
+    /// As [`Channel::receive`]. `about_to_wait` is called whenever no other frame has come yet: the time to say what was
+    /// put off.
+    pub fn receive_or(
+        &self,
+        payload: &mut Vec<u8>,
+        mut about_to_wait: impl FnMut() -> Result<(), CoreError>,
+    ) -> Result<Option<Header>, CoreError> {
         loop {
+            if !self.stream.has_more() {
+                about_to_wait()?;
+            }
             let mut bytes = [0; HEADER];
             if !self.fill(&mut bytes, true)? {
                 return Ok(None);
@@ -151,6 +189,15 @@ impl Channel {
     pub fn transferred(&self) -> u64 {
         self.sent.load(Ordering::Relaxed) + self.received.load(Ordering::Relaxed)
     }
+}
+
+fn header_of(frame_type: FrameType, zstd: bool, parts: &[&[u8]]) -> Result<Header, CoreError> {
+    let payload: usize = parts.iter().map(|part| part.len()).sum();
+    let length = u32::try_from(payload).map_err(|_| CoreError::bug("A frame is too long to send."))?;
+    if length > super::limits::MAX_FRAME {
+        return Err(CoreError::bug(format!("A frame of {length} bytes is too long to send.")));
+    }
+    Ok(Header { frame_type, zstd, length })
 }
 
 /// The error that a malformed frame ends the session with.

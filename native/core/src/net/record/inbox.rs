@@ -70,6 +70,11 @@ impl Inbox {
         !self.early.is_empty() || !self.plain.is_empty()
     }
 
+    /// Nothing waits here, opened or not.
+    pub(crate) fn is_empty(&self) -> bool {
+        !self.has_content() && self.cipher.is_empty()
+    }
+
     /// Room for what comes next from the socket; `received` is to be told how much did. Only while there is no content.
     pub(crate) fn room(&mut self) -> &mut [u8] {
         self.plain = 0..0;
