@@ -20,8 +20,11 @@ const { ENOSYS, EPERM } = constants.errno;
 async function answerToOpenat2(refusal: readonly string[]): Promise<string> {
   const script = `my ($path, $how) = ("/", "\\0" x 24);
     print syscall(437, -100, $path, $how, 24) < 0 ? $! + 0 : 0`;
-  const [command = "", ...args] = [...refusal, "perl", "-e", script];
-  return (await askTool({ command, args })).output;
+  const args = ["-e", script];
+  const [refuse, ...rest] = refusal;
+  return refuse === undefined
+    ? (await askTool({ command: "perl", args })).output
+    : (await askTool({ command: refuse, args: [...rest, "perl", ...args] })).output;
 }
 
 describeWith({ root: true, programs: ["perl", "rsync", "getfattr"] }, "a copy", () => {

@@ -5,7 +5,15 @@ import type { SessionResult } from "../../../src/native/types.ts";
 import { judgeLook } from "../../../src/session/look-verdict.ts";
 import { fakeResult } from "../../fixtures/fake-native.ts";
 
-const NONE = { unreadable: 0, "not-written": 0, "not-kept": 0, changed: 0, skipped: 0 };
+const NONE = {
+  unreadable: 0,
+  "not-written": 0,
+  "not-kept": 0,
+  changed: 0,
+  skipped: 0,
+  repaired: 0,
+  corrupted: 0,
+};
 
 interface Case {
   readonly mode: LookMode;

@@ -35,6 +35,7 @@ pub struct Ledger {
     excluded: AtomicU64,
     differences: [AtomicU64; CHANGES.len()],
     would_move: AtomicU64,
+    not_removed: AtomicU64,
     read_back_files: AtomicU64,
     read_back_bytes: AtomicU64,
 }
@@ -49,7 +50,6 @@ pub struct ReadBack {
     pub files: u64,
     /// Their sizes.
     pub bytes: u64,
-    not_removed: AtomicU64,
 }
 
 /// What a session did, once it has settled.

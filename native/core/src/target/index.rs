@@ -11,8 +11,8 @@ use super::files::Announced;
 use super::links::{Contents, First, NamePlace};
 use super::order::Order;
 use super::present::Present;
-use super::served::Exceptions;
 use super::room::Need;
+use super::served::Exceptions;
 use super::session::Shared;
 use crate::digest::leaf::{FAILED_LEAF, Leaf};
 use crate::digest::tree::{TreeDirectory, expect};
@@ -156,9 +156,8 @@ impl Shared {
                         }
                     }
                 }
-                Body::Directory if replaces => {}
                 Body::Directory => {
-                    if let Some(present) = &directory.data.present {
+                    if let Some(present) = directory.data.present.as_ref().filter(|_| !replaces) {
                         present.note_missing(leaf);
                     }
                 }

@@ -1,8 +1,8 @@
 //! The target's side of a session: make what the index announces, write what the lanes bring, verify before writing,
 //! acknowledge after.
 
-mod besides;
 mod acknowledgements;
+mod besides;
 mod blocks;
 mod checkpoints;
 mod clearing;
@@ -28,9 +28,9 @@ mod pack;
 mod part;
 mod piece;
 mod present;
-mod served;
 mod read_back;
 mod room;
+mod served;
 mod session;
 mod volume;
 
