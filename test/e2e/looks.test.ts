@@ -8,6 +8,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  utimesSync,
   writeFileSync,
 } from "node:fs";
 
@@ -148,6 +149,8 @@ describe("a look between two agents", () => {
     for (let number = 0; number < 12_000; number += 1) writeFileSync(`${from}/many/${number}`, "");
     writeFileSync(`${from}/data`, "x".repeat(3_000_000));
     writeFileSync(`${to}/extra`, "e");
+    utimesSync(from, 1_000_000_000, 1_000_000_000);
+    utimesSync(to, 1_000_000_001, 1_000_000_001);
     const pki = await initPki(place.at("pki"));
     const before = listing(to);
     const target = await startTarget({ volume: to, pki, flags: ["--read-only"] });
