@@ -17,14 +17,11 @@ const NEWER_CALLS = "437,439";
 const { ENOSYS, EPERM } = constants.errno;
 
 /** Whether the filter is one: perl asks for openat2 itself. */
-async function answerToOpenat2(refusal: readonly string[]): Promise<string> {
+async function answerToOpenat2(refusal: readonly [string, ...string[]]): Promise<string> {
   const script = `my ($path, $how) = ("/", "\\0" x 24);
     print syscall(437, -100, $path, $how, 24) < 0 ? $! + 0 : 0`;
-  const args = ["-e", script];
-  const [refuse, ...rest] = refusal;
-  return refuse === undefined
-    ? (await askTool({ command: "perl", args })).output
-    : (await askTool({ command: refuse, args: [...rest, "perl", ...args] })).output;
+  const [command, ...args] = [...refusal, "perl", "-e", script];
+  return (await askTool({ command, args })).output;
 }
 
 describeWith({ root: true, programs: ["perl", "rsync", "getfattr"] }, "a copy", () => {
@@ -32,7 +29,7 @@ describeWith({ root: true, programs: ["perl", "rsync", "getfattr"] }, "a copy", 
     ["no kernel had them (ENOSYS)", ENOSYS],
     ["a filter forbade them (EPERM)", EPERM],
   ])("is as faithful as if %s", async (_, errno) => {
-    const wrapper = ["perl", REFUSE, `${errno}`, NEWER_CALLS];
+    const wrapper: readonly [string, ...string[]] = ["perl", REFUSE, `${errno}`, NEWER_CALLS];
     expect(await answerToOpenat2(wrapper)).toBe(`${errno}`);
     using source = mountFilesystem({ kind: "tmpfs" });
     using target = mountFilesystem({ kind: "tmpfs" });

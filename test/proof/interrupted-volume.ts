@@ -1,4 +1,7 @@
 /** What is copied while something happens: small files, large ones, links, and holes. */
+import { execFileSync } from "node:child_process";
+import { rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
+
 import { makeEntries } from "../volume/apply.ts";
 import { bulkWriter } from "../volume/bulk.ts";
 import { link, symlink } from "../volume/entry.ts";
@@ -45,5 +48,34 @@ export async function writeInterruptedVolume(
     ...links.flat().filter(({ content }) => content.type !== "link" || smallFiles > 200),
     link("large/again", "large/0"),
   ]);
+  return bytes;
+}
+
+const DAY_S = 86_400;
+
+/**
+ * What an application may have done to it since: files rewritten, some with another size, others new, others gone. All
+ * times lie years back still. Returns the bytes of the files that differ.
+ */
+export function workOnInterruptedVolume(root: string): number {
+  const random = randomBytes("worked on");
+  let bytes = 0;
+  const write = (path: string, size: number, mtime: number): void => {
+    writeFileSync(path, random.bytes(size));
+    utimesSync(path, mtime, mtime);
+    bytes += size;
+  };
+  const found = execFileSync("find", [root, "-type", "f", "!", "-name", "sparse"], {
+    encoding: "utf8",
+  });
+  for (const path of found.split("\n").filter(Boolean).toSorted()) {
+    const stat = statSync(path);
+    const fate = random.below(20);
+    const mtime = Math.floor(stat.mtimeMs / 1000) + DAY_S;
+    if (fate === 0 && stat.nlink === 1) rmSync(path);
+    else if (fate < 6) write(path, stat.size, mtime);
+    else if (fate === 6) write(path, stat.size + random.below(9000), mtime);
+    else if (fate === 7) write(`${path}-new`, random.below(20_000), mtime);
+  }
   return bytes;
 }

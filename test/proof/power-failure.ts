@@ -17,13 +17,15 @@ import { listTree, type Tree } from "../judge/tree.ts";
 import { randomBytes } from "../volume/random-bytes.ts";
 import { changeTimes, lastCovered, expectDurable } from "./checkpointed.ts";
 import { crossed } from "./crossed.ts";
-import { writeInterruptedVolume } from "./interrupted-volume.ts";
+import { workOnInterruptedVolume, writeInterruptedVolume } from "./interrupted-volume.ts";
 import { expectResumed } from "./resumed-after-power.ts";
 
 export interface PowerFailures {
   readonly kind: PowerOptions["kind"];
   readonly cache: DiskCache;
   readonly seed: string;
+  /** The copy that loses its power is the first one, or brings an earlier one up to date. */
+  readonly pass: "first" | "second";
   /** Moments before the end. One more follows when both agents have said that all is done. */
   readonly cuts: number;
 }
@@ -62,22 +64,35 @@ async function fail(volume: string, cut: () => PowerCut): Promise<Failure> {
   return { cut: made, live, changed: await changeTimes(volume) };
 }
 
+/** What there is to copy, and an earlier copy of what it was before if there has to be one; the bytes that have to cross. */
+async function prepare(place: Scratch, target: string, { pass }: PowerFailures): Promise<number> {
+  const [volume, pki] = [place.at("source"), place.at("pki")];
+  const bytes = await writeInterruptedVolume(volume, SIZES);
+  if (pass === "first") return bytes;
+  const { agent, port } = await startTarget({ volume: target, pki });
+  await using listening = agent;
+  await using source = startSource({ volume, pki, port, flags: ["--pass", "stage"] });
+  const ended = await Promise.all([source.ended, listening.ended]);
+  expect(ended.map(({ code }) => code)).toEqual([0, 0]);
+  return workOnInterruptedVolume(volume);
+}
+
 /** Copies to the end, while the power fails again and again. */
 async function copyThroughFailures(
   place: Scratch,
   volume: { readonly path: string; readonly cut: () => PowerCut },
-  { seed, cuts }: PowerFailures,
+  plan: PowerFailures,
 ): Promise<Failure[]> {
   const [from, pki] = [place.at("source"), place.at("pki")];
-  const bytes = await writeInterruptedVolume(from, SIZES);
+  const bytes = await prepare(place, volume.path, plan);
   const checkpoints = ["--checkpoint", "300ms"];
   const target = await startTarget({ volume: volume.path, pki, flags: checkpoints });
   await using listening = target.agent;
   const pace = { everyMs: 0, breaks: [], bytesPerSecond: PACE };
   await using relay = await breakingRelay({ targetPort: target.port, ...pace });
   await using source = startSource({ volume: from, pki, port: relay.port, flags: FLAGS });
-  const random = randomBytes(seed);
-  const shares = Array.from({ length: cuts }, () => random.number()).toSorted((a, b) => a - b);
+  const random = randomBytes(plan.seed);
+  const shares = Array.from({ length: plan.cuts }, () => random.number()).toSorted((a, b) => a - b);
   const failures: Failure[] = [];
   for (const share of shares) {
     await crossed(relay, source, share * bytes);
@@ -90,24 +105,23 @@ async function copyThroughFailures(
   return failures;
 }
 
-/** Nothing was promised yet, so that nothing may be there. */
-function expectNothing(volume: string): void {
-  const names = readdirSync(volume).filter((name) => name !== "lost+found" && name !== ".pvferry");
-  expect(names).toEqual([]);
+/** What is there: nothing before the first promise, everything after the last. */
+function isEmpty(volume: string): boolean {
+  const beside = new Set(["lost+found", ".pvferry"]);
+  return readdirSync(volume).every((name) => beside.has(name));
 }
 
 async function expectRecovered(place: Scratch, failure: Failure, number: number): Promise<void> {
   using disk = failure.cut();
-  const { path } = disk;
-  if (existsSync(`${path}/.pvferry/journal`)) {
-    const covered = await lastCovered(path);
-    await expectDurable({ source: place.at("source"), image: path, covered, ...failure });
-    await expectResumed({ place, image: path, covered, number });
-  } else {
-    expectNothing(path);
-    await expectResumed({ place, image: path, covered: null, number });
+  const [source, image] = [place.at("source"), disk.path];
+  if (existsSync(`${image}/.pvferry/journal`)) {
+    const covered = await lastCovered(image);
+    await expectDurable({ source, image, covered, ...failure });
+    await expectResumed({ place, image, covered, number });
+  } else if (isEmpty(image)) {
+    await expectResumed({ place, image, covered: null, number });
   }
-  await expectFaithful(place.at("source"), path);
+  await expectFaithful(source, image);
 }
 
 export async function survivePowerFailures(failures: PowerFailures): Promise<void> {
