@@ -79,7 +79,7 @@ function passText(pass: PassRecord): string {
 function partText(part: JournalPart): string {
   const percent = part.size === 0 ? 100 : Math.floor((100 * part.writtenBytes) / part.size);
   const ranges = quantityText(part.ranges.length, "range");
-  const written = `${percent} % of ${bytesText(part.size)} in ${ranges}`;
+  const written = `${percent} % of ${bytesText(part.size)} in ${ranges} at ${timeText(part.recorded)}`;
   return `${escapeText(part.name)}: ${written}, path's BLAKE3 ${part.pathHash}`;
 }
 

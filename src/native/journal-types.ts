@@ -46,9 +46,10 @@ export interface JournalPart {
   readonly name: string;
   /** BLAKE3 of the path, 64 hex digits. */
   readonly pathHash: string;
+  /** Of the whole file, bytes. */
   readonly size: number;
-  readonly mtime: Moment;
-  /** First and count of pieces. */
+  readonly recorded: Moment;
+  /** First and count of pieces that are in the part. */
   readonly ranges: readonly (readonly [number, number])[];
   readonly writtenBytes: number;
 }

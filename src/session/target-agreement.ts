@@ -53,7 +53,8 @@ export async function chooseComparison(
   { empty, own }: Agreed,
   start: MessageOf<"start">,
 ): Promise<Onto> {
-  if (empty) return { compare: null, existing: run.existing };
+  // A journal may know of parts of large files, where nothing has its name yet.
+  if (empty && !own) return { compare: null, existing: run.existing };
   // Passes of one transfer make the target what the source is, unless told otherwise.
   const existing = own && run.existing === "refuse" ? "mirror" : run.existing;
   const digests = run.discardJournal || run.compare === "digest";

@@ -126,7 +126,7 @@ fn part(it: &Part) -> Value {
         "name": it.name,
         "pathHash": hex(&it.path),
         "size": number(it.size),
-        "mtime": time(it.mtime),
+        "recorded": time(it.recorded),
         "ranges": it.ranges.iter().map(|(first, count)| json!([number(*first), number(*count)])).collect::<Vec<_>>(),
         "writtenBytes": number(it.written()),
     })

@@ -94,6 +94,11 @@ impl Opener {
         self.open(parent, name, OFlags::RDWR | OFlags::CREATE | OFlags::EXCL, 0o600)
     }
 
+    /// A file of ours to be written further and read again. `ELOOP` for a symbolic link.
+    pub fn part(&self, parent: BorrowedFd<'_>, name: &[u8]) -> Result<OwnedFd, Errno> {
+        self.open(parent, name, OFlags::RDWR | OFlags::NONBLOCK | OFlags::NOCTTY, 0)
+    }
+
     /// A new directory, 0700, opened. `EEXIST` when the name is taken.
     pub fn make_directory(&self, parent: BorrowedFd<'_>, name: &[u8]) -> Result<OwnedFd, Errno> {
         rustix::fs::mkdirat(parent, component(name)?, Mode::RWXU)?;

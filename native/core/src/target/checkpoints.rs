@@ -48,7 +48,9 @@ fn now_written(shared: &Weak<Shared>) -> Option<Written> {
 
 /// A write error that it learns of ends the session: the kernel may not tell it again.
 fn checkpoint(journal: &Journal, shared: &Weak<Shared>) {
-    if let (Err(error), Some(shared)) = (journal.checkpoint(), shared.upgrade()) {
+    // What has come of large files is covered if it is told before.
+    let told = shared.upgrade().map_or(Ok(()), |shared| shared.record_parts());
+    if let (Err(error), Some(shared)) = (told.and_then(|()| journal.checkpoint()), shared.upgrade()) {
         shared.fail(error);
     }
 }

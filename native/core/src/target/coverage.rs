@@ -39,6 +39,31 @@ impl Coverage {
         self.0.last_key_value().map_or(0, |(_, end)| *end)
     }
 
+    /// The ranges, and what `other` has besides, as first pieces and counts: ascending, with gaps between.
+    pub(super) fn joined(&self, other: &Self) -> Vec<(u64, u64)> {
+        let mut all: Vec<(u64, u64)> = self.0.iter().chain(&other.0).map(|(first, end)| (*first, *end)).collect();
+        all.sort_unstable();
+        let mut joined: Vec<(u64, u64)> = Vec::new();
+        for (first, end) in all {
+            match joined.last_mut().filter(|(_, last)| *last >= first) {
+                Some((_, last)) => *last = end.max(*last),
+                None => joined.push((first, end)),
+            }
+        }
+        joined.into_iter().map(|(first, end)| (first, end - first)).collect()
+    }
+
+    /// Ranges as `joined` gives them, as far as they lie before `total`.
+    pub(super) fn of(ranges: &[(u64, u64)], total: u64) -> Self {
+        let within = |(first, count): &(u64, u64)| (*first, first.saturating_add(*count).min(total));
+        Self(ranges.iter().map(within).filter(|(first, end)| first < end).collect())
+    }
+
+    /// Pieces in all.
+    pub(super) fn pieces(&self) -> u64 {
+        self.0.iter().map(|(first, end)| end - first).sum()
+    }
+
     pub(super) fn clear(&mut self) {
         self.0.clear();
     }
@@ -61,6 +86,20 @@ mod tests {
         assert_eq!(coverage.0.len(), 1);
         assert!(coverage.claim(20, 1)?);
         assert_eq!(coverage.0.len(), 2);
+        Ok(())
+    }
+
+    #[test]
+    fn ranges_are_joined_and_taken_up_again() -> Result<(), Malformed> {
+        let (mut one, mut other) = (Coverage::default(), Coverage::default());
+        [(0, 2), (10, 5)].into_iter().try_for_each(|(first, count)| one.claim(first, count).map(drop))?;
+        [(1, 4), (5, 1), (9, 1), (20, 3)]
+            .into_iter()
+            .try_for_each(|(first, count)| other.claim(first, count).map(drop))?;
+        let joined = one.joined(&other);
+        assert_eq!(joined, [(0, 6), (9, 6), (20, 3)]);
+        assert_eq!(Coverage::of(&joined, 21).joined(&Coverage::default()), [(0, 6), (9, 6), (20, 1)]);
+        assert_eq!(Coverage::of(&joined, 21).pieces(), 13);
         Ok(())
     }
 

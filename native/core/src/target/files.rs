@@ -9,6 +9,7 @@ use super::finished::Finished;
 use super::lane::LaneState;
 use super::large::Large;
 use super::session::Shared;
+use super::unfinished::Left;
 use crate::digest::leaf::Leaf;
 use crate::error::CoreError;
 use crate::scan::walk::entry_path;
@@ -26,6 +27,8 @@ pub(super) struct Announced {
     pub(super) replaces: bool,
     /// Bytes from the start with which the source may compare, as it is told; 0: none.
     pub(super) base: u64,
+    /// What an earlier session has left of it.
+    pub(super) left: Option<Box<Left>>,
     /// The source is to say its digest first.
     pub(super) to_check: bool,
 }
@@ -135,6 +138,11 @@ impl Files {
     pub(super) fn keep_large(&self, id: u64, large: &Arc<Large>) {
         self.lock().large.insert(id, Arc::clone(large));
         self.changed.notify_all();
+    }
+
+    /// Large files that have begun to come.
+    pub(super) fn large(&self) -> Vec<Arc<Large>> {
+        self.lock().large.values().map(Arc::clone).collect()
     }
 
     pub(super) fn drop_large(&self, id: u64) -> Option<Arc<Large>> {

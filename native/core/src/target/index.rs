@@ -138,12 +138,15 @@ impl Shared {
             match entry.body {
                 Body::File { size, link, attributes } => {
                     let NamePlace { directory, leaf, name, replaces } = place;
-                    let file = Announced { directory, name, leaf, size, link, replaces, base: 0, to_check: false };
+                    let file =
+                        Announced { directory, name, leaf, size, link, replaces, base: 0, left: None, to_check: false };
                     match self.decide(&file, attributes.as_ref())? {
-                        Decision::Send(0) => files.push(Some(file)),
                         Decision::Send(base) => {
-                            exceptions.push((position, Outcome::Base(base)));
-                            files.push(Some(Announced { base, ..file }));
+                            let file = self.unfinished.join(Announced { base, ..file });
+                            if file.base > 0 {
+                                exceptions.push((position, Outcome::Base(file.base)));
+                            }
+                            files.push(Some(file));
                         }
                         Decision::Check => {
                             exceptions.push((position, Outcome::Check));

@@ -7,10 +7,12 @@ use std::time::Duration;
 
 use super::coverage::Coverage;
 use super::files::{Announced, Found};
+use super::journal::PartEnd;
 use super::lane::LaneState;
 use super::part::PartFile;
 use super::read_back::{Job, WholeFile};
 use super::session::Shared;
+use super::unfinished::Left;
 use crate::digest::file::{BLOCK_FORM_HOLES, FileDigest, Form, PIECE, pieces};
 use crate::digest::leaf::{FAILED_LEAF, Leaf};
 use crate::error::CoreError;
@@ -32,6 +34,10 @@ pub(super) struct State {
     pub(super) base: u64,
     pub(super) digest: FileDigest,
     pub(super) claimed: Coverage,
+    /// What the part holds from before.
+    held: Coverage,
+    /// How many pieces had been claimed when the journal was told.
+    told: u64,
     /// Bytes of holes claimed, to bound what a plain digest has to hash.
     holes: u64,
     /// Threads that are writing a piece.
@@ -88,6 +94,16 @@ impl Large {
         self.changed.wait_timeout(state, most).unwrap_or_else(PoisonError::into_inner).0
     }
 
+    /// Its size and the pieces that are in its part, for the journal: None when that has been told, or it is over.
+    pub(super) fn coming(&self) -> Option<(u64, Vec<(u64, u64)>)> {
+        let mut state = self.lock();
+        let claimed = state.claimed.pieces();
+        if state.over || std::mem::replace(&mut state.told, claimed) == claimed {
+            return None;
+        }
+        Some((state.size, state.claimed.joined(&state.held)))
+    }
+
     fn conclude(&self, leaf: Leaf) {
         self.lock().leaf = Some(leaf);
         self.changed.notify_all();
@@ -131,8 +147,8 @@ impl Shared {
 
     fn begin(&self, id: u64, announced: Announced) -> Result<Target, CoreError> {
         let created = if announced.directory.data.failed { Err(Errno::NOENT) } else { self.make_part(id, &announced) };
-        let part = match created {
-            Ok(part) => part,
+        let (part, held) = match created {
+            Ok(made) => made,
             Err(errno) => {
                 if !announced.directory.data.failed {
                     self.not_written(announced.path(), "data", errno)?;
@@ -149,6 +165,8 @@ impl Shared {
             base: announced.base,
             digest: FileDigest::new(Form::Plain, announced.size),
             claimed: Coverage::default(),
+            held,
+            told: 0,
             holes: 0,
             writing: 0,
             counted: 0,
@@ -165,14 +183,25 @@ impl Shared {
         Ok(Target::Live(large))
     }
 
-    fn make_part(&self, id: u64, announced: &Announced) -> Result<PartFile, Errno> {
-        let name = id.to_string();
+    /// The part of a file, and what it holds already.
+    fn make_part(&self, id: u64, announced: &Announced) -> Result<(PartFile, Coverage), Errno> {
         let (parts, opener) = (self.volume.parts(), &self.volume.opener);
-        let older = if announced.base > 0 { self.open_older(announced) } else { None };
+        let older = if announced.base > 0 && announced.replaces { self.open_older(announced) } else { None };
+        let total = pieces(announced.size);
+        if let Some(Left { name, ranges }) = announced.left.as_deref()
+            && let Ok(part) = opener.part(parts, name.as_bytes())
+        {
+            let part = PartFile::left(part, name.clone(), older, announced.size)?;
+            return Ok((part, Coverage::of(ranges, total)));
+        }
+        // Parts of other sessions may lie beside it.
+        let name = format!("{}-{id}", self.volume.history.epoch);
         let part = opener.create_part(parts, name.as_bytes())?;
-        PartFile::new(part, name.clone(), older, announced.size).inspect_err(|_| {
+        let made = PartFile::new(part, name.clone(), older, announced.size).inspect_err(|_| {
             let _ = make::unlink(parts, name.as_bytes());
-        })
+        })?;
+        let held = if made.is_clone() { pieces(announced.base) } else { 0 };
+        Ok((made, Coverage::of(&[(0, held)], total)))
     }
 
     /// The file that bears the name. One that is gone or cannot be read is none.
@@ -277,7 +306,9 @@ impl Shared {
         state.size = again.size;
         state.base = base_of(state.base.max(written.saturating_mul(PIECE)), again.size);
         state.digest = FileDigest::new(again.form, again.size);
+        state.held = Coverage::of(&state.held.joined(&state.claimed), pieces(again.size));
         state.claimed.clear();
+        state.told = 0;
         (state.holes, state.counted, state.matched) = (0, 0, 0);
         (state.unread, state.corrupted, state.unknown) = (0, false, false);
         large.part.begin_again(again.size, written > 0)
@@ -338,6 +369,7 @@ impl Shared {
             let place = (&announced.directory.data.node, directory.as_fd());
             self.put_in_place(name.as_bytes(), place, &announced.name, announced.replaces)
         });
+        self.part_ended(name, if named.is_ok() { PartEnd::Done } else { PartEnd::Dropped })?;
         let leaf = match named {
             Ok(()) => {
                 self.count_file(*size);
@@ -393,6 +425,7 @@ impl Shared {
 
     pub(super) fn remove_large(&self, large: &Large) -> Result<(), CoreError> {
         let _ = make::unlink(self.volume.parts(), large.part.name.as_bytes());
+        self.part_ended(&large.part.name, PartEnd::Dropped)?;
         large.conclude(FAILED_LEAF);
         self.files.drop_large(large.id);
         self.files.remember([(large.id, FAILED_LEAF)]);

@@ -32,6 +32,7 @@ mod read_back;
 mod room;
 mod served;
 mod session;
+mod unfinished;
 mod volume;
 
 pub use clearing::Terms;

@@ -51,6 +51,17 @@ impl PartFile {
         })
     }
 
+    /// What an earlier session has left, brought to this size.
+    pub(super) fn left(fd: OwnedFd, name: String, older: Option<OwnedFd>, size: u64) -> Result<Self, Errno> {
+        rustix::fs::ftruncate(&fd, size)?;
+        Ok(Self { fd, name, older, earlier: Mutex::new(Some(DataRanges::new(size))), write_turn: Mutex::default() })
+    }
+
+    /// Whether the new part is a clone of the older file.
+    pub(super) fn is_clone(&self) -> bool {
+        self.earlier().is_some()
+    }
+
     fn earlier(&self) -> MutexGuard<'_, Option<DataRanges>> {
         self.earlier.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -81,26 +92,31 @@ impl PartFile {
         Instead { bytes, in_part: in_part && bytes == length as usize }
     }
 
-    /// Whether the part holds a piece from before: all of it as data (true), some of it (false), or nothing.
+    /// Whether the part holds all of a piece from before as data (true), or reads as zeros in some places or all, which may
+    /// be what the piece has there; None: it was empty.
     fn in_part(&self, index: u64, length: u32) -> Option<bool> {
         let mut earlier = self.earlier();
         let found = segments(earlier.as_mut()?, self.fd.as_fd(), index.saturating_mul(PIECE), length, 2).ok()?;
-        (!found.is_empty()).then(|| found == [(0, length)])
+        Some(found == [(0, length)])
     }
 
-    /// Writes a piece as it came. What no segment covers is a hole afterwards.
+    /// Writes a piece as it came. What no segment covers is a hole afterwards: made one after the writing, because xfs
+    /// takes what lies in the same folio of the page cache as a write for data.
     pub(super) fn write_piece(&self, piece: &Piece, data: &[u8]) -> Result<(), Errno> {
         let start = piece.index * PIECE;
         let mut rest = data;
-        let mut free = 0;
         for (offset, length) in &piece.segments {
-            self.clear(start + u64::from(free), u64::from(*offset - free))?;
             let (segment, tail) = rest.split_at(*length as usize);
             let _turn = self.turn();
             write_at(self.fd.as_fd(), segment, start + u64::from(*offset))?;
-            (rest, free) = (tail, *offset + *length);
+            rest = tail;
         }
-        self.clear(start + u64::from(free), u64::from(piece.length - free))
+        let mut free = 0;
+        for (offset, length) in piece.segments.iter().chain(&[(piece.length, 0)]) {
+            self.clear(start + u64::from(free), u64::from(*offset - free))?;
+            free = *offset + *length;
+        }
+        Ok(())
     }
 
     /// Writes those `blocks` of a piece that differ from what was read instead of it; all of it when that is elsewhere.
@@ -117,30 +133,30 @@ impl PartFile {
         self.clear(first.saturating_mul(PIECE), count.saturating_mul(PIECE))
     }
 
-    /// Makes a hole of a range, where it has data from before.
+    /// Makes a hole of a range of a part that had data before; zeros, where the file system knows no holes.
     fn clear(&self, start: u64, length: u64) -> Result<(), Errno> {
         let mut earlier = self.earlier();
         let Some(ranges) = earlier.as_mut().filter(|_| length > 0) else { return Ok(()) };
-        let end = start.saturating_add(length);
+        let size = ranges.size();
+        let end = start.saturating_add(length).min(size);
+        let _turn = self.turn();
+        match punch(self.fd.as_fd(), start, end, size) {
+            Err(Errno::OPNOTSUPP | Errno::NOSYS) => {}
+            other => return other,
+        }
         let mut offset = start;
         while let Some((from, to)) = ranges.next(self.fd.as_fd(), offset)?.filter(|(from, _)| *from < end) {
-            let (to, size) = (to.min(end), ranges.size());
-            let _turn = self.turn();
-            punch(self.fd.as_fd(), from, to, size)?;
+            write_zeros(self.fd.as_fd(), from, to.min(end))?;
             offset = to;
         }
         Ok(())
     }
 }
 
-/// Zeros instead where the file system knows no holes. A hole at the file's end takes its last block along, which would
-/// only be zeroed otherwise.
+/// A hole at the file's end takes its last block along, which would only be zeroed otherwise.
 fn punch(fd: BorrowedFd<'_>, from: u64, to: u64, size: u64) -> Result<(), Errno> {
     let whole = if to == size { to.next_multiple_of(PIECE) } else { to };
-    match fallocate(fd, FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE, from, whole - from) {
-        Err(Errno::OPNOTSUPP | Errno::NOSYS) => write_zeros(fd, from, to),
-        other => other,
-    }
+    fallocate(fd, FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE, from, whole.saturating_sub(from))
 }
 
 fn write_zeros(fd: BorrowedFd<'_>, from: u64, to: u64) -> Result<(), Errno> {

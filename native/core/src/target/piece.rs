@@ -113,7 +113,10 @@ impl Shared {
             put = self.put_piece(large, arrived);
         }
         large.written();
-        written.map_or_else(|errno| self.large_failed(large, errno, lane), |()| put)
+        match written {
+            Ok(()) => put.and_then(|()| self.note_progress(arrived.moved + arrived.matched)),
+            Err(errno) => self.large_failed(large, errno, lane),
+        }
     }
 
     fn put_piece(&self, large: &Arc<Large>, arrived: &Arrived<'_>) -> Result<(), CoreError> {

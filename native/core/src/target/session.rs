@@ -18,6 +18,7 @@ use super::open_directories::OpenDirectories;
 use super::read_back::{self, Queue};
 use super::room::Room;
 use super::served::{Binder, Connections, Exceptions, Served};
+use super::unfinished::Unfinished;
 use super::volume::TargetVolume;
 use crate::digest::leaf::{Leaf, volume_roots};
 use crate::digest::tree::settle;
@@ -77,6 +78,7 @@ pub(super) struct Shared {
     pub(super) files: Files,
     pub(super) links: Links,
     pub(super) claims: Claims,
+    pub(super) unfinished: Unfinished,
     pub(super) extras: Extras,
     /// None: what is written is not read back.
     pub(super) read_back: Option<Arc<Queue>>,
@@ -99,6 +101,7 @@ impl TargetSession {
         let medium = if config.verify == Verify::Disk { volume.medium()? } else { Medium::None };
         let read_back = (medium != Medium::None).then(|| Arc::new(Queue::new(medium)));
         let extras = Extras::new(volume.own_folder()?, volume.opener.clone(), config.max_delete);
+        let unfinished = Unfinished::new(&volume.history.parts);
         let shared = Arc::new(Shared {
             config,
             volume,
@@ -106,6 +109,7 @@ impl TargetSession {
             files: Files::default(),
             links: Links::default(),
             claims: Claims::default(),
+            unfinished,
             extras,
             read_back,
             room: Room::default(),
@@ -228,6 +232,7 @@ impl Shared {
     pub(super) fn volume_complete(&self, root: Option<Leaf>) -> Result<(), CoreError> {
         let Some(root) = root else { return Ok(()) };
         self.remove_extras()?;
+        self.drop_left_parts()?;
         let roots = volume_roots(&root, &self.links.digest());
         if let Some(index) = self.connections.index.get() {
             index.send(FrameType::Settled, false, &[])?;

@@ -33,7 +33,7 @@ pub(crate) fn examples() -> Vec<(&'static str, Record)> {
         path: [0xaa; 32],
         name: "17".into(),
         size: 10 << 20,
-        mtime: at(1_700_000_000),
+        recorded: at(1_700_000_000),
         ranges: vec![(0, 4), (6, 1)],
     };
     let checkpoint =

@@ -55,7 +55,7 @@ impl Place {
 }
 
 fn part(name: &str, pieces: u64) -> Part {
-    Part { path: [7; 32], name: name.into(), size: 100 << 20, mtime: at(1), ranges: vec![(0, pieces)] }
+    Part { path: [7; 32], name: name.into(), size: 100 << 20, recorded: at(1), ranges: vec![(0, pieces)] }
 }
 
 fn pass() -> Record {

@@ -7,14 +7,17 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use pvferry_core::digest::blocks::{BLOCK, sums};
 use pvferry_core::fs::extents::Extents;
 use pvferry_core::session::compress::Mode;
-use pvferry_core::target::Comparison;
+use pvferry_core::session::counters::Counter;
+use pvferry_core::target::journal::look;
+use pvferry_core::target::{Comparison, Terms};
 use pvferry_core::wire::frame::FrameType;
 
-use super::pair::{Pair, Settled, roots};
+use super::pair::{DEADLINE, Pair, Settled, roots};
 use super::relay::{Frame, Hook, Verdict};
 use super::volumes::{Place, noise};
 
@@ -180,7 +183,7 @@ fn a_file_that_changes_between_its_sums_and_its_patch() {
     let hook = once(FrameType::Sums, move |_| {
         File::options().write(true).open(&path).unwrap().write_all_at(b"later", 103).unwrap();
     });
-    let pair = Pair::relayed_comparing(&from.root(), &to.root(), 1, BY_TIME, hook);
+    let pair = Pair::comparing(&from.root(), &to.root(), 1, BY_TIME).through(hook);
     let settled = settle(pair, &from, &to);
     // The block in vain, then its piece, then nothing but a look at everything again.
     assert_eq!(settled.target.moved_bytes, 512 * 1_024);
@@ -197,7 +200,7 @@ fn sums_that_are_alike_by_chance() {
         let same = sums(&old[..BLOCK]).next().unwrap();
         payload[22 + 32..][..8].copy_from_slice(&same.to_be_bytes());
     });
-    let pair = Pair::relayed_comparing(&from.root(), &to.root(), 1, BY_TIME, hook);
+    let pair = Pair::comparing(&from.root(), &to.root(), 1, BY_TIME).through(hook);
     assert_eq!(settle(pair, &from, &to).source.moved_bytes, 512 * 1_024);
 }
 
@@ -213,7 +216,7 @@ fn lanes_die_with_sums_and_patches() {
         let dies = counts && seen.fetch_add(1, Ordering::SeqCst) % 5 == 4;
         if dies { Verdict::Kill } else { Verdict::Pass }
     });
-    let pair = Pair::relayed_comparing(&from.root(), &to.root(), 3, BY_TIME, hook);
+    let pair = Pair::comparing(&from.root(), &to.root(), 3, BY_TIME).through(hook);
     let settled = settle(pair, &from, &to);
     assert!(settled.target.moved_bytes < 2_000_000, "{settled:?}");
 }
@@ -237,4 +240,93 @@ fn a_file_found_different_by_its_digest_is_compared_too() {
     let digests = Comparison { digests: true, ..BY_TIME };
     let settled = settle(Pair::comparing(&from.root(), &to.root(), 2, digests), &from, &to);
     assert_eq!(settled.source.moved_bytes, BLOCK as u64);
+}
+
+const KEEP: Terms = Terms { keep_earlier: true, accept_contents: false, discard_journal: false };
+const MIB: u64 = 1 << 20;
+
+/// A copy of one file of 48 MiB that ends when some 30 of them have come; then what the next session sends.
+#[track_caller]
+fn interrupted(prepare: impl FnOnce(&Place, &Place), between: impl FnOnce(&Place, &Place)) -> Settled {
+    let (from, to) = (Place::new(), Place::new());
+    fs::write(from.root().join("large"), noise(4, 48 << 20)).unwrap();
+    prepare(&from, &to);
+    let seen = AtomicU64::new(0);
+    let hook: Hook = Arc::new(move |frame: &mut Frame<'_>| {
+        let counts = matches!(frame.kind, FrameType::Piece | FrameType::Patch | FrameType::Sums);
+        let pieces = if frame.kind == FrameType::Sums { 4 } else { 1 };
+        let dies = counts && seen.fetch_add(pieces, Ordering::SeqCst) > 60;
+        if dies { Verdict::Kill } else { Verdict::Pass }
+    });
+    let pair = Pair::on_terms(&from.root(), &to.root(), KEEP, Duration::ZERO).through(hook);
+    pair.attach_index();
+    pair.attach_lanes();
+    let deadline = Instant::now() + DEADLINE;
+    while pair.target.counters().get(Counter::LanesLost) == 0 && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    pair.source.close();
+    pair.target.gone_later()().unwrap();
+    between(&from, &to);
+    let parts = look(&to.root()).unwrap().unwrap().parts;
+    assert_eq!(parts.len(), 1, "the journal knows of one part");
+    let pair = Pair::on_terms(&from.root(), &to.root(), KEEP, Duration::ZERO);
+    let settled = settle(pair, &from, &to);
+    assert!(!to.root().join(".pvferry").exists());
+    settled
+}
+
+#[test]
+fn an_interrupted_large_file_goes_on() {
+    let settled = interrupted(|_, _| (), |_, _| ());
+    assert!(settled.source.moved_bytes <= (48 - 30 + 16) * MIB, "{settled:?}");
+    assert!(settled.source.matched_bytes >= 14 * MIB, "{settled:?}");
+}
+
+#[test]
+fn an_interrupted_file_is_compared_with_the_older_one_as_well() {
+    let settled = interrupted(
+        |from, to| {
+            fs::write(to.root().join("large"), noise(4, 40 << 20)).unwrap();
+            change(from, |file| file.write_all_at(b"#", 5_000_000).unwrap());
+            // From here on the volume is this transfer's own.
+            let terms = Terms { accept_contents: true, ..KEEP };
+            Pair::on_terms(&from.root(), &to.root(), terms, Duration::ZERO).target.gone_later()().unwrap();
+        },
+        |_, _| (),
+    );
+    assert!(settled.source.moved_bytes <= 8 * MIB + 4_096, "{settled:?}");
+}
+
+#[test]
+fn what_an_interruption_has_spoiled_is_sent_again() {
+    // A part that has lost some and holds something else, and a source that has changed and grown meanwhile.
+    let settled = interrupted(
+        |_, _| (),
+        |from, to| {
+            let parts = fs::read_dir(to.root().join(".pvferry/parts")).unwrap();
+            let part = parts.map(|part| part.unwrap().path()).next().unwrap();
+            let part = File::options().write(true).open(part).unwrap();
+            part.write_all_at(&noise(9, 2 << 20), 3 << 20).unwrap();
+            punch(&part, 6 << 20, 2 << 20);
+            change(from, |file| {
+                file.write_all_at(&noise(8, 8_192), 10 << 20).unwrap();
+                punch(file, 1 << 20, 1 << 20);
+                file.write_all_at(b"more", 48 << 20).unwrap();
+            });
+        },
+    );
+    assert!(settled.source.matched_bytes >= 8 * MIB, "{settled:?}");
+}
+
+#[test]
+fn a_part_whose_file_is_not_wanted_any_more_goes() {
+    let settled = interrupted(
+        |_, _| (),
+        |from, _| {
+            fs::remove_file(from.root().join("large")).unwrap();
+            fs::write(from.root().join("large"), b"small now").unwrap();
+        },
+    );
+    assert_eq!(settled.source.moved_bytes, 9);
 }

@@ -254,11 +254,10 @@ impl Pair {
         Self { source, target, from: from_witness, to, port, lanes: 2, _listener: listener, _relay: None }
     }
 
-    /// The same with a relay in between.
-    pub(crate) fn relayed_comparing(from: &Path, to: &Path, lanes: u16, comparison: Comparison, hook: Hook) -> Self {
-        let pair = Self::comparing(from, to, lanes, comparison);
-        let relay = Relay::open(pair.port, hook);
-        Self { port: relay.port(), _relay: Some(relay), ..pair }
+    /// The same with a relay in between that shows every frame to `hook`.
+    pub(crate) fn through(self, hook: Hook) -> Self {
+        let relay = Relay::open(self.port, hook);
+        Self { port: relay.port(), _relay: Some(relay), ..self }
     }
 
     /// With a target that may find something, and has checkpoints this often.
@@ -281,9 +280,7 @@ impl Pair {
     }
 
     pub(crate) fn relayed_pass(from: &Path, to: &Path, lanes: (u16, Mode), pass: Pass, hook: Hook) -> Self {
-        let pair = Self::passing(from, to, lanes, pass);
-        let relay = Relay::open(pair.port, hook);
-        Self { port: relay.port(), _relay: Some(relay), ..pair }
+        Self::passing(from, to, lanes, pass).through(hook)
     }
 
     pub(crate) fn attach_index(&self) {

@@ -18,7 +18,7 @@ pub struct History {
     pub checkpoint: Option<Checkpoint>,
     /// None: every finished file is as it was written.
     pub doubt: Option<Doubt>,
-    /// Their recorded ranges are in the part files: after a reboot, only what a checkpoint covers.
+    /// Large files that were under way: after a reboot, as the last checkpoint covers them.
     pub parts: Vec<Part>,
     pub passes: Vec<Pass>,
 }

@@ -15,6 +15,7 @@ pub use history::{EVER, History};
 pub use look::{Look, look};
 pub(crate) use look::{brief, coming_doubt};
 pub use record::{Checkpoint, Doubt, Part, PartEnd, Pass, PassKind, Record, Session};
+pub(super) use writer::now;
 pub use writer::{Journal, Opened};
 
 /// The file in `.pvferry/`, and what it is written as before it takes that name.

@@ -81,10 +81,11 @@ pub struct Part {
     /// BLAKE3 of the path.
     pub path: [u8; 32],
     pub name: String,
-    /// Of the source's file.
+    /// What the whole file has, bytes.
     pub size: u64,
-    pub mtime: Timestamp,
-    /// First and count of whole pieces that are written, ascending, with gaps between.
+    /// By the agent's clock.
+    pub recorded: Timestamp,
+    /// First and count of pieces that are in the part, ascending, with gaps between.
     pub ranges: Vec<(u64, u64)>,
 }
 
@@ -242,7 +243,7 @@ fn put_part(out: &mut Vec<u8>, part: &Part) {
     out.extend_from_slice(&part.path);
     out.put_short_bytes(part.name.as_bytes());
     out.put_u64(part.size);
-    put_time(out, part.mtime);
+    put_time(out, part.recorded);
     out.put_u16(u16::try_from(part.ranges.len()).unwrap_or(u16::MAX));
     for (first, count) in &part.ranges {
         out.put_u64(*first);
@@ -252,13 +253,13 @@ fn put_part(out: &mut Vec<u8>, part: &Part) {
 
 fn read_part(cursor: &mut Cursor<'_>) -> Result<Part, Malformed> {
     let (path, name) = (cursor.digest()?, read_name(cursor)?);
-    let (size, mtime) = (cursor.u64()?, read_time(cursor)?);
+    let (size, recorded) = (cursor.u64()?, read_time(cursor)?);
     let count = usize::from(cursor.u16()?);
     if count > MAX_RANGES {
         return Err(Malformed("a part of too many ranges"));
     }
     let ranges = (0..count).map(|_| Ok((cursor.u64()?, cursor.u64()?))).collect::<Result<Vec<_>, _>>()?;
-    let part = Part { path, name, size, mtime, ranges };
+    let part = Part { path, name, size, recorded, ranges };
     part.check()?;
     Ok(part)
 }

@@ -315,7 +315,7 @@ fn volume_clock(file: BorrowedFd<'_>) -> Result<Timestamp, Errno> {
     Ok(stat_fd(file)?.ctime)
 }
 
-pub(super) fn now() -> Timestamp {
+pub(in crate::target) fn now() -> Timestamp {
     let time = clock_gettime(ClockId::Realtime);
     Timestamp { seconds: time.tv_sec, nanoseconds: u32::try_from(time.tv_nsec).unwrap_or(0) }
 }
