@@ -18,8 +18,8 @@ export class FirstRecords<T> {
     if (this.#bar !== null && this.#compare(record, this.#bar) >= 0) return;
     this.#kept.push(record);
     this.#bytes += sizeOf(record);
-    const { receiptItems, receiptItemBytes } = LIMITS;
-    if (this.#kept.length >= 2 * receiptItems || this.#bytes >= 2 * receiptItemBytes) this.#cut();
+    const full = this.#kept.length >= 2 * LIMITS.receiptItems;
+    if (full || this.#bytes >= 2 * LIMITS.receiptItemBytes) this.#cut();
   }
 
   inOrder(): readonly T[] {

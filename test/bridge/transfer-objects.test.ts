@@ -33,6 +33,7 @@ const calls = {
     options: {
       volume: "/no/such",
       pass: "cutover",
+      looks: false,
       lanes: 1,
       scanThreads: 1,
       compress: "auto",

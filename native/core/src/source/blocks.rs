@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use super::control::fill;
 use super::lane::{Lane, LaneRecord};
-use super::large::{Large, Part};
+use super::large::Large;
 use super::pack::Buffers;
+use super::part::Part;
 use super::session::Shared;
 use super::transit::outcome_at;
 use crate::digest::Digest;

@@ -4,9 +4,10 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use super::lane::{Lane, LaneRecord};
-use super::large::{Large, Part};
+use super::large::Large;
 use super::links::Known;
 use super::pack::Buffers;
+use super::part::Part;
 use super::queue::{FileTask, Unit};
 use super::session::Shared;
 use super::transit::{check_refusals, compared_in_vain, outcome_at};

@@ -14,6 +14,7 @@ mod large;
 mod links;
 mod look;
 mod pack;
+mod part;
 mod queue;
 mod session;
 mod transit;

@@ -5,7 +5,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::directory::SourceDirectory;
-use super::large::{Large, Part};
+use super::large::Large;
+use super::part::Part;
 use crate::fs::stat::InodeKey;
 use crate::scan::walk::entry_path;
 use crate::wire::limits::{AHEAD_FILES, PACK_BYTES, PACK_FILE, PACK_FILES};

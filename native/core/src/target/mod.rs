@@ -20,6 +20,7 @@ mod index_place;
 pub mod journal;
 mod lane;
 mod large;
+mod large_end;
 mod links;
 pub mod look;
 mod open_directories;

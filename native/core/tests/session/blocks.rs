@@ -242,7 +242,7 @@ fn a_file_found_different_by_its_digest_is_compared_too() {
     assert_eq!(settled.source.moved_bytes, BLOCK as u64);
 }
 
-const KEEP: Terms = Terms { keep_earlier: true, accept_contents: false, discard_journal: false };
+const KEEP: Terms = Terms { accept_contents: false, discard_journal: false };
 const MIB: u64 = 1 << 20;
 
 /// A copy of one file of 48 MiB that ends when some 30 of them have come; then what the next session sends.

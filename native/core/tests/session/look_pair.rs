@@ -57,6 +57,8 @@ impl LookPair {
         let target = LookSession::open(config, &listener, sink).unwrap();
         let (witness, sink) = Witness::new();
         let mut config = source_config(from, Mode::None);
+        // Several would meet the names of an inode in any order.
+        config.scan_threads = 1;
         config.looks = true;
         config.policy.file_attributes = true;
         let source = SourceSession::open(config, sink).unwrap();
