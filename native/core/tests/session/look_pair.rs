@@ -60,6 +60,8 @@ impl LookPair {
         // Several would meet the names of an inode in any order.
         config.scan_threads = 1;
         config.looks = true;
+        // Two would meet the names of one inode in an order of chance.
+        config.scan_threads = 1;
         config.policy.file_attributes = true;
         let source = SourceSession::open(config, sink).unwrap();
         let relay = hook.map(|hook| Relay::open(listener.port(), hook));
