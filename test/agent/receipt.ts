@@ -26,6 +26,7 @@ export interface Receipt {
   readonly logicalBytes: number;
   readonly movedBytes: number;
   readonly matchedBytes: number;
+  readonly wireBytes: number;
   readonly deleted: number;
   readonly rules: readonly string[];
   readonly excluded: { readonly source: number; readonly target: number };
