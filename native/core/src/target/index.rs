@@ -140,24 +140,13 @@ impl Shared {
                     let NamePlace { directory, leaf, name, replaces } = place;
                     let file =
                         Announced { directory, name, leaf, size, link, replaces, base: 0, left: None, to_check: false };
-                    match self.decide(&file, attributes.as_ref())? {
-                        Decision::Send(base) => {
-                            let file = self.unfinished.join(Announced { base, ..file });
-                            if file.base > 0 {
-                                exceptions.push((position, Outcome::Base(file.base)));
-                            }
-                            files.push(Some(file));
-                        }
-                        Decision::Check => {
-                            exceptions.push((position, Outcome::Check));
-                            files.push(Some(Announced { to_check: true, ..file }));
-                        }
-                        Decision::Same(kept) => {
-                            exceptions.push((position, Outcome::Same));
-                            leaves.push((leaf, kept));
-                            files.push(None);
-                        }
+                    let decision = self.decide(&file, attributes.as_ref())?;
+                    if let Decision::Same(kept) = decision {
+                        leaves.push((leaf, kept));
                     }
+                    let (file, outcome) = self.to_come(file, &decision);
+                    exceptions.extend(outcome.map(|outcome| (position, outcome)));
+                    files.push(file);
                 }
                 Body::Directory => {
                     if let Some(present) = directory.data.present.as_ref().filter(|_| !replaces) {
@@ -181,6 +170,19 @@ impl Shared {
             self.make_other(link, place)?;
         }
         Ok(exceptions)
+    }
+
+    /// A file that a lane will bring, or ask about, and what the source is told of it.
+    fn to_come(&self, file: Announced, decision: &Decision) -> (Option<Announced>, Option<Outcome>) {
+        match decision {
+            Decision::Send(base) => {
+                let file = self.unfinished.join(Announced { base: *base, ..file });
+                let outcome = (file.base > 0).then_some(Outcome::Base(file.base));
+                (Some(file), outcome)
+            }
+            Decision::Check => (Some(Announced { to_check: true, ..file }), Some(Outcome::Check)),
+            Decision::Same(_) => (None, Some(Outcome::Same)),
+        }
     }
 
     /// What becomes of an announced file. Its attributes are there when this session compares, and only then.

@@ -57,8 +57,6 @@ impl LookPair {
         let target = LookSession::open(config, &listener, sink).unwrap();
         let (witness, sink) = Witness::new();
         let mut config = source_config(from, Mode::None);
-        // Several would meet the names of an inode in any order.
-        config.scan_threads = 1;
         config.looks = true;
         // Two would meet the names of one inode in an order of chance.
         config.scan_threads = 1;
