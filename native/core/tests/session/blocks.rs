@@ -245,18 +245,30 @@ fn a_file_found_different_by_its_digest_is_compared_too() {
 const KEEP: Terms = Terms { accept_contents: false, discard_journal: false };
 const MIB: u64 = 1 << 20;
 
+/// Parts that the journal knows.
+fn recorded(volume: &Path) -> usize {
+    look(volume).unwrap().unwrap().parts.len()
+}
+
 /// A copy of one file of 48 MiB that ends when some 30 of them have come; then what the next session sends.
 #[track_caller]
 fn interrupted(prepare: impl FnOnce(&Place, &Place), between: impl FnOnce(&Place, &Place)) -> Settled {
     let (from, to) = (Place::new(), Place::new());
     fs::write(from.root().join("large"), noise(4, 48 << 20)).unwrap();
     prepare(&from, &to);
-    let seen = AtomicU64::new(0);
+    let (seen, volume) = (AtomicU64::new(0), to.root());
     let hook: Hook = Arc::new(move |frame: &mut Frame<'_>| {
         let counts = matches!(frame.kind, FrameType::Piece | FrameType::Patch | FrameType::Sums);
         let pieces = if frame.kind == FrameType::Sums { 4 } else { 1 };
-        let dies = counts && seen.fetch_add(pieces, Ordering::SeqCst) > 60;
-        if dies { Verdict::Kill } else { Verdict::Pass }
+        if !counts || seen.fetch_add(pieces, Ordering::SeqCst) <= 60 {
+            return Verdict::Pass;
+        }
+        // What has passed may still be on its way.
+        let deadline = Instant::now() + DEADLINE;
+        while recorded(&volume) == 0 && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        Verdict::Kill
     });
     let pair = Pair::on_terms(&from.root(), &to.root(), KEEP, Duration::ZERO).through(hook);
     pair.attach_index();
@@ -268,8 +280,7 @@ fn interrupted(prepare: impl FnOnce(&Place, &Place), between: impl FnOnce(&Place
     pair.source.close();
     pair.target.gone_later()().unwrap();
     between(&from, &to);
-    let parts = look(&to.root()).unwrap().unwrap().parts;
-    assert_eq!(parts.len(), 1, "the journal knows of one part");
+    assert_eq!(recorded(&to.root()), 1, "the journal knows of one part");
     let pair = Pair::on_terms(&from.root(), &to.root(), KEEP, Duration::ZERO);
     let settled = settle(pair, &from, &to);
     assert!(!to.root().join(".pvferry").exists());
