@@ -33,7 +33,10 @@ export const COMMAND_ROWS = [
       "speak TLS over 127.0.0.1, the same way as between clusters. A trailing slash means nothing.",
     arguments: [
       { name: "SRC", help: "folder whose contents are copied" },
-      { name: "DST", help: "empty or missing folder to copy them into" },
+      {
+        name: "DST",
+        help: "folder to copy them into: empty or missing, unless --existing or --mode says otherwise",
+      },
     ],
     examples: [
       "pvferry copy /mnt/old /mnt/new",
@@ -59,7 +62,12 @@ export const COMMAND_ROWS = [
     details:
       'Listens for the source, writes what it sends into DST, and ends with the receipt. "Listening on HOST:PORT" on ' +
       "stderr says that it is ready.",
-    arguments: [{ name: "DST", help: "empty folder where the volume is mounted" }],
+    arguments: [
+      {
+        name: "DST",
+        help: "folder where the volume is mounted: empty, unless --existing or --read-only is given",
+      },
+    ],
     examples: [
       "pvferry target /data --tls pki/target",
       "pvferry target /data --tls pki/target --listen 127.0.0.1:0 --receipt receipt.json",

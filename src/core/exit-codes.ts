@@ -71,13 +71,13 @@ export const EXIT_CODES = [
   {
     code: 41,
     name: "not-kept",
-    meaning: "finished, but attributes could not be kept",
+    meaning: "finished, but attributes could not be kept, or extra entries not removed",
     retry: "after a change",
   },
   {
     code: 42,
     name: "changed",
-    meaning: "finished, but the source changed during the cutover pass",
+    meaning: "finished, but the source changed during the cutover pass, or while it was compared",
     retry: "yes",
   },
   {

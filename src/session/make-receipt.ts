@@ -72,7 +72,7 @@ export function makeReceipt(outcome: Outcome): Receipt {
     lanes: outcome.lanes,
     reconnects: outcome.lanesLost,
     resent: source.resent,
-    roots: { source: rootsOf(source, outcome.mode), target: rootsOf(target, outcome.mode) },
+    roots: { source: rootsOf(source, outcome), target: rootsOf(target, outcome) },
     itemCounts: { source: inOrder(source.itemCounts), target: inOrder(target.itemCounts) },
     notPreserved: {
       source: source.notPreserved.map(inOrder),
@@ -119,8 +119,9 @@ function differencesOf({ mode, results, differences }: Outcome): Differences | n
   };
 }
 
-/** Nothing is said of the bytes of files that nobody has read: not by a dry run, nor of files that differ. */
-function rootsOf({ roots, assumedFiles, differences }: SessionResult, mode: Mode): ReceiptRoots {
-  const covers = mode !== "dry-run" && assumedFiles === 0 && totalDifferences(differences) === 0;
+/** Nothing is said of the bytes of files that nobody has read: not by a dry run, nor of files that differ (the target counts). */
+function rootsOf({ roots, assumedFiles }: SessionResult, { mode, results }: Outcome): ReceiptRoots {
+  const alike = totalDifferences(results.target.differences) === 0;
+  const covers = mode !== "dry-run" && assumedFiles === 0 && alike;
   return { content: covers ? roots.content : null, metadata: roots.metadata };
 }

@@ -169,7 +169,7 @@ function openNative(
   start: TargetCopyStart,
   events: NativeEvents,
 ): TargetSession | LookSession {
-  const { mode, listener, transfer, discardJournal, checkpointMs, ...both } = start;
+  const { mode, listener, transfer, discardJournal, checkpointMs, verify, ...both } = start;
   const { addon } = context.parts;
   const timeouts = {
     idleTimeoutMs: LIMITS.idleTimeoutMs,
@@ -178,7 +178,7 @@ function openNative(
   if (isLook(mode)) {
     return addon.openLook({ ...both, ...timeouts, ...LOOKS[mode](start) }, listener, events.take);
   }
-  const options = { ...both, ...timeouts, transfer, discardJournal, checkpointMs };
+  const options = { ...both, ...timeouts, transfer, discardJournal, checkpointMs, verify };
   return addon.openTarget(options, listener, events.take);
 }
 

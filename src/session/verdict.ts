@@ -93,7 +93,8 @@ function contentDiffers({ source, target }: BothSides<SessionResult>): boolean {
 
 /** The metadata root covers what is called kept: an item explains a difference, silence does not. */
 function metadataDiffers({ source, target }: BothSides<SessionResult>, items: ItemCounts): boolean {
-  const explained = items["not-kept"] + items["not-written"] > 0;
+  // An extra entry that stays is in neither root, and explains nothing.
+  const explained = items["not-kept"] - target.notRemoved + items["not-written"] > 0;
   return source.roots.metadata !== target.roots.metadata && !explained;
 }
 

@@ -71,7 +71,7 @@ function readOnly(path: string): PvferryError {
   return new PvferryError({
     code: 31,
     message: `The target volume ${escapeText(path)} is read-only.`,
-    next: "Mount it writable, name another volume, or say with --read-only that it is only looked at.",
+    next: "Mount it writable, or name another volume; it can be looked at as it is: with pvferry target --read-only, or --dry-run or --mode verify of pvferry copy.",
   });
 }
 
@@ -89,7 +89,7 @@ function notEmpty(path: string, facts: VolumeFacts): PvferryError {
   return new PvferryError({
     code: 31,
     message: `The target volume ${escapeText(path)} is not empty: it holds ${namesText(facts.firstNames)}.`,
-    next: "Empty it, name another volume, say with --existing what becomes of what it holds, or with --read-only that it is only looked at.",
+    next: "Empty it, name another volume, or say with --existing what becomes of what it holds; --mode verify compares it as it is (a target of its own needs --read-only for that).",
   });
 }
 

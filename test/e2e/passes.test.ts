@@ -157,13 +157,13 @@ describe("a cutover pass", () => {
     const copy = ["copy", place.at("source"), place.at("target")];
     const staged = await pvferry([...copy, "--pass", "stage"]);
     expect(staged.code, staged.stderr).toBe(0);
-    expect(staged.stderr).toMatch(/^ {2}stage pass {3}[0-9a-f]{32}$/m);
+    expect(staged.stderr).toMatch(/^ {2}stage pass {3}number 1, session [0-9a-f]{32}$/m);
     expect(staged.stderr).toMatch(
       /\nStop the application, then run again with --pass cutover\.\n$/,
     );
     const over = await pvferry(copy);
     expect(over.code, over.stderr).toBe(0);
-    expect(over.stderr).toMatch(/^ {2}cutover pass [0-9a-f]{32}$/m);
+    expect(over.stderr).toMatch(/^ {2}cutover pass number 2, session [0-9a-f]{32}$/m);
     expect(existsSync(`${place.at("target")}/.pvferry`)).toBe(false);
   });
 });

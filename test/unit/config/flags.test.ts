@@ -60,7 +60,7 @@ const NOTES = `
   "message", "next"}}\`.
 - \`--receipt FILE\` is written in one step at the end. An older file of that name is removed at the start, so that a
   receipt is always that of the last run. Devices and links, such as \`/dev/stdout\`, are written through.
-- \`--items FILE\` holds all items of this side and the first 10,000 of the other one; after \`copy\`, all of both.
+- \`--items FILE\` holds all items of both sides, those of the last session.
 - \`--dry-run\` and \`--mode verify\` print differences on stdout, one a line: eleven letters, a space, the name, escaped
   where it holds what no terminal should get. With \`--json\` they are in the receipt, and \`--list FILE\` holds all of them.
 - \`pvferry digest --files\` prints what \`b3sum --check\` accepts. It fails on lines that it does not know, comments
