@@ -225,7 +225,8 @@ impl Shared {
         };
         let Some((directory, stat)) = self.has_bytes(&announced, &check) else {
             let base = base_of(announced.size, announced.size);
-            self.files.put_back(check.file, Announced { to_check: false, base, ..announced });
+            // It may be checked once more: the lane may die with the answer.
+            self.files.put_back(check.file, Announced { base, ..announced });
             lane.answer(Some(if base > 0 { Outcome::Base(base) } else { Outcome::Again }));
             return Ok(());
         };

@@ -81,6 +81,8 @@ impl Shared {
             }
         };
         let fd = descriptor.as_fd();
+        // Who removes something here puts back times afterwards, which must not be those from before.
+        let _pause = self.extras.pause();
         if directory.parent().is_none() {
             self.root_attributes.set(data.wanted.clone()).ok();
         }

@@ -310,7 +310,6 @@ impl Shared {
                 Ok(Some(first.leaf(&place.name)))
             }
             Err(errno) => {
-                let _ = make::unlink(new.as_fd(), &place.name);
                 self.not_written(place.path(), "data", errno)?;
                 Ok(None)
             }
@@ -326,12 +325,22 @@ impl Shared {
         attributes: &Attributes,
     ) -> Result<(), Errno> {
         let from = self.volume.opener.file(old.as_fd(), old_name)?;
-        if place.replaces {
-            make::unlink(new.as_fd(), &place.name)?;
-        }
-        let to = self.volume.opener.create_file(new.as_fd(), &place.name, 0o600)?;
+        let (parts, part) = (self.volume.parts(), self.claims.part_name());
+        let to = self.volume.opener.create_file(parts, part.as_bytes(), 0o600)?;
+        let filled = self.fill_copy(&from, &to, attributes).and_then(|lost| {
+            let directory = (&place.directory.data.node, new.as_fd());
+            self.put_in_place(part.as_bytes(), directory, &place.name, place.replaces).map(|()| lost)
+        });
+        let lost = filled.inspect_err(|_| {
+            let _ = make::unlink(parts, part.as_bytes());
+        })?;
+        self.report_lost(&place.path(), lost).map_err(|_| Errno::CANCELED)
+    }
+
+    /// Data and attributes of a file that is here already, for a new one among the parts.
+    fn fill_copy(&self, from: &OwnedFd, to: &OwnedFd, attributes: &Attributes) -> Result<Vec<Lost>, Errno> {
         let size = crate::fs::stat::stat_fd(from.as_fd())?.size;
-        rustix::fs::ftruncate(&to, size)?;
+        rustix::fs::ftruncate(to, size)?;
         let mut ranges = DataRanges::new(size);
         let mut buffer = vec![0; STEP as usize];
         for start in (0..size).step_by(STEP as usize) {
@@ -343,12 +352,11 @@ impl Shared {
                 super::pack::write_at(to.as_fd(), &part[..got], at)?;
             }
         }
-        let fresh = place.directory.data.rule.file(0o600);
-        let lost = self.volume.applier.apply_fd(to.as_fd(), Kind::File, attributes, &fresh);
+        let lost = self.volume.apply_to_file(to.as_fd(), attributes, &self.volume.parts_rule.file(0o600))?;
         if self.volume.fsync_each {
-            rustix::fs::fsync(&to)?;
+            rustix::fs::fsync(to)?;
         }
-        self.report_lost(&place.path(), lost).map_err(|_| Errno::CANCELED)
+        Ok(lost)
     }
 
     /// `kind` is None for a hard link.

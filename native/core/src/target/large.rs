@@ -138,6 +138,7 @@ impl Shared {
     pub(super) fn large(&self, of: FileAttempt, lane: &LaneState) -> Result<Target, CoreError> {
         match self.files.take(of.file, self, lane)? {
             Found::Large(large) => Ok(Target::Live(large)),
+            Found::Finished(FAILED_LEAF) => Ok(Target::Answered(Some(Outcome::Failed))),
             Found::Finished(leaf) => Ok(Target::Answered(Some(Outcome::Duplicate(leaf.content, leaf.metadata)))),
             Found::Announced(announced) => self.begin(of.file, announced),
         }

@@ -7,7 +7,7 @@
 
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -56,6 +56,11 @@ impl Room {
         self.frames.fetch_add(1, Ordering::AcqRel);
     }
 
+    /// Waits for whoever makes room.
+    pub(super) fn turn(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Nothing more can turn out to be extra.
     fn is_known(&self) -> bool {
         let listed = self.listed.load(Ordering::Acquire);
@@ -69,7 +74,7 @@ impl Shared {
         if !self.is_short(need) {
             return Ok(());
         }
-        let _turn = self.room.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let _turn = self.room.turn();
         let (mut frames, mut moved) = (self.room.frames.load(Ordering::Acquire), Instant::now());
         while self.is_short(need) {
             self.life().stop.check()?;

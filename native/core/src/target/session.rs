@@ -231,6 +231,8 @@ impl Shared {
     /// Everything is written: the source hears of it, and its own word is waited for.
     pub(super) fn volume_complete(&self, root: Option<Leaf>) -> Result<(), CoreError> {
         let Some(root) = root else { return Ok(()) };
+        // A lane that died while it made room may still be at it.
+        let _turn = self.room.turn();
         self.remove_extras()?;
         self.drop_left_parts()?;
         let roots = volume_roots(&root, &self.links.digest());

@@ -37,6 +37,8 @@ pub struct Extras {
     limit: MaxDelete,
     distrusted: Distrusted,
     store: Mutex<Store>,
+    /// Held while entries of a directory are removed: afterwards it gets back the times that it had before.
+    removing: Mutex<()>,
     account: Mutex<Account>,
 }
 
@@ -69,7 +71,7 @@ impl Extras {
     /// `folder` is pvferry's own: names beyond some 64 KiB go to a file in it, which loses its name when removal begins.
     pub fn new(folder: OwnedFd, opener: Opener, limit: MaxDelete) -> Self {
         let store = Mutex::new(Store::new(Arc::new(folder), opener));
-        Self { limit, distrusted: Distrusted::default(), store, account: Mutex::default() }
+        Self { limit, distrusted: Distrusted::default(), store, removing: Mutex::default(), account: Mutex::default() }
     }
 
     /// How many entries the target had in a directory that both sides have, extra ones included: what a share in percent
@@ -116,6 +118,7 @@ impl Extras {
                 self.distrusted.report(&record.directory, remover);
                 continue;
             }
+            let _removing = self.pause();
             removed += self.remove(&record.directory, &record.names, remover)?;
             remover.directories.forget(&record.directory);
         }
@@ -153,6 +156,11 @@ impl Extras {
         check_deletions(remover.volume, self.limit, all, before, "nothing was removed")?;
         account.granted = all;
         Ok(())
+    }
+
+    /// Nothing is removed as long as the guard lives.
+    pub(super) fn pause(&self) -> MutexGuard<'_, ()> {
+        self.removing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn take(&self) -> Option<Store> {
