@@ -24,6 +24,7 @@ const AGAIN = 64 * MIB;
 /** Names, digests and frames of a session, beside its data. */
 const BESIDES = 4 * MIB;
 const PATIENCE_MS = 240_000;
+const TRIES = 6;
 
 export const INTERRUPTIONS_NEED = { programs: ["strace", "rsync", "getfattr", "getfacl"] };
 
@@ -159,9 +160,26 @@ function isToldTooLate([source, target]: readonly Ended[]): boolean {
   return target?.code === 0 && source?.code === 33 && words.test(source.stderr);
 }
 
+/**
+ * null when one has failed while the other one still runs, and perhaps waits for it: it has to be started again. (A source
+ * that is turned away, 33, is told to leave the other one alone.)
+ */
+async function bothEndOrOneFails({
+  source,
+  listening,
+}: Transfer): Promise<readonly Ended[] | null> {
+  const both = Promise.all([source.ended, listening.ended]);
+  const failures = [source, listening].map(async (agent) => {
+    const { code } = await agent.ended;
+    return code === 0 || code === 33 ? both : null;
+  });
+  const first = await Promise.race([both, ...failures]);
+  return first ?? (source.isRunning() || listening.isRunning() ? null : both);
+}
+
 /** Starts what was killed, and what has ended without success; ends when both have ended well. */
 async function untilBothEnd(transfer: Transfer, words: string): Promise<readonly Ended[]> {
-  for (let tries = 0; tries < 3; tries += 1) {
+  for (let tries = 0; tries < TRIES; tries += 1) {
     // A target that was killed when it had finished holds a copy that no journal tells of any more.
     const onto = isFinished(transfer.target) ? ["--existing", "mirror"] : [];
     const [target, source] = [transfer.listening, transfer.source];
@@ -169,14 +187,15 @@ async function untilBothEnd(transfer: Transfer, words: string): Promise<readonly
     if (targetIsDone && !source.isRunning()) return [await source.ended, await target.ended];
     if (!target.isRunning() && !targetIsDone) await transfer.startTarget(...onto);
     if (!source.isRunning() && (await source.ended).code !== 0) transfer.startSource();
-    const ended = await Promise.all([transfer.source.ended, transfer.listening.ended]);
+    const ended = await bothEndOrOneFails(transfer);
+    if (ended === null) continue;
     if (ended.every(({ code }) => code === 0)) return ended;
     if (isToldTooLate(ended)) return ended.slice(1);
     for (const { code, stderr, signal } of ended) {
       expect([0, 20, 24], `${words}: ended with ${code ?? signal}: ${stderr}`).toContain(code);
     }
   }
-  throw new Error(`${words}: not finished after three tries`);
+  throw new Error(`${words}: not finished after ${TRIES} tries`);
 }
 
 /** When the relay saw a session after those before; never, when there was none. */
