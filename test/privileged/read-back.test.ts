@@ -114,7 +114,7 @@ describeWith({ root: true, programs: ["strace", "mkfs.ext4"] }, "--verify", () =
     using bed = mountFilesystem({ kind: "ext4", mebibytes: 32 });
     const copied = await copyWhileFlipping(bed, "stream", 1);
     expect(copied.flipped).toEqual({ small: 1, large: 1 });
-    expect(copied.ended.code).toBe(0);
+    expect(copied.receipt.exitCode).toBe(0);
     bed.dropCaches();
     const same = readFileSync(`${bed.path}/small`).equals(readFileSync(`${volume}/small`));
     expect(same, "the flipped bit is there").toBe(false);
@@ -124,7 +124,7 @@ describeWith({ root: true, programs: ["strace", "mkfs.ext4"] }, "--verify", () =
     using bed = mountFilesystem({ kind: "ext4", mebibytes: 32 });
     const copied = await copyWhileFlipping(bed, "disk", 1);
     expect(copied.flipped).toEqual({ small: 1, large: 1 });
-    expect(copied.ended.code, copied.ended.stderr).toBe(0);
+    expect(copied.receipt.exitCode, copied.ended.stderr).toBe(0);
     expect(itemsOf(copied, "repaired")).toEqual(["large", "small"]);
     expect(copied.receipt).toMatchObject({
       knownBy: { streamed: 0, readBack: 22 },
@@ -138,14 +138,14 @@ describeWith({ root: true, programs: ["strace", "mkfs.ext4"] }, "--verify", () =
     using bed = mountFilesystem({ kind: "ext4", mebibytes: 32 });
     const copied = await copyWhileFlipping(bed, "disk", 2);
     expect(copied.flipped).toEqual({ small: 2, large: 2 });
-    expect(copied.ended.code).toBe(43);
+    expect(copied.receipt.exitCode).toBe(43);
     expect(itemsOf(copied, "corrupted")).toEqual(["large", "small"]);
     expect(copied.receipt.message).toContain("2 files could not be read back");
     expect(existsSync(`${bed.path}/small`)).toBe(false);
     expect(existsSync(`${bed.path}/large`)).toBe(false);
     // Another try of the same transfer finds what is missing, and nothing of what was damaged.
     const again = await copyWhileFlipping(bed, "disk", 0);
-    expect(again.ended.code, again.ended.stderr).toBe(0);
+    expect(again.receipt.exitCode, again.ended.stderr).toBe(0);
     expect(again.receipt).toMatchObject({ pass: { number: 2 }, knownBy: { readBack: 2 } });
     bed.dropCaches();
     await expectFaithful(volume, bed.path);
