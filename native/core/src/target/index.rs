@@ -1,4 +1,4 @@
-//! The target's end of the index: one thread makes what is announced and acknowledges frame by frame.
+//! The target's end of the index: one thread makes what is announced. served.rs acknowledges it, several frames together.
 
 use std::os::fd::AsFd;
 use std::sync::Arc;
