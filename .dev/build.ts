@@ -29,6 +29,7 @@ function placeAddon(dev: boolean): void {
 /** tsc never removes what it once wrote; a module that is gone must not be importable. */
 function removeStale(): void {
   if (!existsSync(dist)) return;
+  rmSync(join(dist, "compile-cache"), { recursive: true, force: true });
   for (const name of readdirSync(dist, { recursive: true, encoding: "utf8" })) {
     const source = /^(.*)\.js(?:\.map)?$/.exec(name)?.[1];
     if (source === undefined || existsSync(join(root, "src", `${source}.ts`))) continue;

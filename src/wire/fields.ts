@@ -2,6 +2,9 @@
 
 import { z } from "zod";
 
+// Compiling a parser for each message costs more than the few messages of a session save (20 ms at the start).
+z.config({ jitless: true });
+
 const U64_MOST = 2n ** 64n - 1n;
 
 /**
