@@ -1,4 +1,4 @@
-/** Where the benchmark copies: a tmpfs of its own, brought into the same state in the same way before every run. */
+/** Where the benchmark copies: a file system of its own, brought into the same state in the same way before every run. */
 import { execFileSync } from "node:child_process";
 import {
   closeSync,
@@ -13,10 +13,13 @@ import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 
+import { makeImage, type FilesystemKind } from "../test/bed/filesystem.ts";
 import type { BenchSet } from "./sets/set.ts";
 
 const OUT = fileURLToPath(new URL("out", import.meta.url));
 const BYTES_AT_ONCE = 8 << 20;
+/** For a file system's own structures. */
+const FILESYSTEM_MIB = 500;
 
 export interface Place extends Disposable {
   readonly source: string;
@@ -49,17 +52,23 @@ function empty(directory: string): void {
   for (const name of readdirSync(directory)) rmSync(join(directory, name), { recursive: true });
 }
 
-function mountTmpfs(folder: string, { room, inodes }: BenchSet): string {
-  const mountPoint = join(folder, "tmpfs");
+function mountPlace(folder: string, kind: FilesystemKind, { room, inodes }: BenchSet): string {
+  const mountPoint = join(folder, kind);
   mkdirSync(mountPoint, { recursive: true });
-  const options = `size=${Math.ceil(room)},nr_inodes=${inodes}`;
-  execFileSync("mount", ["-t", "tmpfs", "-o", options, "pvferry-bench", mountPoint]);
+  if (kind === "tmpfs") {
+    const options = `size=${Math.ceil(room)},nr_inodes=${inodes}`;
+    execFileSync("mount", ["-t", "tmpfs", "-o", options, "pvferry-bench", mountPoint]);
+    return mountPoint;
+  }
+  const image = join(folder, "image");
+  makeImage(image, kind, Math.ceil(room / 2 ** 20) + FILESYSTEM_MIB);
+  execFileSync("mount", ["-o", "loop", image, mountPoint]);
   return mountPoint;
 }
 
-export async function openPlace(set: BenchSet): Promise<Place> {
+export async function openPlace(set: BenchSet, kind: FilesystemKind): Promise<Place> {
   const folder = join(OUT, `${process.pid}`);
-  const mountPoint = mountTmpfs(folder, set);
+  const mountPoint = mountPlace(folder, kind, set);
   const close = (): void => {
     execFileSync("umount", ["-l", mountPoint]);
     rmSync(folder, { recursive: true, force: true });
@@ -81,6 +90,8 @@ export async function openPlace(set: BenchSet): Promise<Place> {
       if (set.earlier === undefined) empty(target);
       else set.earlier.restore(target, spare);
       warm(join(mountPoint, "warm"), set.written);
+      // What making this state has left to be written back is nobody's.
+      execFileSync("sync", ["-f", mountPoint]);
     },
     used: () => {
       const { blocks, bfree, bsize } = statfsSync(mountPoint);

@@ -1,12 +1,13 @@
 /**
- * npm run bench [-- SET... --pairs N --scale SHARE --flags "FLAG..."]: pvferry copy, with these flags besides, against
- * rsync + stunnel, alternating, on tmpfs. Needs root and, for the sets of 4 GB, some 14 GB of free memory; --scale makes
- * the second copies smaller.
+ * npm run bench [-- SET... --pairs N --scale SHARE --on FILESYSTEM --flags "FLAG..."]: pvferry copy, with these flags
+ * besides, against rsync + stunnel, alternating, on tmpfs, or on ext4, xfs or btrfs in a file. Needs root and, for the sets
+ * of 4 GB, some 14 GB of free memory or disk; --scale makes the second copies smaller.
  */
 import { cpus, release, totalmem } from "node:os";
 import process from "node:process";
 import { parseArgs } from "node:util";
 
+import { FILESYSTEMS, type FilesystemKind } from "../test/bed/filesystem.ts";
 import { compareTrees } from "../test/judge/compare-trees.ts";
 import { copy, type Contender } from "./contender.ts";
 import { ferry } from "./ferry.ts";
@@ -45,11 +46,12 @@ async function expectCopied(place: Place, contender: Contender): Promise<void> {
 
 async function benchmark(
   set: BenchSet & { readonly name: string },
+  kind: FilesystemKind,
   pairs: number,
   flags: readonly string[],
 ): Promise<void> {
-  process.stdout.write(`\n## (${set.name}) ${set.what}\n\n`);
-  using place = await openPlace(set);
+  process.stdout.write(`\n## (${set.name}) ${set.what}, on ${kind}\n\n`);
+  using place = await openPlace(set, kind);
   const { folder, source, target } = place;
   await using ours = ferry(`${folder}/ferry`, source, target, [...set.flags, ...flags]);
   await using rival = await rsyncThroughStunnel(`${folder}/rival`, source, target);
@@ -77,9 +79,12 @@ const { values, positionals } = parseArgs({
   options: {
     pairs: { type: "string", default: "5" },
     scale: { type: "string", default: "1" },
+    on: { type: "string", default: "tmpfs" },
     flags: { type: "string", default: "" },
   },
 });
+const kind = FILESYSTEMS.find((known) => known === values.on);
+if (kind === undefined) throw new Error(`--on takes one of ${FILESYSTEMS.join(", ")}.`);
 const sets = setsAtScale(Number(values.scale));
 const chosen = positionals.length === 0 ? Object.keys(sets) : positionals;
 const model = cpus()[0]?.model ?? "unknown processor";
@@ -88,5 +93,5 @@ process.stdout.write(
   `${new Date().toISOString().slice(0, 16)}, Linux ${release()}, ${cpus().length} x ${model}, ${memory} GiB\n`,
 );
 for (const set of chosen.map((name) => setNamed(sets, name))) {
-  await benchmark(set, Number(values.pairs), values.flags.split(" ").filter(Boolean));
+  await benchmark(set, kind, Number(values.pairs), values.flags.split(" ").filter(Boolean));
 }
