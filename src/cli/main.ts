@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 // Compiled code is kept beside the code itself, where whoever can write could change the code as well; nobody else gets
 // to write into what is made there. Without the right to write there, nothing is kept (a fifth of the start).
 process.umask(process.umask() | 0o022);
-enableCompileCache(fileURLToPath(new URL("../compile-cache", import.meta.url)));
+enableCompileCache(fileURLToPath(new URL("../../dist/compile-cache", import.meta.url)));
 
 // The target of a copy is waited for by its parent: it loads nothing that only people need.
 if (process.argv[2] === "copy-target") {
