@@ -15,6 +15,7 @@ export interface CopyStart {
   readonly compare: TargetRun["compare"];
   readonly maxDelete: MaxDelete;
   readonly allowEmptySource: boolean;
+  readonly inplace: boolean;
   readonly tls: Pick<AgentIdentity, "ca" | "certificate" | "key" | "transfer" | "role">;
   readonly checkpointMs: number;
   readonly discardJournal: boolean;

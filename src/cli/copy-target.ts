@@ -54,6 +54,7 @@ async function outcome(start: CopyStart, signal: AbortSignal): Promise<CopyRepor
           compare: start.compare,
           maxDelete: start.maxDelete,
           allowEmptySource: start.allowEmptySource,
+          inplace: start.inplace,
           checkpointMs: start.checkpointMs,
           discardJournal: start.discardJournal,
           readOnly: start.readOnly,

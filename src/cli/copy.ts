@@ -63,6 +63,7 @@ async function copyBetween(
       compare: context.flags.compare,
       maxDelete: context.flags.maxDelete,
       allowEmptySource: context.flags.allowEmptySource,
+      inplace: context.flags.inplace,
       tls: identities.target,
       checkpointMs: context.flags.checkpoint,
       discardJournal: context.flags.discardJournal,

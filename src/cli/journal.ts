@@ -2,7 +2,7 @@
 
 import { PvferryError } from "../core/errors.ts";
 import { exitCodeRow, isExitCode } from "../core/exit-codes.ts";
-import { escapeText } from "../core/names.ts";
+import { escapeText, printableName } from "../core/names.ts";
 import { bytesText, countText, quantityText } from "../core/units.ts";
 import { loadAddon } from "../native/addon.ts";
 import type {
@@ -42,6 +42,7 @@ export function journalLines(journal: JournalText): readonly string[] {
     ...(journal.doubt === null ? [] : [row("in doubt", doubtText(journal.doubt))]),
     ...journal.passes.map((pass) => row(`pass ${pass.number}`, passText(pass))),
     ...journal.parts.map((part) => row("in flight", partText(part))),
+    ...journal.torn.map((file) => row("torn", printableName(file))),
   ];
 }
 

@@ -29,6 +29,7 @@ export async function targetCommand(context: CommandContext<"target">): Promise<
         compare: flags.compare,
         maxDelete: flags.maxDelete,
         allowEmptySource: flags.allowEmptySource,
+        inplace: flags.inplace,
         checkpointMs: flags.checkpoint,
         discardJournal: flags.discardJournal,
         readOnly: flags.readOnly,

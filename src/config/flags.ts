@@ -268,6 +268,11 @@ export const FLAGS = {
     help: "mirror a source volume that is empty, removing everything from the target volume",
     commands: ["copy", "target"],
   }),
+  inplace: toggle({
+    name: "inplace",
+    help: "write large files that have changed into themselves, for which no second copy has room; the journal calls each torn until it is whole",
+    commands: ["copy", "target"],
+  }),
   checkpoint: flag({
     name: "checkpoint",
     value: "DURATION",

@@ -54,6 +54,13 @@ export interface JournalPart {
   readonly writtenBytes: number;
 }
 
+/** A large file that is being written into itself, or was when its session ended. */
+export interface TornFile {
+  readonly path: string | null;
+  /** base64, when the bytes are not UTF-8. */
+  readonly pathBytes: string | null;
+}
+
 export interface JournalText {
   readonly path: string;
   readonly transfer: string;
@@ -66,4 +73,5 @@ export interface JournalText {
   readonly checkpoints: readonly JournalCheckpoint[];
   readonly passes: readonly PassRecord[];
   readonly parts: readonly JournalPart[];
+  readonly torn: readonly TornFile[];
 }

@@ -146,6 +146,8 @@ export interface TargetOptions {
   readonly maxDelete: MaxDelete;
   /** A source without any entry may be mirrored. */
   readonly allowEmptySource: boolean;
+  /** Large files that have changed are written into themselves; the journal calls them torn meanwhile. */
+  readonly inplace: boolean;
   /** The source's rules: what they exclude stays as it is. A bad one throws "protocol". */
   readonly rules: readonly string[];
   readonly verify: VerifyMode;

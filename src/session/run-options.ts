@@ -55,6 +55,8 @@ export interface TargetRun {
   readonly compare: "size+mtime" | "digest";
   readonly maxDelete: MaxDelete;
   readonly allowEmptySource: boolean;
+  /** Write large files that have changed into themselves instead of beside themselves. */
+  readonly inplace: boolean;
   /** Between two checkpoints while the copy runs; 0: only at the end. */
   readonly checkpointMs: number;
   /** Go on without the journal that is there, whatever it says. */

@@ -37,6 +37,7 @@ export interface TargetCopyStart {
   readonly existing: Existing;
   readonly maxDelete: MaxDelete;
   readonly allowEmptySource: boolean;
+  readonly inplace: boolean;
   /** The source's. */
   readonly rules: readonly string[];
   readonly verify: VerifyMode;
@@ -169,7 +170,8 @@ function openNative(
   start: TargetCopyStart,
   events: NativeEvents,
 ): TargetSession | LookSession {
-  const { mode, listener, transfer, discardJournal, checkpointMs, verify, ...both } = start;
+  const { mode, listener, transfer, discardJournal, checkpointMs, verify, inplace, ...both } =
+    start;
   const { addon } = context.parts;
   const timeouts = {
     idleTimeoutMs: LIMITS.idleTimeoutMs,
@@ -178,7 +180,7 @@ function openNative(
   if (isLook(mode)) {
     return addon.openLook({ ...both, ...timeouts, ...LOOKS[mode](start) }, listener, events.take);
   }
-  const options = { ...both, ...timeouts, transfer, discardJournal, checkpointMs, verify };
+  const options = { ...both, ...timeouts, transfer, discardJournal, checkpointMs, verify, inplace };
   return addon.openTarget(options, listener, events.take);
 }
 

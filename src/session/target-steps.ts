@@ -108,7 +108,7 @@ export class TargetSteps {
     this.#context.observe({ type: "session", number: this.#copies });
     const door = this.#opened(this.#door);
     const secret = randomBytes(32).toString("base64");
-    const { volume, checkpointMs, maxDelete, allowEmptySource } = this.#run;
+    const { volume, checkpointMs, maxDelete, allowEmptySource, inplace } = this.#run;
     const transfer = transferRecord(this.#run);
     const copy = new TargetCopy(this.#context, {
       mode: modeOf(hello),
@@ -121,6 +121,7 @@ export class TargetSteps {
       secret,
       maxDelete,
       allowEmptySource,
+      inplace,
       rules,
       verify,
       listener: door.listener,

@@ -99,6 +99,7 @@ describe("native handles", () => {
         existing: "refuse",
         maxDelete: { entries: null, percent: null },
         allowEmptySource: false,
+        inplace: false,
         rules: [],
         verify: "stream",
         idleTimeoutMs: 15_000,

@@ -63,6 +63,7 @@ const calls = {
       existing: "refuse",
       maxDelete: { entries: null, percent: null },
       allowEmptySource: false,
+      inplace: false,
       rules: [],
       verify: "stream",
       idleTimeoutMs: 15_000,

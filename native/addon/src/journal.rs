@@ -1,6 +1,6 @@
 //! PassRecord, JournalText, readJournal.
 
-use crate::events::number;
+use crate::events::{number, path};
 use crate::promise::on_thread;
 use napi::Env;
 use napi::bindgen_prelude::Object;
@@ -8,7 +8,7 @@ use napi_derive::napi;
 use pvferry_core::digest::{from_hex, hex};
 use pvferry_core::error::CoreError;
 use pvferry_core::fs::stat::Timestamp;
-use pvferry_core::target::journal::{Checkpoint, Doubt, EVER, Look, Part, Pass, PassKind, Record, Session, look};
+use pvferry_core::target::journal::{Checkpoint, Doubt, EVER, Look, Part, Pass, PassKind, Record, Session, Torn, look};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -85,6 +85,7 @@ fn text(look: &Look) -> Value {
         "checkpoints": of(|record| if let Record::Checkpoint(it) = record { Some(checkpoint(it)) } else { None }),
         "passes": of(|record| if let Record::Pass(it) = record { Some(pass(it)) } else { None }),
         "parts": look.parts.iter().map(part).collect::<Vec<_>>(),
+        "torn": look.torn.iter().map(torn).collect::<Vec<_>>(),
     })
 }
 
@@ -130,6 +131,11 @@ fn part(it: &Part) -> Value {
         "ranges": it.ranges.iter().map(|(first, count)| json!([number(*first), number(*count)])).collect::<Vec<_>>(),
         "writtenBytes": number(it.written()),
     })
+}
+
+fn torn(it: &Torn) -> Value {
+    let (path, path_bytes) = path(&it.path);
+    json!({ "path": path, "pathBytes": path_bytes })
 }
 
 fn doubt(it: Doubt) -> Value {

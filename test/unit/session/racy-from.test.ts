@@ -18,6 +18,7 @@ function journal(epoch: number, secondsAgo: number): JournalText {
     checkpoints: [],
     passes: [],
     parts: [],
+    torn: [],
   };
 }
 

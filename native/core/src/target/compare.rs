@@ -95,6 +95,9 @@ impl Shared {
         if stat.kind != Kind::File {
             return Ok(Decision::Send(0));
         }
+        if self.is_torn(announced, &stat) {
+            return Ok(Decision::Send(base_of(stat.size, announced.size)));
+        }
         let same = stat.size == announced.size
             && self.is_stored_time(stat.mtime, wanted.mtime)
             && self.claims.claim(&stat, announced.link);
@@ -126,7 +129,7 @@ impl Shared {
     }
 
     /// Gives an entry that is there the attributes that it shall have; what it has then.
-    fn bring(
+    pub(super) fn bring(
         &self,
         directory: &Arc<OwnedFd>,
         name: &[u8],

@@ -26,6 +26,8 @@ use crate::wire::limits::PACK_FILE;
 
 #[derive(Debug)]
 pub(super) struct State {
+    /// What all of it takes of the volume beside an older file, bytes; 0 without one, and where that is not known.
+    beside: u64,
     pub(super) attempt: u16,
     pub(super) size: u64,
     /// Bytes from the start that the source may compare with, as it was told; 0: none.
@@ -102,6 +104,12 @@ impl Large {
         Some((state.size, state.claimed.joined(&state.held)))
     }
 
+    /// Bytes of the volume that it will still take.
+    pub(super) fn outstanding(&self) -> u64 {
+        let state = self.lock();
+        state.beside.saturating_sub(state.counted)
+    }
+
     pub(super) fn conclude(&self, leaf: Leaf) {
         self.lock().leaf = Some(leaf);
         self.changed.notify_all();
@@ -145,7 +153,13 @@ impl Shared {
     }
 
     fn begin(&self, id: u64, announced: Announced) -> Result<Target, CoreError> {
-        let created = if announced.directory.data.failed { Err(Errno::NOENT) } else { self.make_part(id, &announced) };
+        let created = if announced.directory.data.failed {
+            Err(Errno::NOENT)
+        } else if let Some(file) = self.open_inplace(&announced)? {
+            PartFile::itself(file, announced.size).map(|part| (part, Coverage::default()))
+        } else {
+            self.make_part(id, &announced)
+        };
         let (part, held) = match created {
             Ok(made) => made,
             Err(errno) => {
@@ -158,7 +172,10 @@ impl Shared {
                 return Ok(Target::Answered(Some(Outcome::Failed)));
             }
         };
+        let beside = part.beside(announced.size);
+        let _room = self.room_beside(&announced.path(), beside)?;
         let state = State {
+            beside,
             attempt: 0,
             size: announced.size,
             base: announced.base,

@@ -12,6 +12,7 @@ use super::session::Shared;
 use crate::digest::leaf::{FAILED_LEAF, Leaf};
 use crate::error::CoreError;
 use crate::fs::Errno;
+use crate::fs::apply::Attributes;
 use crate::fs::make;
 use crate::session::counters::Counter;
 use crate::wire::channel::malformed;
@@ -41,6 +42,7 @@ impl Shared {
                 return Ok(());
             }
             state.over = true;
+            large.part.close_older();
             self.ledger.count_moved(state.moved);
             self.ledger.count_matched(state.matched);
             (state.digest.form(), state.size)
@@ -61,22 +63,12 @@ impl Shared {
     pub(super) fn name_large(&self, whole: &WholeFile) -> Result<Leaf, CoreError> {
         let WholeFile { large, end, form, size } = whole;
         let announced = &large.announced;
-        let fresh = self.volume.parts_rule.file(0o600);
-        let fd = large.part.fd.as_fd();
-        let lost = self.volume.apply_to_file(fd, &end.attributes, &fresh);
-        let lost = lost.map_err(|errno| self.volume.fatal(errno, &announced.path()))?;
-        let attributes = self.kept(fd, end.attributes.clone(), lost, &|| announced.path())?;
-        if self.volume.fsync_each {
-            rustix::fs::fsync(fd).map_err(|errno| self.volume.fatal(errno, &announced.path()))?;
-        }
-        let name = &large.part.name;
-        let named = self.volume.directories.descriptor(&announced.directory.data.node).and_then(|directory| {
-            let place = (&announced.directory.data.node, directory.as_fd());
-            self.put_in_place(name.as_bytes(), place, &announced.name, announced.replaces)
-        });
-        self.part_ended(name, if named.is_ok() { PartEnd::Done } else { PartEnd::Dropped })?;
+        let named = match &large.part.name {
+            Some(name) => self.name_part(large, name, &end.attributes)?,
+            None => self.mend(large, &end.attributes)?,
+        };
         let leaf = match named {
-            Ok(()) => {
+            Ok(attributes) => {
                 self.count_file(*size);
                 // All its pieces were, by now.
                 if self.read_back.is_some() && !large.lock().unknown {
@@ -85,7 +77,6 @@ impl Shared {
                 self.finish_file(announced, attributes, *form, end.digest)?
             }
             Err(errno) => {
-                let _ = make::unlink(self.volume.parts(), name.as_bytes());
                 self.extras.distrust(&announced.directory.data, errno);
                 self.not_written(announced.path(), "data", errno)?;
                 self.first_failed(announced.link)?;
@@ -96,6 +87,33 @@ impl Shared {
         self.files.drop_large(large.id);
         self.settle(&announced.directory, &[(announced.leaf, leaf)])?;
         Ok(leaf)
+    }
+
+    /// Gives a part its attributes and the file's name; what it has then. A part that does not get the name goes.
+    fn name_part(
+        &self,
+        large: &Large,
+        name: &str,
+        wanted: &Attributes,
+    ) -> Result<Result<Attributes, Errno>, CoreError> {
+        let announced = &large.announced;
+        let fresh = self.volume.parts_rule.file(0o600);
+        let fd = large.part.fd.as_fd();
+        let lost = self.volume.apply_to_file(fd, wanted, &fresh);
+        let lost = lost.map_err(|errno| self.volume.fatal(errno, &announced.path()))?;
+        let attributes = self.kept(fd, wanted.clone(), lost, &|| announced.path())?;
+        if self.volume.fsync_each {
+            rustix::fs::fsync(fd).map_err(|errno| self.volume.fatal(errno, &announced.path()))?;
+        }
+        let named = self.volume.directories.descriptor(&announced.directory.data.node).and_then(|directory| {
+            let place = (&announced.directory.data.node, directory.as_fd());
+            self.put_in_place(name.as_bytes(), place, &announced.name, announced.replaces)
+        });
+        self.part_ended(name, if named.is_ok() { PartEnd::Done } else { PartEnd::Dropped })?;
+        if named.is_err() {
+            let _ = make::unlink(self.volume.parts(), name.as_bytes());
+        }
+        Ok(named.map(|()| attributes))
     }
 
     pub(super) fn forget_file(&self, id: u64, lane: &mut LaneState) -> Result<(), CoreError> {
@@ -129,8 +147,10 @@ impl Shared {
     }
 
     pub(super) fn remove_large(&self, large: &Large) -> Result<(), CoreError> {
-        let _ = make::unlink(self.volume.parts(), large.part.name.as_bytes());
-        self.part_ended(&large.part.name, PartEnd::Dropped)?;
+        if let Some(name) = &large.part.name {
+            let _ = make::unlink(self.volume.parts(), name.as_bytes());
+            self.part_ended(name, PartEnd::Dropped)?;
+        }
         large.conclude(FAILED_LEAF);
         self.files.drop_large(large.id);
         self.files.remember([(large.id, FAILED_LEAF)]);

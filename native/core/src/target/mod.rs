@@ -33,6 +33,7 @@ mod read_back;
 mod room;
 mod served;
 mod session;
+mod torn;
 mod unfinished;
 mod volume;
 

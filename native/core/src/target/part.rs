@@ -1,8 +1,9 @@
-//! The part of a large file: it is written among the parts and gets the file's name when it is whole. It may hold
-//! something before the first piece comes: a clone of an older file, or what an earlier attempt has left.
+//! The part of a large file, or the file itself (torn.rs): a part is written among the parts and gets the file's name when
+//! it is whole. It may hold something before the first piece comes: a clone of an older file, or what an earlier attempt
+//! has left.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::{FallocateFlags, fallocate};
 
@@ -11,16 +12,18 @@ use crate::digest::blocks::Blocks;
 use crate::digest::file::PIECE;
 use crate::fs::Errno;
 use crate::fs::extents::DataRanges;
+use crate::fs::stat::stat_fd;
 use crate::scan::read::{read_at, segments};
 use crate::wire::lane::Piece;
 
 #[derive(Debug)]
 pub(super) struct PartFile {
     pub(super) fd: OwnedFd,
-    /// Among the parts.
-    pub(super) name: String,
-    /// The file that bears the name, to be compared with. None when there is none, or the part is a clone of it.
-    older: Option<OwnedFd>,
+    /// Among the parts; None: it is the file itself.
+    pub(super) name: Option<String>,
+    /// The file that bears the name, to be compared with. None when there is none, the part is a clone of it, or nothing
+    /// is compared any more.
+    older: Mutex<Option<Arc<OwnedFd>>>,
     /// Where the part holds data from before this attempt; None: nowhere, so that it has holes wherever nobody wrote.
     earlier: Mutex<Option<DataRanges>>,
     /// Held around each write: the kernel lets one thread at a time into a file and has the others spin meanwhile.
@@ -44,8 +47,8 @@ impl PartFile {
         rustix::fs::ftruncate(&fd, size)?;
         Ok(Self {
             fd,
-            name,
-            older: older.filter(|_| !cloned),
+            name: Some(name),
+            older: Mutex::new(older.filter(|_| !cloned).map(Arc::new)),
             earlier: Mutex::new(cloned.then(|| DataRanges::new(size))),
             write_turn: Mutex::default(),
         })
@@ -54,12 +57,42 @@ impl PartFile {
     /// What an earlier session has left, brought to this size.
     pub(super) fn left(fd: OwnedFd, name: String, older: Option<OwnedFd>, size: u64) -> Result<Self, Errno> {
         rustix::fs::ftruncate(&fd, size)?;
-        Ok(Self { fd, name, older, earlier: Mutex::new(Some(DataRanges::new(size))), write_turn: Mutex::default() })
+        Ok(Self::holding(fd, Some(name), older, size))
+    }
+
+    /// The file itself, brought to this size.
+    pub(super) fn itself(fd: OwnedFd, size: u64) -> Result<Self, Errno> {
+        rustix::fs::ftruncate(&fd, size)?;
+        Ok(Self::holding(fd, None, None, size))
+    }
+
+    fn holding(fd: OwnedFd, name: Option<String>, older: Option<OwnedFd>, size: u64) -> Self {
+        let (older, earlier) = (Mutex::new(older.map(Arc::new)), Mutex::new(Some(DataRanges::new(size))));
+        Self { fd, name, older, earlier, write_turn: Mutex::default() }
     }
 
     /// Whether the new part is a clone of the older file.
     pub(super) fn is_clone(&self) -> bool {
         self.earlier().is_some()
+    }
+
+    /// Bytes of a volume that writing all of it will take beside the older file, about: as much as that has, as far as it
+    /// is not here already, and what it grows. A clone and the file itself take what changes, which nobody knows.
+    pub(super) fn beside(&self, size: u64) -> u64 {
+        let Some(older) = self.older().as_ref().and_then(|older| stat_fd(older.as_fd()).ok()) else { return 0 };
+        let held = stat_fd(self.fd.as_fd()).map_or(0, |part| part.blocks * 512);
+        let data = (older.blocks * 512).min(size).saturating_add(size.saturating_sub(older.size));
+        data.saturating_sub(held)
+    }
+
+    /// Nothing is compared any more: closes the older file. NFS and FUSE keep a replaced file that is open under another
+    /// name until it is closed, which would change its directory's time after that was set.
+    pub(super) fn close_older(&self) {
+        self.older().take();
+    }
+
+    fn older(&self) -> MutexGuard<'_, Option<Arc<OwnedFd>>> {
+        self.older.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn earlier(&self) -> MutexGuard<'_, Option<DataRanges>> {
@@ -81,7 +114,8 @@ impl PartFile {
 
     /// Reads what there is instead of a piece. What cannot be read is not there.
     pub(super) fn read_instead(&self, index: u64, length: u32, buffer: &mut Vec<u8>) -> Instead {
-        let (in_part, source) = match (self.in_part(index, length), &self.older) {
+        let older = self.older().clone();
+        let (in_part, source) = match (self.in_part(index, length), &older) {
             (Some(true), _) => (true, self.fd.as_fd()),
             (_, Some(older)) => (false, older.as_fd()),
             (Some(false), None) => (false, self.fd.as_fd()),

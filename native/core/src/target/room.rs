@@ -6,6 +6,7 @@
 //! does on a full volume. With a limit on what may be removed, nothing is removed before all that is extra is known.
 
 use std::os::fd::AsFd;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -13,8 +14,11 @@ use std::time::{Duration, Instant};
 
 use super::existing::Existing;
 use super::session::Shared;
-use crate::error::CoreError;
+use crate::error::{CoreError, ErrorKind};
+use crate::fs::Errno;
 use crate::fs::space::free;
+use crate::scan::shown::shown;
+use crate::session::counters::Counter;
 use crate::session::life::Living;
 
 /// Less than this beside what is to be written is little: frames of all lanes are on their way at once.
@@ -41,6 +45,8 @@ pub(super) struct Room {
     frames: AtomicU64,
     /// One makes room at a time.
     turn: Mutex<()>,
+    /// One file at a time waits to be begun beside an older one.
+    beginning: Mutex<()>,
 }
 
 impl Room {
@@ -59,6 +65,10 @@ impl Room {
     /// Waits for whoever makes room.
     pub(super) fn turn(&self) -> MutexGuard<'_, ()> {
         self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn begin(&self) -> MutexGuard<'_, ()> {
+        self.beginning.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Nothing more can turn out to be extra.
@@ -97,6 +107,35 @@ impl Shared {
         if self.is_short(need) { self.remove_early(self.room.is_known()) } else { Ok(()) }
     }
 
+    /// For a lane that begins a large file beside an older one: until it is whole both are there, so that two at once may
+    /// not fit where one after the other do. Waits for those that are under way, as long as they go on; an error when it
+    /// is alone and does not fit. Whoever holds what this returns has the room until the file is among those under way.
+    pub(super) fn room_beside(&self, path: &[u8], bytes: u64) -> Result<Option<MutexGuard<'_, ()>>, CoreError> {
+        if bytes == 0 {
+            return Ok(None);
+        }
+        self.make_room(Need { bytes, inodes: 1 })?;
+        let turn = self.room.begin();
+        let (mut done, mut moved) = (self.counters.get(Counter::BytesDone), Instant::now());
+        loop {
+            self.life().stop.check()?;
+            let under_way = self.files.large();
+            let reserved: u64 = under_way.iter().map(|large| large.outstanding()).sum();
+            let Ok(room) = free(self.volume.directories.root().as_fd()) else { return Ok(Some(turn)) };
+            if bytes.saturating_add(reserved) <= room.bytes || moved.elapsed() > INDEX_PATIENCE {
+                return Ok(Some(turn));
+            }
+            if under_way.is_empty() {
+                return Err(no_room_beside(&self.volume.path, path, bytes, room.bytes));
+            }
+            thread::sleep(LOOK_EVERY);
+            let now = self.counters.get(Counter::BytesDone);
+            if std::mem::replace(&mut done, now) != now {
+                moved = Instant::now();
+            }
+        }
+    }
+
     fn remove_early(&self, known: bool) -> Result<(), CoreError> {
         if known || self.config.max_delete.is_unlimited() { self.remove_extras() } else { Ok(()) }
     }
@@ -109,4 +148,16 @@ impl Shared {
         let Ok(room) = free(self.volume.directories.root().as_fd()) else { return false };
         room.bytes < need.bytes + LITTLE_BYTES || room.inodes.is_some_and(|free| free < need.inodes + LITTLE_INODES)
     }
+}
+
+fn no_room_beside(volume: &Path, path: &[u8], bytes: u64, free: u64) -> CoreError {
+    let text = format!(
+        "The target volume {} has {} MB free, and {} would need some {} MB beside the file that it replaces: nothing of it \
+         was written. With --inplace the target writes into that file.",
+        volume.display(),
+        free / 1_000_000,
+        shown(path),
+        bytes.div_ceil(1_000_000),
+    );
+    CoreError::new(ErrorKind::Space, text).with_errno(Some(Errno::NOSPC.raw_os_error()))
 }

@@ -18,6 +18,7 @@ use super::open_directories::OpenDirectories;
 use super::read_back::{self, Queue};
 use super::room::Room;
 use super::served::{Binder, Connections, Exceptions, Served};
+use super::torn::TornFiles;
 use super::unfinished::Unfinished;
 use super::volume::TargetVolume;
 use crate::digest::leaf::{Leaf, volume_roots};
@@ -58,6 +59,8 @@ pub struct TargetConfig {
     pub filter: Option<Arc<Filter>>,
     /// How it is made sure that what was written is what was read.
     pub verify: Verify,
+    /// Large files that have changed are written into themselves.
+    pub inplace: bool,
     pub idle_timeout: Duration,
     pub keep_alive: Duration,
 }
@@ -79,6 +82,7 @@ pub(super) struct Shared {
     pub(super) links: Links,
     pub(super) claims: Claims,
     pub(super) unfinished: Unfinished,
+    pub(super) torn: TornFiles,
     pub(super) extras: Extras,
     /// None: what is written is not read back.
     pub(super) read_back: Option<Arc<Queue>>,
@@ -102,6 +106,7 @@ impl TargetSession {
         let read_back = (medium != Medium::None).then(|| Arc::new(Queue::new(medium)));
         let extras = Extras::new(volume.own_folder()?, volume.opener.clone(), config.max_delete);
         let unfinished = Unfinished::new(&volume.history.parts);
+        let torn = TornFiles::new(&volume.history.torn);
         let shared = Arc::new(Shared {
             config,
             volume,
@@ -110,6 +115,7 @@ impl TargetSession {
             links: Links::default(),
             claims: Claims::default(),
             unfinished,
+            torn,
             extras,
             read_back,
             room: Room::default(),
@@ -235,6 +241,7 @@ impl Shared {
         let _turn = self.room.turn();
         self.remove_extras()?;
         self.drop_left_parts()?;
+        self.name_torn()?;
         let roots = volume_roots(&root, &self.links.digest());
         if let Some(index) = self.connections.index.get() {
             index.send(FrameType::Settled, false, &[])?;

@@ -107,10 +107,11 @@ impl Shared {
     }
 }
 
-/// None for a part of which there is nothing new.
+/// None for a part of which there is nothing new, and for a file that is written into itself.
 fn part_record(large: &Arc<Large>) -> Option<Part> {
+    let name = large.part.name.clone()?;
     let (size, mut ranges) = large.coming()?;
     ranges.truncate(MAX_RANGES);
     let path = path_digest(&large.announced.path());
-    Some(Part { path, name: large.part.name.clone(), size, recorded: now(), ranges })
+    Some(Part { path, name, size, recorded: now(), ranges })
 }

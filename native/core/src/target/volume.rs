@@ -112,7 +112,8 @@ impl TargetVolume {
     pub(super) fn make_durable(&self, finished: bool, root: Option<&Attributes>) -> Result<(), CoreError> {
         let fd = self.root_descriptor().as_fd();
         self.sync()?;
-        if !finished {
+        // A torn file has to be known to whoever comes next.
+        if !finished || self.journal().has_torn() {
             return self.journal().checkpoint();
         }
         clearing::leave(&self.own, fd)

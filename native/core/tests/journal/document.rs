@@ -3,8 +3,9 @@
 use pvferry_core::digest::file::PIECE;
 use pvferry_core::fs::stat::Timestamp;
 use pvferry_core::target::journal::{
-    COMPACT_ABOVE, Checkpoint, Doubt, EVER, MAX_AGENT, MAX_JOURNAL, MAX_PART_NAME, MAX_PARTS, MAX_PASSES, MAX_PAYLOAD,
-    MAX_RANGES, MAX_TRANSFER, Part, PartEnd, Pass, PassKind, Record, Session, encode, parse,
+    COMPACT_ABOVE, Checkpoint, Doubt, EVER, FORMAT_TORN, MAX_AGENT, MAX_JOURNAL, MAX_PART_NAME, MAX_PARTS, MAX_PASSES,
+    MAX_PAYLOAD, MAX_RANGES, MAX_TORN, MAX_TORN_PATH, MAX_TRANSFER, Part, PartEnd, Pass, PassKind, Record, Session,
+    Torn, encode, parse,
 };
 
 const DOCUMENT: &str = include_str!("../../../../docs/journal.md");
@@ -98,4 +99,21 @@ fn the_limits_are_the_documented_ones() {
     says(&format!("Beyond {} MiB", COMPACT_ABOVE >> 20));
     says(&format!("(the last {})", grouped(MAX_PASSES)));
     says(&format!("More than {MAX_PARTS} parts"));
+}
+
+#[test]
+fn a_journal_that_has_held_torn_files_is_of_another_format() {
+    let torn = Record::Torn(Torn { path: b"db/disk.img".to_vec(), inode: 131_073 });
+    let mended = Record::Mended { path: b"db/disk.img".to_vec() };
+    let both = [torn.clone(), mended];
+    let (first, whole) = (encode(TRANSFER, &NONCE, &[torn]), encode(TRANSFER, &NONCE, &both));
+    assert_eq!(first[8..10], FORMAT_TORN.to_be_bytes());
+    let header = documented("header").len();
+    assert_block("torn", &first[header..]);
+    assert_block("mended", &whole[first.len()..]);
+    let reading = parse(&whole).unwrap();
+    assert_eq!(reading.records.into_iter().map(|(_, record)| record).collect::<Vec<_>>(), both);
+    let says = |text: &str| assert!(DOCUMENT.contains(text), "docs/journal.md should say: {text}");
+    says(&format!("length of the path, 1 to {},{:03}", MAX_TORN_PATH / 1_000, MAX_TORN_PATH % 1_000));
+    says(&format!("more than {MAX_TORN} torn files"));
 }

@@ -182,9 +182,9 @@ fn foreign_other_and_damaged_journals_are_refused_and_can_be_discarded() {
     refused(&place, "tr-other/data", &["belongs to the transfer tr-4kxw/data, not to tr-other/data"]);
     let whole = place.bytes();
     let mut changed = whole.clone();
-    changed[9] = 2;
+    changed[9] = 3;
     fs::write(place.file(), &changed).unwrap();
-    refused(&place, TRANSFER, &["of format 2", "reads format 1"]);
+    refused(&place, TRANSFER, &["of format 3", "reads the formats 1 and 2"]);
     let mut changed = whole;
     let at = parse(&changed).unwrap().records[1].0;
     changed[at as usize + 20] ^= 1;

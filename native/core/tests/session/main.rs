@@ -10,6 +10,7 @@ mod cutover;
 mod filters;
 mod flipped_bits;
 mod gone;
+mod inplace;
 mod journals;
 mod look_pair;
 mod looks;

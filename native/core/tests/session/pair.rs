@@ -152,6 +152,7 @@ fn target_config(
         existing: if compare.is_some() { Existing::Mirror } else { Existing::Refuse },
         max_delete: MaxDelete::Unlimited,
         allow_empty_source: false,
+        inplace: false,
         filter: None,
         verify: Verify::Stream,
         idle_timeout: LONG,

@@ -63,6 +63,7 @@ impl Bench {
             existing: Existing::Refuse,
             max_delete: MaxDelete::Unlimited,
             allow_empty_source: false,
+            inplace: false,
             filter: None,
             verify: Verify::Stream,
             idle_timeout: IDLE,

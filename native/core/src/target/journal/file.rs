@@ -3,7 +3,7 @@
 use crate::wire::cursor::{Cursor, Put};
 
 use super::record::{Record, is_anchor};
-use super::{FORMAT, MAGIC, MAX_JOURNAL, MAX_PAYLOAD, MAX_TRANSFER};
+use super::{FORMAT, FORMAT_TORN, MAGIC, MAX_JOURNAL, MAX_PAYLOAD, MAX_TRANSFER};
 
 /// BLAKE3, its first 8 bytes.
 pub(super) type Sum = [u8; 8];
@@ -28,6 +28,7 @@ pub enum Fault {
 pub struct Reading {
     pub transfer: String,
     pub nonce: [u8; 16],
+    pub format: u16,
     /// Each with its offset.
     pub records: Vec<(u64, Record)>,
     /// Where the next record goes, and the checksum that it continues.
@@ -36,18 +37,19 @@ pub struct Reading {
 }
 
 /// The whole of a journal, as a new file has it. The nonce makes two journals of one transfer differ from the first
-/// checksum on.
+/// checksum on. Its format is 1 where that can say all.
 pub fn encode(transfer: &str, nonce: &[u8; 16], records: &[Record]) -> Vec<u8> {
-    let (mut out, mut sum) = header(transfer, nonce);
+    let torn = records.iter().any(|record| matches!(record, Record::Torn(_) | Record::Mended { .. }));
+    let (mut out, mut sum) = header(transfer, nonce, if torn { FORMAT_TORN } else { FORMAT });
     for record in records {
         sum = put_record(&mut out, sum, record);
     }
     out
 }
 
-pub(super) fn header(transfer: &str, nonce: &[u8; 16]) -> (Vec<u8>, Sum) {
+pub(super) fn header(transfer: &str, nonce: &[u8; 16], format: u16) -> (Vec<u8>, Sum) {
     let mut out = MAGIC.to_vec();
-    out.put_u16(FORMAT);
+    out.put_u16(format);
     out.extend_from_slice(nonce);
     out.put_u16(u16::try_from(transfer.len()).unwrap_or(u16::MAX));
     out.extend_from_slice(transfer.as_bytes());
@@ -101,9 +103,9 @@ fn read_header(bytes: &[u8]) -> Result<Reading, Fault> {
     if cursor.bytes(MAGIC.len()).map_err(cut)? != MAGIC {
         return Err(Fault::Header);
     }
-    let version = cursor.u16().map_err(cut)?;
-    if version != FORMAT {
-        return Err(Fault::Version(version));
+    let format = cursor.u16().map_err(cut)?;
+    if !matches!(format, FORMAT | FORMAT_TORN) {
+        return Err(Fault::Version(format));
     }
     let nonce = <[u8; 16]>::try_from(cursor.bytes(16).map_err(cut)?).map_err(|_| Fault::Header)?;
     let length = usize::from(cursor.u16().map_err(cut)?);
@@ -117,7 +119,7 @@ fn read_header(bytes: &[u8]) -> Result<Reading, Fault> {
     if cursor.bytes(SUM).map_err(cut)? != sum {
         return Err(Fault::Header);
     }
-    Ok(Reading { transfer, nonce, records: Vec::new(), end: (end + SUM) as u64, sum })
+    Ok(Reading { transfer, nonce, format, records: Vec::new(), end: (end + SUM) as u64, sum })
 }
 
 /// The record at an offset, the checksum it leaves and where it ends; None when it is not whole or not right.

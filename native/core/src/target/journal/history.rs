@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::MAX_PASSES;
-use super::record::{Checkpoint, Doubt, Part, Pass, Record, Session};
+use super::record::{Checkpoint, Doubt, Part, Pass, Record, Session, Torn};
 use crate::fs::stat::Timestamp;
 
 /// What a new session finds of those before it.
@@ -21,6 +21,7 @@ pub struct History {
     /// Large files that were under way: after a reboot, as the last checkpoint covers them.
     pub parts: Vec<Part>,
     pub passes: Vec<Pass>,
+    pub torn: Vec<Torn>,
 }
 
 /// Records, applied in their order.
@@ -34,6 +35,8 @@ pub(super) struct State {
     /// As the last agent wrote them, and as the last checkpoint covers them.
     pub(super) parts: BTreeMap<String, Part>,
     pub(super) durable: BTreeMap<String, Part>,
+    /// Inodes, by path.
+    pub(super) torn: BTreeMap<Vec<u8>, u64>,
     /// What no checkpoint covers yet, with the offsets; None is a part that ended.
     uncovered: Vec<(u64, String, Option<Part>)>,
 }
@@ -79,6 +82,12 @@ impl State {
                 self.parts.remove(name);
                 self.uncovered.push((at, name.clone(), None));
             }
+            Record::Torn(Torn { path, inode }) => {
+                self.torn.insert(path.clone(), *inode);
+            }
+            Record::Mended { path } => {
+                self.torn.remove(path);
+            }
         }
     }
 
@@ -117,7 +126,12 @@ impl State {
             doubt: session.doubt,
             parts: parts.values().cloned().collect(),
             passes: self.passes.clone(),
+            torn: self.torn().collect(),
         }
+    }
+
+    pub(super) fn torn(&self) -> impl Iterator<Item = Torn> + '_ {
+        self.torn.iter().map(|(path, inode)| Torn { path: path.clone(), inode: *inode })
     }
 
     /// The same state in as few records as can say it, for a journal whose first record is at `start`; `size` tells how
@@ -128,6 +142,7 @@ impl State {
         records.extend(self.passes.iter().copied().map(Record::Pass));
         let session = self.session.clone().map(|session| Session { doubt: self.doubt, ..session });
         records.extend(session.map(Record::Session));
+        records.extend(self.torn().map(Record::Torn));
         if let Some(checkpoint) = self.checkpoint {
             records.extend(self.durable.values().cloned().map(Record::Part));
             let position = start + records.iter().map(size).sum::<u64>();

@@ -1,15 +1,16 @@
 //! Reading a journal without its lock: what is appended meanwhile is a torn tail at worst, and a journal that is written
 //! anew takes the name in one step.
 
+use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 
 use super::file::{Fault, Reading, parse};
 use super::history::State;
 use super::lock::held_by;
-use super::record::{Doubt, Part, Record};
+use super::record::{Doubt, Part, Record, Torn};
 use super::writer::{boot_id, now};
-use super::{FORMAT, JOURNAL, MAX_JOURNAL};
+use super::{FORMAT, FORMAT_TORN, JOURNAL, MAX_JOURNAL};
 use crate::error::{CoreError, ErrorKind};
 use crate::fs::Errno;
 use crate::fs::open::{Opener, open_volume};
@@ -29,6 +30,7 @@ pub struct Look {
     pub held_by: Option<String>,
     pub records: Vec<Record>,
     pub parts: Vec<Part>,
+    pub torn: Vec<Torn>,
     pub doubt: Option<Doubt>,
 }
 
@@ -50,6 +52,7 @@ pub fn look(volume: &Path) -> Result<Option<Look>, CoreError> {
         transfer: reading.transfer,
         bytes: bytes.len() as u64,
         held_by: held_by(&opener, root.as_fd()),
+        torn: state.torn().collect(),
         parts: state.parts.into_values().collect(),
         doubt: state.doubt,
         records: reading.records.into_iter().map(|(_, record)| record).collect(),
@@ -57,11 +60,20 @@ pub fn look(volume: &Path) -> Result<Option<Look>, CoreError> {
     }))
 }
 
-/// What the session to come would doubt (docs/journal.md, "session"), as far as can be told without being it.
-pub(crate) fn coming_doubt(opener: &Opener, root: BorrowedFd<'_>) -> Option<Doubt> {
-    let bytes = contents(opener, root).ok()??;
-    let reading = parse(&bytes).ok()?;
-    State::of(&reading.records).doubt_of(&boot_id(), now())
+/// What the session to come would not believe of the files that are there.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Coming {
+    pub(crate) doubt: Option<Doubt>,
+    /// Inodes, by path.
+    pub(crate) torn: BTreeMap<Vec<u8>, u64>,
+}
+
+/// As far as can be told without being that session (docs/journal.md, "session").
+pub(crate) fn coming(opener: &Opener, root: BorrowedFd<'_>) -> Coming {
+    let Some(bytes) = contents(opener, root).ok().flatten() else { return Coming::default() };
+    let Ok(reading) = parse(&bytes) else { return Coming::default() };
+    let state = State::of(&reading.records);
+    Coming { doubt: state.doubt_of(&boot_id(), now()), torn: state.torn }
 }
 
 /// What of it matters before a copy begins.
@@ -127,7 +139,9 @@ pub(super) fn told(path: &Path, fault: &Fault) -> CoreError {
     let what = match fault {
         Fault::Header => "is damaged: it does not begin like a journal".to_owned(),
         Fault::Version(version) => {
-            format!("is of format {version}, written by another release; this one reads format {FORMAT}")
+            format!(
+                "is of format {version}, written by another release; this one reads the formats {FORMAT} and {FORMAT_TORN}"
+            )
         }
         Fault::TooLarge => format!("is damaged: it is larger than {} MiB", MAX_JOURNAL >> 20),
         Fault::Record(reading) => {

@@ -12,9 +12,9 @@ mod writer;
 
 pub use file::{Fault, Reading, encode, parse};
 pub use history::{EVER, History};
+pub(crate) use look::{Coming, brief, coming};
 pub use look::{Look, look};
-pub(crate) use look::{brief, coming_doubt};
-pub use record::{Checkpoint, Doubt, Part, PartEnd, Pass, PassKind, Record, Session};
+pub use record::{Checkpoint, Doubt, Part, PartEnd, Pass, PassKind, Record, Session, Torn};
 pub(super) use writer::now;
 pub use writer::{Journal, Opened};
 
@@ -25,6 +25,8 @@ const JOURNAL_NEW: &[u8] = b"journal.new";
 /// First bytes of every journal, of whatever version.
 pub const MAGIC: &[u8; 8] = b"pvferryJ";
 pub const FORMAT: u16 = 1;
+/// Of a journal that may hold records of torn files, which a reader of format 1 would cut off.
+pub const FORMAT_TORN: u16 = 2;
 /// Transfer id and volume name.
 pub const MAX_TRANSFER: usize = 1_024;
 /// A version's text.
@@ -36,6 +38,9 @@ pub const MAX_RANGES: usize = 1_024;
 /// Parts in flight, and passes that are remembered.
 pub const MAX_PARTS: usize = 256;
 pub const MAX_PASSES: usize = 4_096;
+/// Files that are torn at a time, and the path of one.
+pub const MAX_TORN: usize = 256;
+pub const MAX_TORN_PATH: usize = 4_096;
 /// The largest payload is that of a part.
 pub const MAX_PAYLOAD: usize = 32 + 1 + MAX_PART_NAME + 8 + 12 + 2 + 16 * MAX_RANGES;
 /// A file that is larger was not written by this format.

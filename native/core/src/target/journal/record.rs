@@ -4,7 +4,7 @@ use crate::digest::file::PIECE;
 use crate::fs::stat::Timestamp;
 use crate::wire::cursor::{Cursor, Malformed, Put, check_name};
 
-use super::{MAX_AGENT, MAX_PART_NAME, MAX_RANGES};
+use super::{MAX_AGENT, MAX_PART_NAME, MAX_RANGES, MAX_TORN_PATH};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Record {
@@ -12,7 +12,15 @@ pub enum Record {
     Checkpoint(Checkpoint),
     Pass(Pass),
     Part(Part),
-    PartEnded { name: String, how: PartEnd },
+    PartEnded {
+        name: String,
+        how: PartEnd,
+    },
+    Torn(Torn),
+    /// A torn file is whole, or nothing of it is left under its name.
+    Mended {
+        path: Vec<u8>,
+    },
 }
 
 /// An agent began to write to the volume.
@@ -89,6 +97,15 @@ pub struct Part {
     pub ranges: Vec<(u64, u64)>,
 }
 
+/// A file that is written into itself: until it is mended, it is neither what it was nor what it shall be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Torn {
+    /// Relative to the volume's root, 1 to `MAX_TORN_PATH` bytes.
+    pub path: Vec<u8>,
+    /// What bears the name is torn only as long as it is this inode.
+    pub inode: u64,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PartEnd {
     /// It got its final name.
@@ -101,6 +118,8 @@ const CHECKPOINT: u8 = 2;
 const PASS: u8 = 3;
 const PART: u8 = 4;
 const PART_ENDED: u8 = 5;
+const TORN: u8 = 6;
+const MENDED: u8 = 7;
 
 impl Record {
     pub(super) fn code(&self) -> u8 {
@@ -110,6 +129,8 @@ impl Record {
             Self::Pass(_) => PASS,
             Self::Part(_) => PART,
             Self::PartEnded { .. } => PART_ENDED,
+            Self::Torn(_) => TORN,
+            Self::Mended { .. } => MENDED,
         }
     }
 
@@ -135,6 +156,11 @@ impl Record {
                 out.put_u8(if *how == PartEnd::Done { 1 } else { 2 });
                 out.put_short_bytes(name.as_bytes());
             }
+            Self::Torn(torn) => {
+                out.put_u64(torn.inode);
+                put_path(&mut out, &torn.path);
+            }
+            Self::Mended { path } => put_path(&mut out, path),
         }
         out
     }
@@ -160,6 +186,11 @@ impl Record {
                 };
                 Self::PartEnded { name: read_name(&mut cursor)?, how }
             }
+            TORN => {
+                let inode = cursor.u64()?;
+                Self::Torn(Torn { path: read_path(&mut cursor)?, inode })
+            }
+            MENDED => Self::Mended { path: read_path(&mut cursor)? },
             _ => return Err(Malformed("a record of an unknown type")),
         };
         cursor.end()?;
@@ -168,7 +199,7 @@ impl Record {
 }
 
 pub(super) fn is_anchor(code: u8) -> bool {
-    matches!(code, SESSION | CHECKPOINT | PASS)
+    matches!(code, SESSION | CHECKPOINT | PASS | TORN)
 }
 
 fn put_time(out: &mut Vec<u8>, time: Timestamp) {
@@ -290,6 +321,21 @@ impl Part {
         }
         Ok(())
     }
+}
+
+fn put_path(out: &mut Vec<u8>, path: &[u8]) {
+    out.put_u16(u16::try_from(path.len()).unwrap_or(u16::MAX));
+    out.extend_from_slice(path);
+}
+
+fn read_path(cursor: &mut Cursor<'_>) -> Result<Vec<u8>, Malformed> {
+    let length = usize::from(cursor.u16()?);
+    if length > MAX_TORN_PATH {
+        return Err(Malformed("a torn file's path is too long"));
+    }
+    let path = cursor.bytes(length)?;
+    path.split(|byte| *byte == b'/').try_for_each(check_name)?;
+    Ok(path.to_vec())
 }
 
 fn read_name(cursor: &mut Cursor<'_>) -> Result<String, Malformed> {

@@ -11,8 +11,11 @@ use rustix::time::{ClockId, clock_gettime};
 use super::file::{Reading, Sum, encode, header, parse, put_record};
 use super::history::{EVER, History, State};
 use super::look::{contents_in, foreign, path_of, told};
-use super::record::{Checkpoint, Doubt, Record, Session, check_part_name};
-use super::{COMPACT_ABOVE, JOURNAL, JOURNAL_NEW, MAX_JOURNAL, MAX_PARTS, MAX_RANGES};
+use super::record::{Checkpoint, Doubt, Record, Session, Torn, check_part_name};
+use super::{
+    COMPACT_ABOVE, FORMAT, FORMAT_TORN, JOURNAL, JOURNAL_NEW, MAX_JOURNAL, MAX_PARTS, MAX_RANGES, MAX_TORN,
+    MAX_TORN_PATH,
+};
 use crate::error::{CoreError, ErrorKind};
 use crate::fs::Errno;
 use crate::fs::make;
@@ -38,6 +41,7 @@ pub struct Journal {
 
 struct Inner {
     file: OwnedFd,
+    format: u16,
     end: u64,
     sum: Sum,
     /// Written and not known to be on disk.
@@ -68,7 +72,7 @@ impl Journal {
             Some(bytes) if !discard => {
                 let reading = accepted(volume, &bytes, transfer)?;
                 let state = State::of(&reading.records);
-                place.take_up(&opener, reading.end, reading.sum, state).map_err(failed)
+                place.take_up(&opener, &reading, state).map_err(failed)
             }
             found => place.begin(found.is_some()).map_err(failed),
         }
@@ -78,12 +82,48 @@ impl Journal {
     pub fn append(&self, records: &[Record]) -> Result<(), CoreError> {
         let mut inner = self.lock();
         if inner.closed {
-            return Err(CoreError::new(ErrorKind::Interrupted, "The session was ended."));
+            return Err(ended());
         }
         let mut names = HashSet::new();
         let records: Vec<Record> = records.iter().filter_map(|record| inner.admitted(record, &mut names)).collect();
         inner.write(&records).map_err(|errno| self.failed(errno))?;
         self.compact_if_grown(&mut inner)
+    }
+
+    /// Records that a file is about to be written into itself; on disk when this returns. False, and nothing is recorded,
+    /// when the journal cannot hold it: too long a path, too many torn files, no room.
+    pub fn mark_torn(&self, torn: &Torn) -> Result<bool, CoreError> {
+        // A journal that is written anew must not move under a checkpoint.
+        let _turn = self.checkpoints.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut inner = self.lock();
+        if inner.closed {
+            return Err(ended());
+        }
+        let known = inner.state.torn.contains_key(&torn.path);
+        if torn.path.len() > MAX_TORN_PATH || (!known && inner.state.torn.len() >= MAX_TORN) {
+            return Ok(false);
+        }
+        let record = Record::Torn(torn.clone());
+        let marked =
+            if inner.format == FORMAT_TORN { inner.write(&[record]) } else { self.begin_torn(&mut inner, &record) };
+        match marked {
+            Ok(()) => Ok(true),
+            Err(Errno::NOSPC | Errno::DQUOT) => Ok(false),
+            Err(errno) => Err(self.failed(errno)),
+        }
+    }
+
+    /// The first torn file of a journal of format 1 has it written anew, as one that older readers refuse.
+    fn begin_torn(&self, inner: &mut Inner, record: &Record) -> Result<(), Errno> {
+        let mut state = inner.state.clone();
+        state.apply(inner.end, record);
+        let written = compacted(self.folder.as_fd(), &self.transfer, &state)?;
+        *inner = Inner { compact_above: COMPACT_ABOVE.max(2 * written.end), ..written };
+        Ok(())
+    }
+
+    pub fn has_torn(&self) -> bool {
+        !self.lock().state.torn.is_empty()
     }
 
     /// Writes the whole volume to disk and records that. What is appended meanwhile waits for nothing.
@@ -146,6 +186,10 @@ impl Journal {
     }
 }
 
+fn ended() -> CoreError {
+    CoreError::new(ErrorKind::Interrupted, "The session was ended.")
+}
+
 fn accepted(volume: &Path, bytes: &[u8], transfer: &str) -> Result<Reading, CoreError> {
     let path = path_of(volume);
     let reading = parse(bytes).map_err(|fault| told(&path, &fault))?;
@@ -161,7 +205,8 @@ struct Place<'a> {
 }
 
 impl Place<'_> {
-    fn take_up(self, opener: &Opener, end: u64, sum: Sum, state: State) -> Result<Opened, Errno> {
+    fn take_up(self, opener: &Opener, reading: &Reading, state: State) -> Result<Opened, Errno> {
+        let (format, end, sum) = (reading.format, reading.end, reading.sum);
         let file = opener.writable(self.folder.as_fd(), JOURNAL)?;
         rustix::fs::ftruncate(&file, end)?;
         let clock = volume_clock(file.as_fd())?;
@@ -169,7 +214,8 @@ impl Place<'_> {
         let history = state.history(&session);
         // The cut, too, has to be on disk before anything follows it.
         let compact_above = COMPACT_ABOVE.max(2 * end);
-        let mut inner = Inner { file, end, sum, dirty: true, pinned: false, closed: false, compact_above, state };
+        let mut inner =
+            Inner { file, format, end, sum, dirty: true, pinned: false, closed: false, compact_above, state };
         inner.write(&[Record::Session(session)])?;
         Ok(self.opened(inner, history))
     }
@@ -266,7 +312,7 @@ impl Inner {
 /// Writes a new journal with what this state needs, under a new nonce, and gives it the journal's name.
 fn compacted(folder: BorrowedFd<'_>, transfer: &str, state: &State) -> Result<Inner, Errno> {
     let nonce = random()?;
-    let start = header(transfer, &nonce).0.len() as u64;
+    let start = header(transfer, &nonce, FORMAT).0.len() as u64;
     let size = |record: &Record| {
         let mut bytes = Vec::new();
         put_record(&mut bytes, Sum::default(), record);
@@ -291,8 +337,18 @@ fn compacted(folder: BorrowedFd<'_>, transfer: &str, state: &State) -> Result<In
     // What was written is what a later session will read; a defect in between must not wait until then.
     let reading = parse(&bytes).map_err(|_| Errno::INVAL)?;
     let state = State::of(&reading.records);
-    let (end, sum) = (reading.end, reading.sum);
-    Ok(Inner { file, end, sum, dirty: false, pinned: false, closed: false, compact_above: COMPACT_ABOVE, state })
+    let (format, end, sum) = (reading.format, reading.end, reading.sum);
+    Ok(Inner {
+        file,
+        format,
+        end,
+        sum,
+        dirty: false,
+        pinned: false,
+        closed: false,
+        compact_above: COMPACT_ABOVE,
+        state,
+    })
 }
 
 fn write_all(file: BorrowedFd<'_>, mut bytes: &[u8], mut at: u64) -> Result<(), Errno> {

@@ -233,16 +233,24 @@ impl Looking {
         match self.config.judgement {
             Judgement::EveryByte if stat.size == size => Ok(check(aspects.with_if(!is_claimed, Aspects::LINK))),
             Judgement::EveryByte => self.replaced(wanted, &stat, aspects.with(Aspects::CONTENT), batch),
-            Judgement::AsCopy(_) if stat.size != size || aspects.has(Aspects::TIME) || !is_claimed => {
+            Judgement::AsCopy(_)
+                if stat.size != size || aspects.has(Aspects::TIME) || !is_claimed || self.is_torn(wanted, &stat) =>
+            {
                 self.replaced(wanted, &stat, aspects, batch)
             }
             Judgement::AsCopy(comparison)
-                if needs_check(&comparison, self.doubt.as_ref(), wanted.attributes.mtime, &stat) =>
+                if needs_check(&comparison, self.coming.doubt.as_ref(), wanted.attributes.mtime, &stat) =>
             {
                 Ok(check(aspects))
             }
             Judgement::AsCopy(_) => self.assumed(wanted, &stat, aspects, found, batch),
         }
+    }
+
+    /// Whether the copy to come would write it anew, whatever its size and time are.
+    fn is_torn(&self, wanted: &Wanted<'_>, stat: &Stat) -> bool {
+        let torn = &self.coming.torn;
+        !torn.is_empty() && torn.get(&wanted.place.path()) == Some(&stat.inode)
     }
 
     fn replaced(

@@ -31,7 +31,7 @@ use crate::target::clearing::volume_error;
 use crate::target::compare::{Claims, Comparison};
 use crate::target::existing::Existing;
 use crate::target::extras::MaxDelete;
-use crate::target::journal::{Doubt, coming_doubt};
+use crate::target::journal::{Coming, coming};
 use crate::target::links::Links;
 use crate::target::open_directories::OpenDirectories;
 use crate::target::served::{Binder, Connections, Exceptions, Served};
@@ -76,8 +76,8 @@ pub(super) struct Looking {
     pub(super) directories: Directories,
     pub(super) opener: Opener,
     pub(super) stored_time: StoredTime,
-    /// Files that the copy to come would read again, whatever their times say.
-    pub(super) doubt: Option<Doubt>,
+    /// Files that the copy to come would read or write again, whatever their times say.
+    pub(super) coming: Coming,
     pub(super) open: OpenDirectories<Looked>,
     pub(super) files: Files,
     pub(super) readers: Readers,
@@ -100,9 +100,9 @@ impl LookSession {
         let facts = space(root.as_fd()).map_err(failed("cannot be read"))?;
         let stat = stat_fd(root.as_fd()).map_err(failed("cannot be read"))?;
         let opener = Opener::new(false);
-        let doubt = match config.judgement {
-            Judgement::AsCopy(comparison) if !comparison.digests => coming_doubt(&opener, root.as_fd()),
-            _ => None,
+        let coming = match config.judgement {
+            Judgement::AsCopy(_) => coming(&opener, root.as_fd()),
+            Judgement::EveryByte => Coming::default(),
         };
         let secret = config.secret;
         let looking = Arc::new(Looking {
@@ -110,7 +110,7 @@ impl LookSession {
             directories: Directories::new(root, opener.clone(), directory_budget()),
             opener,
             stored_time: StoredTime::of(&facts.filesystem, &stat),
-            doubt,
+            coming,
             open: OpenDirectories::default(),
             files: Files::default(),
             readers: Readers::default(),
