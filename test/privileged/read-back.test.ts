@@ -85,12 +85,21 @@ async function copyWhileFlipping(bed: Bed, mode: string, most: number): Promise<
       for (const mark of ["small", "large"] as const) {
         if (flipped[mark] < most) flipped[mark] += flipBit(bed, marks[mark]);
       }
-      process.kill(pid, "SIGCONT");
+      goOn(pid);
     }
     await sleep(5);
   }
   const [ended] = await Promise.all([target.ended, source.ended]);
   return { ended, receipt: receiptOf(ended), flipped };
+}
+
+/** A process that ends looks stopped for a moment, since strace is told first. */
+function goOn(pid: number): void {
+  try {
+    process.kill(pid, "SIGCONT");
+  } catch (error) {
+    if (Reflect.get(Object(error), "code") !== "ESRCH") throw error;
+  }
 }
 
 /** All threads are: whatever they were asking of the disk is done. */
