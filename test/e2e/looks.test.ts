@@ -89,29 +89,47 @@ const LETTERS = `
   mkdir -p from/d from/gone; cd from
   for name in same bytes size time mode owner group acl xattr kind; do echo $name > $name; done
   ln -s there link; ln -s there plain; mkfifo pipe; mknod null c 1 3; echo l > l1; ln l1 l2; ln l1 l3; ln l1 l4
+  mkdir -p new/d; echo n > new/f; ln -s n new/link; mkfifo new/pipe; mknod new/null c 1 3; mknod new/loop b 7 9
+  perl -MIO::Socket::UNIX -e 'IO::Socket::UNIX->new(Local => "new/socket", Listen => 1) or die'
+  for name in file symlink device fifo; do mkdir directory-to-$name; touch directory-to-$name/within; done
+  for name in directory symlink device; do echo f > file-to-$name; ln -s s symlink-to-$name; mkfifo fifo-to-$name; done
+  for name in setuid less-acl less-xattr capability 'with space'; do echo x > "$name"; done
+  setfacl -m u:9:r less-acl; setfattr -n user.n -v v less-xattr; setfacl -m d:u:9:rx d
+  truncate -s 1M sparse; touch -d 1960-01-01T00:00:00.5 old; echo k > kept; ln kept kept-too
   cd ..; cp -a from to; cd to
   printf 'BYTES\\n' | dd of=bytes conv=notrunc status=none; touch -r ../from/bytes bytes
   echo longer >> size; touch -r ../from/size size; touch -d 2001-01-01 time; chmod 600 mode; chown 7 owner; chgrp 7 group
   setfacl -m u:9:r acl; setfattr -n user.n -v v xattr; rm kind; mkdir kind; touch kind/within
   ln -sfn elsewhere link; touch -h -d 2002-02-02 plain; rm null; mknod null c 1 5; touch -r ../from/null null
-  rm l2; cp -p l1 l2; rm l3; rm -r gone; mkdir -p extra/deep; touch extra/deep/x; chmod 700 d; touch -r ../from .
+  rm l2; cp -p l1 l2; rm l3; rm -r gone new
+  rm -r directory-to-* file-to-* symlink-to-* fifo-to-*; echo f > directory-to-file; ln -s s directory-to-symlink
+  mknod directory-to-device c 1 3; mkfifo directory-to-fifo; mkdir {file,symlink,fifo}-to-directory; touch fifo-to-directory/x
+  ln -s s file-to-symlink; echo f > symlink-to-symlink; ln -s s fifo-to-symlink; mknod file-to-device c 1 3
+  mknod symlink-to-device b 7 9; mknod fifo-to-device c 1 3; chmod 4755 setuid; setfacl -b less-acl d
+  setfattr -x user.n less-xattr; setcap cap_chown=ep capability; touch -r ../from/capability capability
+  touch 'with space'; cp --sparse=never ../from/sparse sparse; touch -r ../from/sparse sparse; touch -d @0 old
+  mkdir -p extra/deep; touch extra/deep/x; chmod 700 d; touch -r ../from .
 `;
 
-describeWith({ root: true, programs: ["rsync", "setfacl", "setfattr"] }, "every letter", () => {
-  it("is the one that rsync prints", async () => {
-    using place = scratch();
-    execFileSync("bash", ["-ec", LETTERS], { cwd: place.path });
-    const [from, to] = [place.at("from"), place.at("to")];
-    const dry = await pvferry(["copy", "--dry-run", "--existing", "mirror", from, to]);
-    expect(lines(dry.stdout).toSorted()).toEqual((await rsyncLines(from, to)).toSorted());
-    const compared = await pvferry(["copy", "--mode", "verify", from, to]);
-    const judged = await rsyncLines(from, to, "-c");
-    expect(lines(compared.stdout).toSorted()).toEqual(judged.toSorted());
-    for (const letter of "cstpogax") {
-      expect(judged.some((line) => line.slice(2, 11).includes(letter))).toBe(true);
-    }
-  });
-});
+describeWith(
+  { root: true, programs: ["rsync", "setcap", "setfacl", "setfattr"] },
+  "every letter",
+  () => {
+    it("is the one that rsync prints", async () => {
+      using place = scratch();
+      execFileSync("bash", ["-ec", LETTERS], { cwd: place.path });
+      const [from, to] = [place.at("from"), place.at("to")];
+      const dry = await pvferry(["copy", "--dry-run", "--existing", "mirror", from, to]);
+      expect(lines(dry.stdout).toSorted()).toEqual((await rsyncLines(from, to)).toSorted());
+      const compared = await pvferry(["copy", "--mode", "verify", from, to]);
+      const judged = await rsyncLines(from, to, "-c");
+      expect(lines(compared.stdout).toSorted()).toEqual(judged.toSorted());
+      for (const letter of "cstpogax") {
+        expect(judged.some((line) => line.slice(2, 11).includes(letter))).toBe(true);
+      }
+    });
+  },
+);
 
 interface Listed {
   readonly letters: string;

@@ -21,7 +21,7 @@ use super::volumes::{Place, furnish, noise};
 const BY_TIME: Judgement = Judgement::AsCopy(Comparison { digests: false, racy_from: None });
 
 /// Everything that stat(2) tells of every entry but a symlink's access time, which reading it may move.
-fn state(root: &Path) -> Vec<String> {
+pub(crate) fn state(root: &Path) -> Vec<String> {
     fn add(path: &Path, states: &mut Vec<String>) {
         let stat = fs::symlink_metadata(path).unwrap();
         let atime = if stat.file_type().is_symlink() { (0, 0) } else { (stat.atime(), stat.atime_nsec()) };

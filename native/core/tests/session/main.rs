@@ -23,6 +23,7 @@ mod refused_announcements;
 mod refused_answers;
 mod refused_blocks;
 mod refused_data;
+mod refused_looks;
 mod relay;
 mod rogue;
 mod second_copy;

@@ -1,5 +1,6 @@
 //! A peer that holds a valid leaf and the secret, and says what it likes: the real codec, no session behind it.
 
+use std::any::Any;
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,12 +12,14 @@ use pvferry_core::fs::stat::Timestamp;
 use pvferry_core::net::{Channel as Bound, Duplex, Listener, TlsStream, connect_bound};
 use pvferry_core::session::verify::Verify;
 use pvferry_core::target::extras::MaxDelete;
+use pvferry_core::target::look::{Judgement, LookConfig, LookSession};
 use pvferry_core::target::{Existing, TargetConfig, TargetSession, Terms};
 use pvferry_core::wire::channel::Channel;
 use pvferry_core::wire::cursor::Put;
 use pvferry_core::wire::frame::FrameType;
 use pvferry_core::wire::index::{Ack, Body, Directory, DirectoryMark, EntriesHead, Entry, Outcome};
 
+use super::look_pair::look_config;
 use super::pair::{LONG, SECRET, Witness, listener};
 use super::pki;
 use super::volumes::Place;
@@ -28,7 +31,7 @@ pub(crate) struct Bench {
     pub(crate) index: Line,
     pub(crate) lane: Line,
     pub(crate) port: u16,
-    _session: TargetSession,
+    _session: Box<dyn Any>,
     _listener: Listener,
 }
 
@@ -70,7 +73,20 @@ impl Bench {
             keep_alive: IDLE / 2,
         };
         change(&mut config);
-        let session = TargetSession::open(config, &listener, sink).unwrap();
+        let session = Box::new(TargetSession::open(config, &listener, sink).unwrap());
+        Self::connected(place, witness, session, listener)
+    }
+
+    /// With a volume that is only looked at.
+    pub(crate) fn looking(place: Place, judgement: Judgement) -> Self {
+        let listener = listener(pki::target());
+        let (witness, sink) = Witness::new();
+        let config = LookConfig { idle_timeout: IDLE, keep_alive: IDLE / 2, ..look_config(&place.root(), judgement) };
+        let session = Box::new(LookSession::open(config, &listener, sink).unwrap());
+        Self::connected(place, witness, session, listener)
+    }
+
+    fn connected(place: Place, witness: Witness, session: Box<dyn Any>, listener: Listener) -> Self {
         let port = listener.port();
         let index = Line::new(connect_bound(tcp(port), Bound::Index, &pki::source(), None, &SECRET, LONG).unwrap());
         let lane = Line::new(connect_bound(tcp(port), Bound::Lane(0), &pki::source(), None, &SECRET, LONG).unwrap());
