@@ -173,7 +173,7 @@ impl Shared {
             }
         };
         let beside = part.beside(announced.size);
-        let _room = self.room_beside(&announced.path(), beside)?;
+        let _room = self.room_beside(&announced, beside)?;
         let state = State {
             beside,
             attempt: 0,

@@ -13,6 +13,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::existing::Existing;
+use super::files::Announced;
 use super::session::Shared;
 use crate::error::{CoreError, ErrorKind};
 use crate::fs::Errno;
@@ -24,8 +25,9 @@ use crate::session::life::Living;
 /// Less than this beside what is to be written is little: frames of all lanes are on their way at once.
 const LITTLE_BYTES: u64 = 64 << 20;
 const LITTLE_INODES: u64 = 1_024;
-/// An index that has brought nothing for so long waits for the lanes.
-const INDEX_PATIENCE: Duration = Duration::from_secs(2);
+/// An index that has brought nothing for so long waits for the lanes; large files of which nothing has come for so long
+/// wait for the lane that waits for them.
+const PATIENCE: Duration = Duration::from_secs(2);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// What is about to be made.
@@ -47,6 +49,29 @@ pub(super) struct Room {
     turn: Mutex<()>,
     /// One file at a time waits to be begun beside an older one.
     beginning: Mutex<()>,
+}
+
+/// Whether something that only grows, such as a count of frames, stands still.
+struct Pace {
+    seen: u64,
+    moved: Instant,
+}
+
+impl Pace {
+    fn new(seen: u64) -> Self {
+        Self { seen, moved: Instant::now() }
+    }
+
+    /// Whether it has, for longer than anybody waits.
+    fn is_over(&self) -> bool {
+        self.moved.elapsed() > PATIENCE
+    }
+
+    fn see(&mut self, now: u64) {
+        if std::mem::replace(&mut self.seen, now) != now {
+            self.moved = Instant::now();
+        }
+    }
 }
 
 impl Room {
@@ -85,19 +110,17 @@ impl Shared {
             return Ok(());
         }
         let _turn = self.room.turn();
-        let (mut frames, mut moved) = (self.room.frames.load(Ordering::Acquire), Instant::now());
+        let frames = || self.room.frames.load(Ordering::Acquire);
+        let mut pace = Pace::new(frames());
         while self.is_short(need) {
             self.life().stop.check()?;
             let known = self.room.is_known();
             self.remove_early(known)?;
-            if known || moved.elapsed() > INDEX_PATIENCE {
+            if known || pace.is_over() {
                 break;
             }
             thread::sleep(LOOK_EVERY);
-            let now = self.room.frames.load(Ordering::Acquire);
-            if std::mem::replace(&mut frames, now) != now {
-                moved = Instant::now();
-            }
+            pace.see(frames());
         }
         Ok(())
     }
@@ -110,29 +133,26 @@ impl Shared {
     /// For a lane that begins a large file beside an older one: until it is whole both are there, so that two at once may
     /// not fit where one after the other do. Waits for those that are under way, as long as they go on; an error when it
     /// is alone and does not fit. Whoever holds what this returns has the room until the file is among those under way.
-    pub(super) fn room_beside(&self, path: &[u8], bytes: u64) -> Result<Option<MutexGuard<'_, ()>>, CoreError> {
+    pub(super) fn room_beside(&self, file: &Announced, bytes: u64) -> Result<Option<MutexGuard<'_, ()>>, CoreError> {
         if bytes == 0 {
             return Ok(None);
         }
         self.make_room(Need { bytes, inodes: 1 })?;
         let turn = self.room.begin();
-        let (mut done, mut moved) = (self.counters.get(Counter::BytesDone), Instant::now());
+        let mut pace = Pace::new(self.counters.get(Counter::BytesDone));
         loop {
             self.life().stop.check()?;
             let under_way = self.files.large();
             let reserved: u64 = under_way.iter().map(|large| large.outstanding()).sum();
             let Ok(room) = free(self.volume.directories.root().as_fd()) else { return Ok(Some(turn)) };
-            if bytes.saturating_add(reserved) <= room.bytes || moved.elapsed() > INDEX_PATIENCE {
+            if bytes.saturating_add(reserved) <= room.bytes || pace.is_over() {
                 return Ok(Some(turn));
             }
             if under_way.is_empty() {
-                return Err(no_room_beside(&self.volume.path, path, bytes, room.bytes));
+                return Err(no_room_beside(&self.volume.path, &file.path(), bytes, room.bytes));
             }
             thread::sleep(LOOK_EVERY);
-            let now = self.counters.get(Counter::BytesDone);
-            if std::mem::replace(&mut done, now) != now {
-                moved = Instant::now();
-            }
+            pace.see(self.counters.get(Counter::BytesDone));
         }
     }
 

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::files::Announced;
 use super::journal::{PartEnd, Record, Torn};
@@ -13,12 +13,14 @@ use super::session::Shared;
 use crate::error::CoreError;
 use crate::fs::Errno;
 use crate::fs::apply::Attributes;
+use crate::fs::directory_path::DirectoryNode;
 use crate::fs::make;
 use crate::fs::stat::{Kind, Stat, stat_at, stat_fd};
 use crate::fs::xattrs::CAPABILITY;
 use crate::session::item::{Item, ItemClass, Side};
 
-/// What the journal calls torn, of this session and earlier ones: inodes by path.
+/// What the journal calls torn, of this session and earlier ones: inodes by path. Beside the journal's own account, which
+/// is locked while it waits for the disk: each file that is compared asks.
 #[derive(Debug, Default)]
 pub(super) struct TornFiles(Mutex<BTreeMap<Vec<u8>, u64>>);
 
@@ -30,6 +32,11 @@ impl TornFiles {
     fn lock(&self) -> MutexGuard<'_, BTreeMap<Vec<u8>, u64>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether an inode is one of the torn ones, which it is under its own path only.
+pub(super) fn is_among(torn: &BTreeMap<Vec<u8>, u64>, stat: &Stat, path: impl FnOnce() -> Vec<u8>) -> bool {
+    !torn.is_empty() && torn.get(&path()) == Some(&stat.inode)
 }
 
 impl Shared {
@@ -62,8 +69,7 @@ impl Shared {
     }
 
     pub(super) fn is_torn(&self, announced: &Announced, stat: &Stat) -> bool {
-        let torn = self.torn.lock();
-        !torn.is_empty() && torn.get(&announced.path()) == Some(&stat.inode)
+        is_among(&self.torn.lock(), stat, || announced.path())
     }
 
     /// A file that was written into itself is whole: it gets its attributes; what it has then. `EBUSY` when something else
@@ -119,16 +125,10 @@ impl Shared {
     }
 
     fn look_up(&self, path: &[u8]) -> Result<Stat, Errno> {
-        let (opener, root) = (&self.volume.opener, self.volume.directories.root());
-        let mut above: Option<OwnedFd> = None;
-        let mut names = path.split(|byte| *byte == b'/').peekable();
-        while let Some(name) = names.next() {
-            let directory = above.as_ref().map_or(root.as_fd(), AsFd::as_fd);
-            if names.peek().is_none() {
-                return stat_at(directory, name);
-            }
-            above = Some(opener.directory(directory, name)?);
-        }
-        Err(Errno::NOENT)
+        let mut names: Vec<&[u8]> = path.split(|byte| *byte == b'/').collect();
+        let name = names.pop().ok_or(Errno::NOENT)?;
+        let above =
+            names.into_iter().fold(Arc::clone(&self.volume.root), |node, name| DirectoryNode::child(&node, name));
+        stat_at(self.volume.directories.descriptor(&above)?.as_fd(), name)
     }
 }

@@ -117,8 +117,7 @@ impl Journal {
     fn begin_torn(&self, inner: &mut Inner, record: &Record) -> Result<(), Errno> {
         let mut state = inner.state.clone();
         state.apply(inner.end, record);
-        let written = compacted(self.folder.as_fd(), &self.transfer, &state)?;
-        *inner = Inner { compact_above: COMPACT_ABOVE.max(2 * written.end), ..written };
+        *inner = compacted(self.folder.as_fd(), &self.transfer, &state)?;
         Ok(())
     }
 
@@ -172,8 +171,7 @@ impl Journal {
         }
         match compacted(self.folder.as_fd(), &self.transfer, &inner.state) {
             Ok(written) => {
-                let compact_above = COMPACT_ABOVE.max(2 * written.end);
-                *inner = Inner { compact_above, ..written };
+                *inner = written;
                 Ok(())
             }
             // No room for a second one: the first is as good.
@@ -206,16 +204,13 @@ struct Place<'a> {
 
 impl Place<'_> {
     fn take_up(self, opener: &Opener, reading: &Reading, state: State) -> Result<Opened, Errno> {
-        let (format, end, sum) = (reading.format, reading.end, reading.sum);
         let file = opener.writable(self.folder.as_fd(), JOURNAL)?;
-        rustix::fs::ftruncate(&file, end)?;
+        rustix::fs::ftruncate(&file, reading.end)?;
         let clock = volume_clock(file.as_fd())?;
         let session = self.session(&state, clock, state.doubt_of(&self.boot, clock));
         let history = state.history(&session);
         // The cut, too, has to be on disk before anything follows it.
-        let compact_above = COMPACT_ABOVE.max(2 * end);
-        let mut inner =
-            Inner { file, format, end, sum, dirty: true, pinned: false, closed: false, compact_above, state };
+        let mut inner = Inner { dirty: true, ..Inner::behind(reading, file, state) };
         inner.write(&[Record::Session(session)])?;
         Ok(self.opened(inner, history))
     }
@@ -256,6 +251,13 @@ impl Place<'_> {
 }
 
 impl Inner {
+    /// A journal that goes on behind what was read of it, all of which is on disk.
+    fn behind(reading: &Reading, file: OwnedFd, state: State) -> Self {
+        let Reading { format, end, sum, .. } = *reading;
+        let compact_above = COMPACT_ABOVE.max(2 * end);
+        Self { file, format, end, sum, dirty: false, pinned: false, closed: false, compact_above, state }
+    }
+
     /// The record as it may be written. Progress that does not fit is left out, and costs no more than being made again.
     /// `names` are those of parts that the same batch adds.
     fn admitted<'a>(&self, record: &'a Record, names: &mut HashSet<&'a str>) -> Option<Record> {
@@ -336,19 +338,7 @@ fn compacted(folder: BorrowedFd<'_>, transfer: &str, state: &State) -> Result<In
     rustix::fs::fsync(folder)?;
     // What was written is what a later session will read; a defect in between must not wait until then.
     let reading = parse(&bytes).map_err(|_| Errno::INVAL)?;
-    let state = State::of(&reading.records);
-    let (format, end, sum) = (reading.format, reading.end, reading.sum);
-    Ok(Inner {
-        file,
-        format,
-        end,
-        sum,
-        dirty: false,
-        pinned: false,
-        closed: false,
-        compact_above: COMPACT_ABOVE,
-        state,
-    })
+    Ok(Inner::behind(&reading, file, State::of(&reading.records)))
 }
 
 fn write_all(file: BorrowedFd<'_>, mut bytes: &[u8], mut at: u64) -> Result<(), Errno> {

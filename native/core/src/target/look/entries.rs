@@ -19,6 +19,7 @@ use crate::target::compare::needs_check;
 use crate::target::index::check_entries;
 use crate::target::links::{Contents, leaf_of};
 use crate::target::served::Exceptions;
+use crate::target::torn::is_among;
 use crate::wire::channel::malformed;
 use crate::wire::cursor::Malformed;
 use crate::wire::index::{Body, Entry, Outcome, read_entries};
@@ -249,8 +250,7 @@ impl Looking {
 
     /// Whether the copy to come would write it anew, whatever its size and time are.
     fn is_torn(&self, wanted: &Wanted<'_>, stat: &Stat) -> bool {
-        let torn = &self.coming.torn;
-        !torn.is_empty() && torn.get(&wanted.place.path()) == Some(&stat.inode)
+        is_among(&self.coming.torn, stat, || wanted.place.path())
     }
 
     fn replaced(
