@@ -13,7 +13,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 
-import { makeImage, type FilesystemKind } from "../test/bed/filesystem.ts";
+import { mountFilesystem, type Bed, type FilesystemKind } from "../test/bed/filesystem.ts";
 import type { BenchSet } from "./sets/set.ts";
 
 const OUT = fileURLToPath(new URL("out", import.meta.url));
@@ -52,25 +52,20 @@ function empty(directory: string): void {
   for (const name of readdirSync(directory)) rmSync(join(directory, name), { recursive: true });
 }
 
-function mountPlace(folder: string, kind: FilesystemKind, { room, inodes }: BenchSet): string {
-  const mountPoint = join(folder, kind);
-  mkdirSync(mountPoint, { recursive: true });
-  if (kind === "tmpfs") {
-    const options = `size=${Math.ceil(room)},nr_inodes=${inodes}`;
-    execFileSync("mount", ["-t", "tmpfs", "-o", options, "pvferry-bench", mountPoint]);
-    return mountPoint;
-  }
-  const image = join(folder, "image");
-  makeImage(image, kind, Math.ceil(room / 2 ** 20) + FILESYSTEM_MIB);
-  execFileSync("mount", ["-o", "loop", image, mountPoint]);
-  return mountPoint;
+function mountPlace(kind: FilesystemKind, { room, inodes }: BenchSet): Bed {
+  const mebibytes = Math.ceil(room / 2 ** 20);
+  return kind === "tmpfs"
+    ? mountFilesystem({ kind, mebibytes, mountOptions: `nr_inodes=${inodes}` })
+    : mountFilesystem({ kind, mebibytes: mebibytes + FILESYSTEM_MIB });
 }
 
 export async function openPlace(set: BenchSet, kind: FilesystemKind): Promise<Place> {
   const folder = join(OUT, `${process.pid}`);
-  const mountPoint = mountPlace(folder, kind, set);
+  mkdirSync(folder, { recursive: true });
+  const bed = mountPlace(kind, set);
+  const mountPoint = bed.path;
   const close = (): void => {
-    execFileSync("umount", ["-l", mountPoint]);
+    bed[Symbol.dispose]();
     rmSync(folder, { recursive: true, force: true });
   };
   process.once("exit", close);
