@@ -8,15 +8,11 @@ import { receiptOf, type Receipt } from "../agent/receipt.ts";
 import { pvferry } from "../agent/run-pvferry.ts";
 import { FILESYSTEMS, mountFilesystem } from "../bed/filesystem.ts";
 import { describeWith } from "../bed/needs.ts";
+import { noiseCommand, shell } from "../bed/shell.ts";
 import { expectFaithful } from "../judge/expect-faithful.ts";
-import { toolOutput } from "../judge/run-tool.ts";
 
 const MIB = 1024 * 1024;
 const SIZE = 64 * MIB;
-
-async function shell(volume: string, script: string): Promise<void> {
-  await toolOutput({ command: "bash", args: ["-ec", script], cwd: volume });
-}
 
 async function copied(source: string, target: string): Promise<Receipt> {
   const ended = await pvferry(["copy", source, target, "--existing", "mirror", "--json"]);
@@ -26,8 +22,6 @@ async function copied(source: string, target: string): Promise<Receipt> {
   await expectFaithful(source, target);
   return receipt;
 }
-
-const FILL = "openssl enc -aes-128-ctr -pass pass:x -nosalt -pbkdf2 < /dev/zero 2>/dev/null";
 
 describeWith(
   {
@@ -39,7 +33,7 @@ describeWith(
     it.each(FILESYSTEMS)("costs its changed blocks on %s", async (kind) => {
       using source = mountFilesystem({ kind, mebibytes: 500 });
       using target = mountFilesystem({ kind, mebibytes: 500 });
-      await shell(source.path, `${FILL} | head -c ${SIZE} > large`);
+      await shell(source.path, `${noiseCommand("x", SIZE)} > large`);
       linkSync(join(source.path, "large"), join(source.path, "other"));
       await copied(source.path, target.path);
 
@@ -54,7 +48,7 @@ describeWith(
       expect(overwritten.matchedBytes).toBe(SIZE - 40 * 4_096);
       expect(overwritten.wireBytes).toBeLessThan(40 * 4_096 + 400_000);
 
-      await shell(source.path, `${FILL} | head -c 5000000 >> large`);
+      await shell(source.path, `${noiseCommand("x", 5_000_000)} >> large`);
       expect((await copied(source.path, target.path)).movedBytes).toBe(5_000_000);
 
       await shell(source.path, "truncate -s 30000001 large");
@@ -76,7 +70,7 @@ describeWith(
     it.each(["xfs", "btrfs"] as const)("needs no room for a second copy on %s", async (kind) => {
       using source = mountFilesystem({ kind, mebibytes: 500 });
       using target = mountFilesystem({ kind, mebibytes: 500 });
-      await shell(source.path, `${FILL} | head -c ${250 * MIB} > large`);
+      await shell(source.path, `${noiseCommand("x", 250 * MIB)} > large`);
       copyFileSync(join(source.path, "large"), join(target.path, "large"));
       await shell(
         source.path,

@@ -12,20 +12,13 @@ import { breakingRelay } from "../bed/breaking-relay.ts";
 import { mountFilesystem } from "../bed/filesystem.ts";
 import { describeWith } from "../bed/needs.ts";
 import { scratch } from "../bed/scratch.ts";
+import { noiseCommand, shell } from "../bed/shell.ts";
 import { expectFaithful } from "../judge/expect-faithful.ts";
-import { toolOutput } from "../judge/run-tool.ts";
 
 const MB = 1_000_000;
 /** A quarter of 1.2 GB that holds 1 GB, 900 MB of which change. */
 const VOLUME_MIB = 320;
 const CHANGED = 225 * MB;
-
-const stream = (seed: string, bytes: number): string =>
-  `openssl enc -aes-128-ctr -pass pass:${seed} -nosalt -pbkdf2 < /dev/zero 2>/dev/null | head -c ${bytes}`;
-
-async function shell(volume: string, script: string): Promise<void> {
-  await toolOutput({ command: "bash", args: ["-c", `set -e; ${script}`], cwd: volume });
-}
 
 interface Shown {
   readonly torn: readonly { readonly path: string | null }[];
@@ -49,8 +42,10 @@ describeWith({ root: true, programs: PROGRAMS }, "a volume without room for two"
     using target = mountFilesystem({ kind, mebibytes: VOLUME_MIB });
     const each = CHANGED / files;
     const fill = (seed: string): string =>
-      Array.from({ length: files }, (_, n) => `${stream(`${seed}${n}`, each)} > f${n}`).join("; ");
-    await shell(source.path, `${stream("rest", 20 * MB)} > rest; ${fill("old")}`);
+      Array.from({ length: files }, (_, n) => `${noiseCommand(`${seed}${n}`, each)} > f${n}`).join(
+        "; ",
+      );
+    await shell(source.path, `${noiseCommand("rest", 20 * MB)} > rest; ${fill("old")}`);
     const copy = ["copy", source.path, target.path, "--existing", "mirror", "--json"];
     expect(receiptOf(await pvferry(copy)).exitCode).toBe(0);
     await shell(source.path, `${fill("new")}; chmod 4750 f0; setfattr -n user.k -v v f0`);
@@ -67,7 +62,7 @@ describeWith({ root: true, programs: PROGRAMS }, "a volume without room for two"
   it("writes only changed blocks of a clone, for which there is room (xfs)", async () => {
     using source = mountFilesystem({ kind: "tmpfs", mebibytes: VOLUME_MIB });
     using target = mountFilesystem({ kind: "xfs", mebibytes: VOLUME_MIB });
-    await shell(source.path, `${stream("old", CHANGED)} > image`);
+    await shell(source.path, `${noiseCommand("old", CHANGED)} > image`);
     const copy = ["copy", source.path, target.path, "--existing", "mirror", "--json"];
     expect(receiptOf(await pvferry(copy)).exitCode).toBe(0);
     await shell(
@@ -84,11 +79,11 @@ describeWith({ root: true, programs: PROGRAMS }, "a volume without room for two"
   it("keeps the older file without --inplace", async () => {
     using source = mountFilesystem({ kind: "tmpfs", mebibytes: VOLUME_MIB });
     using target = mountFilesystem({ kind: "ext4", mebibytes: VOLUME_MIB });
-    await shell(source.path, `${stream("old", CHANGED)} > image`);
+    await shell(source.path, `${noiseCommand("old", CHANGED)} > image`);
     const copy = ["copy", source.path, target.path, "--existing", "mirror"];
     expect((await pvferry(copy)).code).toBe(0);
     const before = readFileSync(join(source.path, "image"));
-    await shell(source.path, `${stream("new", CHANGED)} > image`);
+    await shell(source.path, `${noiseCommand("new", CHANGED)} > image`);
     const ended = await pvferry(copy);
     expect(ended.code, ended.stderr).toBe(30);
     expect(ended.stderr).toMatch(/image would need some 225 MB .*nothing of it was written/);
@@ -102,10 +97,10 @@ describeWith({ root: true, programs: PROGRAMS }, "a volume without room for two"
       using source = mountFilesystem({ kind: "tmpfs", mebibytes: VOLUME_MIB });
       using target = mountFilesystem({ kind: "ext4", mebibytes: VOLUME_MIB });
       const pki = await initPki(place.at("pki"));
-      await shell(source.path, `${stream("old", 100 * MB)} > "im age"`);
+      await shell(source.path, `${noiseCommand("old", 100 * MB)} > "im age"`);
       const copy = ["copy", source.path, target.path, "--existing", "mirror"];
       expect((await pvferry(copy)).code).toBe(0);
-      await shell(source.path, `${stream("new", 100 * MB)} > "im age"`);
+      await shell(source.path, `${noiseCommand("new", 100 * MB)} > "im age"`);
 
       const common = { volume: target.path, pki };
       const existing = ["--existing", "mirror", "--reconnect-timeout", "0s"];
