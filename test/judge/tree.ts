@@ -35,9 +35,13 @@ function pruning(excluded: readonly string[]): string[] {
   return excluded.flatMap((path) => ["-path", `./${path}`, "-prune", "-o"]);
 }
 
-async function deviceNumbers(root: string): Promise<ReadonlyMap<string, string>> {
+async function deviceNumbers(
+  root: string,
+  options: readonly string[],
+): Promise<ReadonlyMap<string, string>> {
   const args = [
     ".",
+    ...options,
     "(",
     "-type",
     "b",
@@ -85,15 +89,23 @@ function withLinkGroups(entries: readonly TreeEntry[]): TreeEntry[] {
   });
 }
 
-/** Lists a tree without the excluded paths (relative to root). Names are bytes as latin1. */
-export async function listTree(root: string, excluded: readonly string[]): Promise<Tree> {
+/**
+ * Lists a tree without the excluded paths (relative to root). Names are bytes as latin1. What vanishes meanwhile is an error
+ * unless somebody still writes to the tree.
+ */
+export async function listTree(
+  root: string,
+  excluded: readonly string[],
+  isWritten = false,
+): Promise<Tree> {
   const format = Object.values(FORMATS)
     .map((field) => `${field}\\0`)
     .join("");
-  const args = [".", ...pruning(excluded), "-printf", format];
+  const races = isWritten ? ["-ignore_readdir_race"] : [];
+  const args = [".", ...races, ...pruning(excluded), "-printf", format];
   const [listing, devices] = await Promise.all([
     toolOutput({ command: "find", args, cwd: root }),
-    deviceNumbers(root),
+    deviceNumbers(root, races),
   ]);
   const fields = listing.split("\0").slice(0, -1);
   const entries: TreeEntry[] = [];
