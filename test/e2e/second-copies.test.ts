@@ -3,10 +3,13 @@ import { existsSync, mkdirSync, readFileSync, rmSync, utimesSync, writeFileSync 
 
 import { describe, expect, it } from "vitest";
 
+import { initPki, startSource, startTarget } from "../agent/agent-pair.ts";
+import { tracedCalls, tracing } from "../agent/opened-files.ts";
 import { receiptOf, type Receipt } from "../agent/receipt.ts";
 import { pvferry } from "../agent/run-pvferry.ts";
 import { describeWith } from "../bed/needs.ts";
 import { scratch, type Scratch } from "../bed/scratch.ts";
+import { noiseCommand, shell } from "../bed/shell.ts";
 import { expectFaithful } from "../judge/expect-faithful.ts";
 import { writePlainTree } from "../volume/plain.ts";
 
@@ -124,5 +127,41 @@ describe("a target that holds something", () => {
     const meant = await pvferry([...args, "--allow-empty-source"]);
     expect(meant.code, meant.stderr).toBe(0);
     expect(existsSync(`${target}/old`)).toBe(false);
+  });
+});
+
+// NFS and FUSE keep a replaced file that is open under another name until it is closed: the directory's time would change.
+describeWith({ programs: ["strace"] }, "a file that is replaced", () => {
+  it("is closed before another one gets its name", async () => {
+    using place = scratch();
+    const [from, to] = [place.directory("source"), place.directory("target")];
+    for (const [at, seed] of [
+      [from, "new"],
+      [to, "old"],
+    ] as const) {
+      await shell(at, `${noiseCommand(seed, 4 * MIB)} > large`);
+    }
+    const pki = await initPki(place.at("pki"));
+    const trace = place.at("trace");
+    const { agent, port } = await startTarget({
+      volume: to,
+      pki,
+      flags: ["--existing", "update"],
+      run: { wrapper: tracing(trace, ["openat2", "close", "renameat2", "?renameat", "?rename"]) },
+    });
+    const source = await startSource({ volume: from, pki, port }).ended;
+    expect(source.code, source.stderr).toBe(0);
+    expect((await agent.ended).code).toBe(0);
+
+    let open = 0;
+    const renamed: number[] = [];
+    const name = `<${to}/large`;
+    for (const [, call] of tracedCalls(readFileSync(trace, "latin1"))) {
+      // One that is merely pointed at (O_PATH) is not open.
+      if (call.startsWith("openat2") && call.endsWith(`${name}>`)) open += 1;
+      else if (call.startsWith("close(") && call.includes(name)) open -= 1;
+      else if (call.startsWith("rename") && call.includes('"large"')) renamed.push(open);
+    }
+    expect(renamed).toEqual([0]);
   });
 });

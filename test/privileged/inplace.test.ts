@@ -1,5 +1,5 @@
 /** Large files that have changed, on a volume without room for a second copy of them. */
-import { readFileSync, statSync } from "node:fs";
+import { readFileSync, statSync, statfsSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
@@ -73,6 +73,26 @@ describeWith({ root: true, programs: PROGRAMS }, "a volume without room for two"
     expect(receipt.exitCode).toBe(0);
     // A byte may be what it was.
     expect(receipt.movedBytes).toBeLessThanOrEqual(500 * 4_096);
+    await expectFaithful(source.path, target.path);
+  });
+
+  it("gets one changed file after another without --inplace (ext4)", async () => {
+    using source = mountFilesystem({ kind: "tmpfs", mebibytes: VOLUME_MIB });
+    using target = mountFilesystem({ kind: "ext4", mebibytes: VOLUME_MIB });
+    const files = Array.from({ length: 9 }, (_, n) => `f${n}`);
+    const fill = (seed: string): string =>
+      files.map((name) => `${noiseCommand(`${seed}${name}`, CHANGED / 9)} > ${name}`).join("; ");
+    await shell(source.path, `${noiseCommand("rest", 20 * MB)} > rest; ${fill("old")}`);
+    const copy = ["copy", source.path, target.path, "--existing", "mirror", "--json"];
+    expect(receiptOf(await pvferry(copy)).exitCode).toBe(0);
+    const { bavail, bsize } = statfsSync(target.path);
+    expect(bavail * bsize).toBeGreaterThan(CHANGED / 9);
+    expect(bavail * bsize).toBeLessThan(2 * (CHANGED / 9));
+    await shell(source.path, fill("new"));
+
+    const receipt = receiptOf(await pvferry(copy));
+    expect(receipt.items).toEqual([]);
+    expect(receipt.exitCode).toBe(0);
     await expectFaithful(source.path, target.path);
   });
 

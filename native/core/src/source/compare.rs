@@ -51,7 +51,7 @@ impl Shared {
             Some(Outcome::Same) => return self.settle_assumed(&task, attributes),
             Some(Outcome::Differs) => return self.settle_differing(&task),
             Some(Outcome::Failed) => return self.settle_file(&task, None, 0),
-            Some(Outcome::Again | Outcome::Duplicate(..) | Outcome::Lacks(_)) => {
+            Some(Outcome::Again | Outcome::Duplicate(..) | Outcome::Lacks(_) | Outcome::Later) => {
                 return Err(CoreError::protocol(
                     "The peer broke the protocol: it answers for a file that was not sent.",
                 ));
@@ -116,7 +116,7 @@ impl Shared {
                 self.settle_duplicate(&task, known, Leaf { content, metadata }, size)
             }
             Some(Outcome::Failed) => self.settle_file(&task, None, 0),
-            Some(Outcome::Same | Outcome::Check | Outcome::Lacks(_)) => Err(compared_in_vain()),
+            Some(Outcome::Same | Outcome::Check | Outcome::Lacks(_) | Outcome::Later) => Err(compared_in_vain()),
         }
     }
 

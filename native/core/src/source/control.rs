@@ -232,10 +232,19 @@ impl Shared {
         match outcome {
             Some(Outcome::Duplicate(content, metadata)) => self.duplicate_large(large, Leaf { content, metadata })?,
             Some(Outcome::Failed) if large.give_up() => self.settle_file(&large.task, None, 0)?,
-            Some(Outcome::Failed) => {}
-            _ => return Ok(false),
+            Some(Outcome::Later) => self.put_off(large),
+            _ => return Ok(large.is_given_up()),
         }
         Ok(true)
+    }
+
+    /// The target has no room for it yet. Frames that are under way are answered likewise, or taken: it may get room
+    /// between two of them. Those that were taken are sent twice then.
+    fn put_off(&self, large: &Large) {
+        let Some(acknowledged) = large.put_off() else { return };
+        self.counters.subtract(Counter::BytesDone, acknowledged);
+        self.counters.add(Counter::Resent, acknowledged);
+        self.queue.put_off(large.task.clone());
     }
 
     pub(super) fn look_again(&self, large: &Arc<Large>, complete: bool) {
@@ -289,6 +298,7 @@ impl Shared {
             return Ok(());
         }
         self.ledger.count_matched(finished.matched);
+        self.queue.resume_put_off();
         self.settle_file(&large.task, large.recall(), finished.stat.size)
     }
 

@@ -253,6 +253,17 @@ impl Large {
         !std::mem::replace(&mut self.lock().given_up, true)
     }
 
+    /// It was settled, or is sent as another one: what is still answered of it says nothing.
+    pub(super) fn is_given_up(&self) -> bool {
+        self.lock().given_up
+    }
+
+    /// Gives it up for now, with what had been acknowledged of it, bytes; None: it was given up before.
+    pub(super) fn put_off(&self) -> Option<u64> {
+        let mut state = self.lock();
+        if std::mem::replace(&mut state.given_up, true) { None } else { Some(state.progress) }
+    }
+
     /// A lane died that may have carried the file's end.
     pub(super) fn mark_retried(&self) {
         self.lock().retried = true;

@@ -186,9 +186,14 @@ impl Shared {
             Some(Outcome::Duplicate(content, metadata)) => {
                 self.settle_duplicate(&task, known, Leaf { content, metadata }, size)
             }
-            Some(Outcome::Same | Outcome::Check | Outcome::Base(_) | Outcome::Lacks(_) | Outcome::Differs) => {
-                Err(compared_in_vain())
-            }
+            Some(
+                Outcome::Same
+                | Outcome::Check
+                | Outcome::Base(_)
+                | Outcome::Lacks(_)
+                | Outcome::Differs
+                | Outcome::Later,
+            ) => Err(compared_in_vain()),
         }
     }
 

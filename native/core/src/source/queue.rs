@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::directory::SourceDirectory;
 use super::large::Large;
@@ -83,6 +83,9 @@ struct State {
     unopened: VecDeque<FileTask>,
     large: VecDeque<Opened>,
     urgent: VecDeque<Unit>,
+    /// Large files for which the target has no room yet.
+    put_off: VecDeque<FileTask>,
+    put_off_at: Option<Instant>,
     /// Regular files announced and not settled.
     ahead: usize,
     closed: bool,
@@ -93,6 +96,9 @@ pub(super) struct Queue {
     state: Mutex<State>,
     changed: Condvar,
 }
+
+/// The target is asked again whether it has room for a file after this long, whether or not another file ended meanwhile.
+const ASK_AGAIN: Duration = Duration::from_secs(2);
 
 /// Large files that are open at the same time, at most: each holds a descriptor.
 const OPEN_LARGE: usize = 16;
@@ -141,6 +147,23 @@ impl Queue {
     pub(super) fn open(&self, task: FileTask) {
         self.lock().unopened.push_back(task);
         self.changed.notify_all();
+    }
+
+    /// A large file that is to be opened again when another one is over.
+    pub(super) fn put_off(&self, task: FileTask) {
+        let mut state = self.lock();
+        state.put_off.push_back(task);
+        state.put_off_at = Some(Instant::now());
+    }
+
+    /// A large file is over: those that were put off may have room.
+    pub(super) fn resume_put_off(&self) {
+        let mut state = self.lock();
+        if !state.put_off.is_empty() {
+            state.resume_put_off();
+            drop(state);
+            self.changed.notify_all();
+        }
     }
 
     /// Work that goes before everything else.
@@ -198,6 +221,9 @@ impl State {
     /// A lane stays with its large file and prefers opening one to sharing another lane's: the kernel lets only one
     /// thread at a time write to a file, so that two lanes in one file wait for each other on the target.
     fn take(&mut self, lane: u16) -> Option<Unit> {
+        if self.put_off_at.is_some_and(|at| at.elapsed() > ASK_AGAIN) {
+            self.resume_put_off();
+        }
         if let Some(unit) = self.urgent.pop_front() {
             return Some(unit);
         }
@@ -218,6 +244,11 @@ impl State {
         }
         // A pack that is not full goes when there is nothing else to do: an idle lane is worse than a small pack.
         (!self.small.is_empty()).then(|| self.pack())
+    }
+
+    fn resume_put_off(&mut self) {
+        self.put_off_at = None;
+        self.unopened.append(&mut self.put_off);
     }
 
     fn pack(&mut self) -> Unit {

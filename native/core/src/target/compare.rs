@@ -218,6 +218,11 @@ impl Shared {
         let check = Check::read(payload).map_err(malformed)?;
         let announced = match self.files.take(check.file, self, lane)? {
             Found::Announced(announced) if announced.to_check => announced,
+            Found::Large(large) if large.announced.to_check => {
+                // The source gave this lane up before the CHECK was read, and has had the answer over another one.
+                lane.answer(Some(Outcome::Again));
+                return Ok(());
+            }
             Found::Announced(_) | Found::Large(_) => {
                 return Err(CoreError::protocol("The peer broke the protocol: it checks what it was asked to send."));
             }
@@ -229,7 +234,7 @@ impl Shared {
         let Some((directory, stat)) = self.has_bytes(&announced, &check) else {
             let base = base_of(announced.size, announced.size);
             // It may be checked once more: the lane may die with the answer.
-            self.files.put_back(check.file, Announced { base, ..announced });
+            self.files.put_back(check.file, Announced { base, ..announced }, lane);
             lane.answer(Some(if base > 0 { Outcome::Base(base) } else { Outcome::Again }));
             return Ok(());
         };

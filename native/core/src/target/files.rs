@@ -1,6 +1,6 @@
 //! Regular files that are announced and not finished, by file id.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -52,6 +52,8 @@ struct State {
     announced: HashMap<u64, Announced>,
     large: HashMap<u64, Arc<Large>>,
     finished: Finished,
+    /// Taken out by a lane that is not done with the frame that brought them.
+    busy: HashSet<u64>,
     next: u64,
 }
 
@@ -61,8 +63,8 @@ pub(super) struct Files {
     changed: Condvar,
 }
 
-/// A lane waits for the index to announce what it brings, or for a dying lane to finish with it, this many times as long
-/// as a silent connection is believed in.
+/// A lane waits for the index to announce what it brings, or for a dying lane to say that it has finished it, this many
+/// times as long as a silent connection is believed in.
 const PATIENCE: u32 = 4;
 
 /// File ids that a lane may be ahead of the index: frames of the index that are on their way.
@@ -95,14 +97,17 @@ impl Files {
     }
 
     /// Takes a file out, for a lane that brings it whole or opens it; waits until the index has announced it, or until
-    /// a dying lane that has it ends. A lane that is dead itself does not wait: two of them would wait for each other.
-    pub(super) fn take(&self, id: u64, shared: &Shared, lane: &LaneState) -> Result<Found, CoreError> {
+    /// a dying lane that has it ends: as long as that one works on it, which a full or slow disk may draw out. A lane that
+    /// is dead itself does not wait: two of them would wait for each other.
+    pub(super) fn take(&self, id: u64, shared: &Shared, lane: &mut LaneState) -> Result<Found, CoreError> {
         let patience = shared.config.idle_timeout * PATIENCE;
         let mut deadline = Instant::now() + patience;
         let mut state = self.lock();
         let mut next = state.next;
         loop {
             if let Some(file) = state.announced.remove(&id) {
+                state.busy.insert(id);
+                lane.taken.push(id);
                 return Ok(Found::Announced(file));
             }
             if let Some(large) = state.large.get(&id) {
@@ -116,7 +121,8 @@ impl Files {
                 return Err(CoreError::network("The lane broke while it waited for a file."));
             }
             // As long as the index goes on, what is waited for may still be in it.
-            if std::mem::replace(&mut next, state.next) != state.next && id >= state.next {
+            let goes_on = std::mem::replace(&mut next, state.next) != state.next && id >= state.next;
+            if goes_on || state.busy.contains(&id) {
                 deadline = Instant::now() + patience;
             }
             if Instant::now() > deadline || id > state.next + LANES_AHEAD {
@@ -129,9 +135,24 @@ impl Files {
     }
 
     /// A file that was taken is to be sent after all.
-    pub(super) fn put_back(&self, id: u64, file: Announced) {
-        self.lock().announced.insert(id, file);
+    pub(super) fn put_back(&self, id: u64, file: Announced, lane: &mut LaneState) {
+        lane.taken.retain(|taken| *taken != id);
+        let mut state = self.lock();
+        state.busy.remove(&id);
+        state.announced.insert(id, file);
+        drop(state);
         self.changed.notify_all();
+    }
+
+    /// A lane is done with a frame, and with the files that it took for it.
+    pub(super) fn release(&self, lane: &mut LaneState) {
+        if lane.taken.is_empty() {
+            return;
+        }
+        let mut state = self.lock();
+        for id in lane.taken.drain(..) {
+            state.busy.remove(&id);
+        }
     }
 
     /// Keeps a file that arrives in pieces.

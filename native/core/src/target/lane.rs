@@ -22,6 +22,8 @@ pub(super) struct LaneState {
     pub(super) scratch: Vec<u8>,
     pub(super) whole: Vec<u8>,
     pub(super) recent: Option<(Arc<TargetDirectory>, Arc<OwnedFd>)>,
+    /// Files taken for the frame at hand.
+    pub(super) taken: Vec<u64>,
     /// Files finished by the frame at hand.
     pub(super) finished: Vec<(u64, Leaf)>,
     exceptions: Vec<(u32, Outcome)>,
@@ -35,6 +37,7 @@ impl LaneState {
             scratch: Vec::new(),
             whole: Vec::new(),
             recent: None,
+            taken: Vec::new(),
             finished: Vec::new(),
             exceptions: Vec::new(),
             frames: RecentFrames::default(),
@@ -61,9 +64,10 @@ impl Shared {
     pub(super) fn take_lane(&self, channel: &Arc<Channel>) -> (bool, Result<(), CoreError>) {
         let mut state = LaneState::new(channel);
         let served = self.take_frames(channel, &mut state);
-        let LaneState { frames, finished, .. } = state;
-        let worked = !frames.is_empty();
-        self.files.remember(frames.into_files().chain(finished));
+        let worked = !state.frames.is_empty();
+        let finished = std::mem::take(&mut state.finished);
+        self.files.remember(std::mem::take(&mut state.frames).into_files().chain(finished));
+        self.files.release(&mut state);
         (worked, served)
     }
 
@@ -74,6 +78,7 @@ impl Shared {
             self.life.stop.check()?;
             self.counters.add(Counter::WireBytes, u64::from(header.length));
             self.lane_frame(header, &payload, state)?;
+            self.files.release(state);
             frames += 1;
             let exceptions = state.exceptions.drain(..).map(|(at, outcome)| (frames, at, outcome)).collect();
             state.frames.push(std::mem::take(&mut state.finished));

@@ -9,6 +9,7 @@ use super::coverage::Coverage;
 use super::files::{Announced, Found};
 use super::lane::LaneState;
 use super::part::PartFile;
+use super::room::Beside;
 use super::session::Shared;
 use super::unfinished::Left;
 use crate::digest::file::{BLOCK_FORM_HOLES, FileDigest, Form, PIECE, pieces};
@@ -104,10 +105,11 @@ impl Large {
         Some((state.size, state.claimed.joined(&state.held)))
     }
 
-    /// Bytes of the volume that it will still take.
-    pub(super) fn outstanding(&self) -> u64 {
+    /// Bytes of the volume that it will still take beside the older file, whose room is free when it is whole; None: it
+    /// frees nothing.
+    pub(super) fn outstanding(&self) -> Option<u64> {
         let state = self.lock();
-        state.beside.saturating_sub(state.counted)
+        (state.beside > 0).then(|| state.beside.saturating_sub(state.counted))
     }
 
     pub(super) fn conclude(&self, leaf: Leaf) {
@@ -143,16 +145,16 @@ pub(super) enum Target {
 
 impl Shared {
     /// The large file that a frame is about; made when this is its first frame.
-    pub(super) fn large(&self, of: FileAttempt, lane: &LaneState) -> Result<Target, CoreError> {
+    pub(super) fn large(&self, of: FileAttempt, lane: &mut LaneState) -> Result<Target, CoreError> {
         match self.files.take(of.file, self, lane)? {
             Found::Large(large) => Ok(Target::Live(large)),
             Found::Finished(FAILED_LEAF) => Ok(Target::Answered(Some(Outcome::Failed))),
             Found::Finished(leaf) => Ok(Target::Answered(Some(Outcome::Duplicate(leaf.content, leaf.metadata)))),
-            Found::Announced(announced) => self.begin(of.file, announced),
+            Found::Announced(announced) => self.begin(of.file, announced, lane),
         }
     }
 
-    fn begin(&self, id: u64, announced: Announced) -> Result<Target, CoreError> {
+    fn begin(&self, id: u64, announced: Announced, lane: &mut LaneState) -> Result<Target, CoreError> {
         let created = if announced.directory.data.failed {
             Err(Errno::NOENT)
         } else if let Some(file) = self.open_inplace(&announced)? {
@@ -173,7 +175,17 @@ impl Shared {
             }
         };
         let beside = part.beside(announced.size);
-        let _room = self.room_beside(&announced, beside)?;
+        let room = self.room_beside(&announced, beside);
+        if !matches!(room, Ok(Beside::Room(_))) && announced.left.is_none() {
+            self.remove_part(&part);
+        }
+        let _room = match room? {
+            Beside::Room(held) => held,
+            Beside::Later => {
+                self.files.put_back(id, announced, lane);
+                return Ok(Target::Answered(Some(Outcome::Later)));
+            }
+        };
         let state = State {
             beside,
             attempt: 0,

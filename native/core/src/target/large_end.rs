@@ -7,6 +7,7 @@ use super::files::Found;
 use super::journal::PartEnd;
 use super::lane::LaneState;
 use super::large::{Large, Target};
+use super::part::PartFile;
 use super::read_back::{Job, WholeFile};
 use super::session::Shared;
 use crate::digest::leaf::{FAILED_LEAF, Leaf};
@@ -84,8 +85,9 @@ impl Shared {
             }
         };
         large.conclude(leaf);
-        self.files.drop_large(large.id);
+        // As long as that takes, which may include removing what is extra, an END over another lane finds it.
         self.settle(&announced.directory, &[(announced.leaf, leaf)])?;
+        self.files.drop_large(large.id);
         Ok(leaf)
     }
 
@@ -146,9 +148,16 @@ impl Shared {
         self.remove_large(large)
     }
 
-    pub(super) fn remove_large(&self, large: &Large) -> Result<(), CoreError> {
-        if let Some(name) = &large.part.name {
+    /// The file itself stays.
+    pub(super) fn remove_part(&self, part: &PartFile) {
+        if let Some(name) = &part.name {
             let _ = make::unlink(self.volume.parts(), name.as_bytes());
+        }
+    }
+
+    pub(super) fn remove_large(&self, large: &Large) -> Result<(), CoreError> {
+        self.remove_part(&large.part);
+        if let Some(name) = &large.part.name {
             self.part_ended(name, PartEnd::Dropped)?;
         }
         large.conclude(FAILED_LEAF);

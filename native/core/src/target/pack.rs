@@ -104,7 +104,9 @@ impl Shared {
                 return Ok(());
             }
             Found::Large(_) => {
-                return Err(CoreError::protocol("The peer broke the protocol: a large file comes in a pack too."));
+                // The source gave this lane up before the PACK was read, found the file grown, and sends it in pieces now.
+                lane.except(position, Outcome::Again);
+                return Ok(());
             }
         };
         let (id, digest) = (file.file, file.digest);

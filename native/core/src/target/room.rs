@@ -19,14 +19,12 @@ use crate::error::{CoreError, ErrorKind};
 use crate::fs::Errno;
 use crate::fs::space::free;
 use crate::scan::shown::shown;
-use crate::session::counters::Counter;
 use crate::session::life::Living;
 
 /// Less than this beside what is to be written is little: frames of all lanes are on their way at once.
 const LITTLE_BYTES: u64 = 64 << 20;
 const LITTLE_INODES: u64 = 1_024;
-/// An index that has brought nothing for so long waits for the lanes; large files of which nothing has come for so long
-/// wait for the lane that waits for them.
+/// An index that has brought nothing for so long waits for the lanes.
 const PATIENCE: Duration = Duration::from_secs(2);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
@@ -35,6 +33,14 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 pub(super) struct Need {
     pub(super) bytes: u64,
     pub(super) inodes: u64,
+}
+
+/// Whether a large file can be begun beside an older one.
+pub(super) enum Beside<'a> {
+    /// Whoever holds this has the room until the file is among those under way.
+    Room(Option<MutexGuard<'a, ()>>),
+    /// When another one that is under way is whole.
+    Later,
 }
 
 /// How far the index is, for those who wait for it to find something extra.
@@ -47,7 +53,7 @@ pub(super) struct Room {
     frames: AtomicU64,
     /// One makes room at a time.
     turn: Mutex<()>,
-    /// One file at a time waits to be begun beside an older one.
+    /// One file at a time is begun beside an older one.
     beginning: Mutex<()>,
 }
 
@@ -131,29 +137,22 @@ impl Shared {
     }
 
     /// For a lane that begins a large file beside an older one: until it is whole both are there, so that two at once may
-    /// not fit where one after the other do. Waits for those that are under way, as long as they go on; an error when it
-    /// is alone and does not fit. Whoever holds what this returns has the room until the file is among those under way.
-    pub(super) fn room_beside(&self, file: &Announced, bytes: u64) -> Result<Option<MutexGuard<'_, ()>>, CoreError> {
+    /// not fit where one after the other do. An error when it is alone and does not fit.
+    pub(super) fn room_beside(&self, file: &Announced, bytes: u64) -> Result<Beside<'_>, CoreError> {
         if bytes == 0 {
-            return Ok(None);
+            return Ok(Beside::Room(None));
         }
         self.make_room(Need { bytes, inodes: 1 })?;
         let turn = self.room.begin();
-        let mut pace = Pace::new(self.counters.get(Counter::BytesDone));
-        loop {
-            self.life().stop.check()?;
-            let under_way = self.files.large();
-            let reserved: u64 = under_way.iter().map(|large| large.outstanding()).sum();
-            let Ok(room) = free(self.volume.directories.root().as_fd()) else { return Ok(Some(turn)) };
-            if bytes.saturating_add(reserved) <= room.bytes || pace.is_over() {
-                return Ok(Some(turn));
-            }
-            if under_way.is_empty() {
-                return Err(no_room_beside(&self.volume.path, &file.path(), bytes, room.bytes));
-            }
-            thread::sleep(LOOK_EVERY);
-            pace.see(self.counters.get(Counter::BytesDone));
+        let under_way: Vec<u64> = self.files.large().iter().filter_map(|large| large.outstanding()).collect();
+        let Ok(room) = free(self.volume.directories.root().as_fd()) else { return Ok(Beside::Room(Some(turn))) };
+        if bytes.saturating_add(under_way.iter().sum()) <= room.bytes {
+            return Ok(Beside::Room(Some(turn)));
         }
+        if under_way.is_empty() {
+            return Err(no_room_beside(&self.volume.path, &file.path(), bytes, room.bytes));
+        }
+        Ok(Beside::Later)
     }
 
     fn remove_early(&self, known: bool) -> Result<(), CoreError> {

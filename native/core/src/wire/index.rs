@@ -293,6 +293,9 @@ pub enum Outcome {
     Lacks(Blocks),
     /// In a session that only looks: the target has another file, or none, and nothing more is wanted to know.
     Differs,
+    /// Of the first frames of a large file: there is no room for it beside the older one until another large file that is
+    /// on its way is whole. It is to be sent from its start then.
+    Later,
 }
 
 /// ACK: all frames up to `frames` (counted from 1 on this connection) are done, all well but for the exceptions.
@@ -329,6 +332,7 @@ impl Ack {
                     out.extend_from_slice(&blocks.to_wire());
                 }
                 Outcome::Differs => out.put_u8(8),
+                Outcome::Later => out.put_u8(9),
             }
         }
     }
@@ -352,6 +356,7 @@ impl Ack {
                 6 => Outcome::Base(cursor.u64()?),
                 7 => Outcome::Lacks(read_blocks(&mut cursor)?),
                 8 => Outcome::Differs,
+                9 => Outcome::Later,
                 _ => return Err(Malformed("an acknowledgement holds an unknown outcome")),
             };
             exceptions.push((frame, position, outcome));

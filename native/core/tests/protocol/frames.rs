@@ -234,6 +234,7 @@ fn ack() {
         (Outcome::Base(1 << 20), "base"),
         (Outcome::Lacks(Blocks::all(8_192)), "lacks"),
         (Outcome::Differs, "differs"),
+        (Outcome::Later, "later"),
     ];
     assert_eq!(outcomes.len(), named.len());
     for (outcome, name) in named {

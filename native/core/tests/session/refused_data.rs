@@ -1,18 +1,23 @@
 //! What a target refuses on a lane, and connections that it does not take at all.
 
-use pvferry_core::digest::file::{Form, PIECE, pieces};
+use std::fs::{self, File};
+use std::time::{Duration, SystemTime};
+
+use pvferry_core::digest::file::{Form, PIECE, piece_digest, pieces};
 use pvferry_core::error::{CoreError, ErrorKind};
+use pvferry_core::fs::stat::Timestamp;
 use pvferry_core::net::{Channel, connect_bound};
+use pvferry_core::target::{Comparison, Existing};
 use pvferry_core::wire::cursor::Put;
 use pvferry_core::wire::frame::FrameType;
-use pvferry_core::wire::index::Outcome;
-use pvferry_core::wire::lane::{Again, End, FileAttempt, Hole, PackedFile, Piece, put_gone};
+use pvferry_core::wire::index::{Body, Outcome};
+use pvferry_core::wire::lane::{Again, Check, End, FileAttempt, Hole, PackedFile, Piece, put_gone};
 
 use super::alone::within_mebibytes;
 use super::pair::{LONG, SECRET};
 use super::pki;
-use super::rogue::{Bench, Line, header, plain, tcp};
-use super::volumes::names;
+use super::rogue::{Bench, LANE_PATIENCE, Line, header, plain, tcp};
+use super::volumes::{Place, names};
 
 /// The target ends with a protocol error that says `words`.
 #[track_caller]
@@ -175,10 +180,68 @@ fn files_that_were_never_announced_or_came_before() {
             });
         });
     });
-    expect_refusal("comes in a pack too", |bench| {
-        bench.files(&[PIECE * 4]).lane.send(FrameType::Hole, &hole(0, 0, 1));
-        bench.lane.send(FrameType::Pack, &packed(0, 1, b"x"));
+}
+
+/// The source took the lane for dead before the target had read the PACK, and sends the file, which has grown, in pieces.
+#[test]
+fn a_pack_that_is_read_when_its_file_comes_in_pieces_already_changes_nothing() {
+    let bench = Bench::open();
+    bench.files(&[PIECE * 4]).lane.send(FrameType::Hole, &hole(0, 0, 1));
+    assert_eq!(bench.lane.answer(), None);
+    bench.lane.send(FrameType::Pack, &packed(0, 1, b"x"));
+    assert_eq!(bench.lane.answer(), Some(Outcome::Again));
+    bench.lane.send(FrameType::Hole, &hole(0, 1, 3));
+    assert_eq!(bench.lane.answer(), None);
+    assert_eq!(names(&bench.place.root()), [".pvferry"]);
+}
+
+/// A target that holds a sparse file of this size, which the source is to say the digest of; the CHECK with a wrong one.
+fn to_be_checked(size: u64) -> (Bench, Vec<u8>) {
+    let place = Place::new();
+    let older = File::create(place.root().join("a")).unwrap();
+    older.set_len(size).unwrap();
+    let Timestamp { seconds, nanoseconds } = plain().mtime;
+    older.set_modified(SystemTime::UNIX_EPOCH + Duration::new(seconds.unsigned_abs(), nanoseconds)).unwrap();
+    let bench = Bench::onto(place, |config| {
+        config.terms.accept_contents = true;
+        config.existing = Existing::Update;
+        config.compare = Some(Comparison { digests: true, racy_from: None });
     });
+    bench.root().entries((0, 0, 0), &[(b"a", Body::File { size, link: 0, attributes: Some(plain()) })]);
+    let mut check = Vec::new();
+    Check { file: 0, size, form: Form::Plain, digest: [7; 32], attributes: plain() }.put(&mut check);
+    (bench, check)
+}
+
+/// The source took the first lane for dead, and the target's disk is slow: the second lane waits as long as that takes.
+#[test]
+fn a_file_that_another_lane_still_works_on_is_waited_for() {
+    let (mut bench, check) = to_be_checked(1 << 42);
+    let second = another_lane(&bench, 1);
+    bench.lane.send(FrameType::Check, &check);
+    second.send(FrameType::Check, &check);
+    bench.witness.look(LANE_PATIENCE + Duration::from_secs(2));
+    assert!(bench.witness.end.is_none(), "{:?}", bench.witness.end);
+}
+
+/// As a PACK, with a CHECK that was answered over another lane.
+#[test]
+fn a_check_that_is_read_when_its_file_comes_already_changes_nothing() {
+    let size = 2 * PIECE;
+    let (bench, check) = to_be_checked(size);
+    bench.lane.send(FrameType::Check, &check);
+    assert_eq!(bench.lane.answer(), Some(Outcome::Base(size)));
+    let data = vec![5; PIECE as usize];
+    let digest = piece_digest(Form::Plain, size, 0, &data);
+    let whole = PIECE as u32;
+    let mut piece = Vec::new();
+    Piece { of: attempt(0, 0), index: 0, length: whole, digest, segments: vec![(0, whole)] }.put(&mut piece);
+    piece.extend_from_slice(&data);
+    bench.lane.send(FrameType::Piece, &piece);
+    assert_eq!(bench.lane.answer(), None);
+    bench.lane.send(FrameType::Check, &check);
+    assert_eq!(bench.lane.answer(), Some(Outcome::Again));
+    assert_eq!(fs::read(bench.place.root().join("a")).unwrap(), vec![0; size as usize]);
 }
 
 #[test]
@@ -202,25 +265,26 @@ fn wrong_bytes_are_asked_for_again_and_nothing_is_named() {
     assert_eq!(names(&bench.place.root().join(".pvferry/parts")), [""; 0]);
 }
 
+fn another_lane(bench: &Bench, lane: u16) -> Line {
+    Line::new(connect_bound(tcp(bench.port), Channel::Lane(lane), &pki::source(), None, &SECRET, LONG).unwrap())
+}
+
 /// Two lanes die, each with files of the other in what it has received already: each waited for the other's end.
 #[test]
 fn a_dead_lane_does_not_wait_for_another_dead_lane() {
     let mut bench = Bench::open();
     bench.files(&[1, 1]);
-    let bind = |lane: u16| {
-        Line::new(connect_bound(tcp(bench.port), Channel::Lane(lane), &pki::source(), None, &SECRET, LONG).unwrap())
-    };
-    let other = bind(1);
+    let other = another_lane(&bench, 1);
     bench.lane.send(FrameType::Pack, &packed(0, 1, b"x"));
     assert_eq!(bench.lane.answer(), None);
     other.send(FrameType::Pack, &packed(1, 1, b"y"));
     assert_eq!(other.answer(), None);
     bench.lane.send(FrameType::Pack, &packed(1, 1, b"y"));
     other.send(FrameType::Pack, &packed(0, 1, b"x"));
-    std::thread::sleep(std::time::Duration::from_millis(300));
-    let _again = bind(0);
+    std::thread::sleep(Duration::from_millis(300));
+    let _again = another_lane(&bench, 0);
     assert!(matches!(other.answer(), Some(Outcome::Duplicate(..))));
-    bench.witness.look(std::time::Duration::from_millis(50));
+    bench.witness.look(Duration::from_millis(50));
     assert!(bench.witness.end.is_none(), "{:?}", bench.witness.end);
 }
 
@@ -234,7 +298,7 @@ fn an_index_that_has_brought_nothing_gives_way_to_another() {
     }
     bench.root();
     assert_eq!(bench.index.answer(), None);
-    bench.witness.look(std::time::Duration::from_millis(50));
+    bench.witness.look(Duration::from_millis(50));
     assert!(bench.witness.end.is_none(), "{:?}", bench.witness.end);
 }
 

@@ -43,8 +43,10 @@ pub(crate) struct Line {
     acks: std::sync::Mutex<std::sync::mpsc::Receiver<Ack>>,
 }
 
-/// Silence that the target bears with; a lane waits four times as long for an announcement.
+/// Silence that the target bears with.
 const IDLE: Duration = Duration::from_secs(2);
+/// A lane waits so long for an announcement.
+pub(crate) const LANE_PATIENCE: Duration = Duration::from_secs(8);
 
 impl Bench {
     pub(crate) fn open() -> Self {
