@@ -10,7 +10,9 @@ import type { Receipt } from "../core/receipt.ts";
 import { copyVolumeName } from "../core/transfer-id.ts";
 import { defaultParallelism } from "../host/parallelism.ts";
 import { copyIdentities, type CopyIdentities } from "../pki/copy-identities.ts";
+import { noDeadline } from "../session/late.ts";
 import type { SourceRun } from "../session/run-options.ts";
+import { waitFor } from "../session/waiting.ts";
 import { CopyChild, type ChildEnd } from "./copy-child.ts";
 import { prepareCopyFolders, requireFolder, type CopyFolders } from "./copy-folders.ts";
 import { modeOf } from "./mode.ts";
@@ -146,8 +148,9 @@ async function conclude(
 ): Promise<Receipt> {
   try {
     const receipt = await running;
-    // It still has to flush its items, and to say that it could not.
-    await child.endWithin(LIMITS.stopWithinMs);
+    // It still has to leave the volume and to flush its items, and to say that it could not.
+    const end = await waitFor(child.ended, { deadlineMs: null, signal, tooLate: noDeadline });
+    if (end.type !== "receipt") throw end.error;
     return receipt;
   } catch (thrown) {
     const error = toPvferryError(thrown);

@@ -36,6 +36,7 @@ export function journalLines(journal: JournalText): readonly string[] {
   return [
     row("transfer", escapeText(journal.transfer)),
     row("journal", `${escapeText(journal.path)}, ${bytesText(journal.bytes)}`),
+    row("state", stateText(journal)),
     row("in use by", journal.heldBy ?? "nobody"),
     row("sessions", sessionsText(journal)),
     row("checkpoints", checkpointsText(journal)),
@@ -50,6 +51,13 @@ const LABEL_WIDTH = 13;
 
 function row(label: string, text: string): string {
   return `${label.padEnd(LABEL_WIDTH)}${text}`;
+}
+
+function stateText({ isFinished, heldBy }: JournalText): string {
+  if (!isFinished) return "unfinished";
+  const waits = "its target waits for the source's farewell, and removes this folder then";
+  const left = "its target ended before it could remove this folder, which is not needed any more";
+  return `finished; ${heldBy === null ? left : waits}`;
 }
 
 function sessionsText({ sessions }: JournalText): string {

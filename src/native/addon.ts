@@ -141,7 +141,8 @@ function wrapTarget(raw: TargetSession): TargetSession {
   return {
     counters: () => guard(() => raw.counters()),
     recordPass: (pass) => guardAsync(() => raw.recordPass(pass)),
-    durable: (finished) => guardAsync(() => raw.durable(finished)),
+    durable: () => guardAsync(() => raw.durable()),
+    leave: () => guardAsync(() => raw.leave()),
     close: () => guard(() => raw.close()),
     gone: () => guardAsync(() => raw.gone()),
   };

@@ -67,6 +67,8 @@ export interface JournalText {
   readonly bytes: number;
   /** As in VolumeFacts. */
   readonly heldBy: string | null;
+  /** As in VolumeFacts. */
+  readonly isFinished: boolean;
   readonly doubt: JournalDoubt | null;
   /** In the order of the file; compaction keeps the first and the last session and the last checkpoint. */
   readonly sessions: readonly JournalSession[];

@@ -287,8 +287,13 @@ export interface TargetSession {
   counters(): BigUint64Array;
   /** Resolves when the journal has it on disk. */
   recordPass(pass: PassRecord): Promise<void>;
-  /** syncfs (fsync where syncfs promises nothing), then removes the record of the unfinished copy if `finished`. */
-  durable(finished: boolean): Promise<void>;
+  /** syncfs (fsync where syncfs promises nothing); resolves when everything is on disk, and the journal says so. */
+  durable(): Promise<void>;
+  /**
+   * After durable(), when nothing is to follow: resolves when pvferry's folder is gone, on disk as well. It stays while
+   * a file is torn.
+   */
+  leave(): Promise<void>;
   close(): void;
   /**
    * Closes it, and resolves when no thread of it works any more and all that it held of the volume is given back: only

@@ -18,6 +18,8 @@ export interface VolumeFacts {
   readonly firstNames: readonly string[];
   /** The transfer id and volume recorded by an unfinished copy into this volume; null when there is none. */
   readonly unfinishedTransfer: string | null;
+  /** That copy is finished: its journal and the folder are all that its target could not remove. */
+  readonly isFinished: boolean;
   /** There is a journal, and it cannot be read: what a target would end with. */
   readonly journalError: NativeErrorText | null;
   /** The process that writes to this volume now, escaped for printing; null when there is none but this one. */

@@ -8,10 +8,20 @@ import { momentOf } from "./moment.ts";
 
 export type PassPlace = MessageOf<"durable">["pass"];
 
-/** The place of the pass that ends now. Rejects with what readJournal rejects with. */
+/**
+ * The place of the pass that ends now. Rejects with what readJournal rejects with. A cutover that left nothing undone
+ * was to be the last: where the journal still has it, nobody is known to have heard of its end, and the pass that
+ * follows it all the same is that one once more, in its place.
+ */
 export async function nextPlace(addon: Addon, volume: string): Promise<PassPlace> {
-  const last = (await addon.readJournal(volume))?.passes.at(-1);
+  const passes = (await addon.readJournal(volume))?.passes ?? [];
+  const last = passes.findLast((pass) => !leftNothing(pass));
   return { number: (last?.number ?? 0) + 1, previous: last?.receipt ?? null };
+}
+
+/** With exit code 40 a torn file may have kept the folder, though everybody had heard. */
+function leftNothing({ kind, verdict }: PassRecord): boolean {
+  return kind === "cutover" && (verdict === 0 || verdict === 41);
 }
 
 /** What the journal is to remember of a pass that another one may follow. */

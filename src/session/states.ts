@@ -55,6 +55,7 @@ export type TargetState =
   | "settled"
   | "durable"
   | "keeping"
+  | "concluding"
   | "recovering"
   | "finished"
   | "failed";
@@ -66,7 +67,8 @@ export const TARGET_STATES: StateTable<TargetState> = {
   copying: { phase: "copy", stage: "copy", next: ["settled", "recovering", "failed"] },
   settled: { phase: "settle", stage: "settle", next: ["durable", "recovering", "failed"] },
   durable: { phase: "durable", stage: "settle", next: ["keeping", "failed"] },
-  keeping: { phase: "verdict", stage: "verdict", next: ["finished", "failed"] },
+  keeping: { phase: "verdict", stage: "verdict", next: ["concluding", "failed"] },
+  concluding: { phase: null, stage: "verdict", next: ["finished", "failed"] },
   recovering: { phase: "connect", stage: null, next: ["listening", "failed"] },
   finished: { phase: null, stage: null, next: [] },
   failed: { phase: null, stage: null, next: [] },

@@ -105,14 +105,19 @@ export class TargetCopy {
     this.#showCounters();
   }
 
-  /** Resolves when all that was written, if anything, is on disk. `finished` forgets that a copy was under way. */
-  async makeDurable(finished: boolean): Promise<void> {
-    if ("durable" in this.#session) await this.#session.durable(finished);
+  /** Resolves when all that was written, if anything, is on disk. */
+  async makeDurable(): Promise<void> {
+    if ("durable" in this.#session) await this.#session.durable();
   }
 
   /** Resolves when the journal has it on disk. */
   async recordPass(pass: PassRecord): Promise<void> {
     if ("recordPass" in this.#session) await this.#session.recordPass(pass);
+  }
+
+  /** The copy is finished: resolves when the volume has forgotten that it was under way. */
+  async leave(): Promise<void> {
+    if ("leave" in this.#session) await this.#session.leave();
   }
 
   /** Stops all work at once. May be called twice. */

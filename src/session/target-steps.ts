@@ -5,7 +5,10 @@ import { randomBytes } from "node:crypto";
 import { LIMITS } from "../config/limits.ts";
 import { PvferryError, toPvferryError } from "../core/errors.ts";
 import { isLook, type Mode } from "../core/mode.ts";
+import { escapeText } from "../core/names.ts";
 import type { Receipt } from "../core/receipt.ts";
+import { durationText } from "../core/units.ts";
+import type { PassRecord } from "../native/journal-types.ts";
 import type { SessionResult } from "../native/types.ts";
 import type { MessageOf, OutgoingMessage } from "../wire/control-messages.ts";
 import type { ControlChannel } from "./control-channel.ts";
@@ -28,7 +31,7 @@ import {
   type Onto,
 } from "./target-agreement.ts";
 import { TargetCopy } from "./target-copy.ts";
-import { isFinished, judge } from "./verdict.ts";
+import { isFinished } from "./verdict.ts";
 import { checkTargetVolume } from "./volume-checks.ts";
 import { waitFor, type Wait } from "./waiting.ts";
 
@@ -39,6 +42,10 @@ type Durable = Extract<OutgoingMessage, { type: "durable" }>;
 export interface End {
   readonly durable: Durable;
   readonly receipt: Receipt;
+  /** What the journal is to know; null of a session that only looks. */
+  readonly pass: PassRecord | null;
+  /** No other pass is to follow. */
+  readonly finishes: boolean;
 }
 
 /** A source that was let in, agreed with, and asked to start. */
@@ -158,34 +165,30 @@ export class TargetSteps {
     return waitFor(link.settled, this.#whileLinked(LIMITS.settleTimeoutMs, "the source's result"));
   }
 
-  /** A pass that another one may follow is recorded before anybody hears that it is over. */
+  /** That the copy is finished is recorded before anybody hears of it: the folder may outlive this process. */
   async makeDurable(guest: Admitted, source: Settled, written: SessionResult): Promise<End> {
     this.#states.enter("durable");
     guest.keepPlace();
     const { startedAt, start } = guest;
     const { addon } = this.#context.parts;
-    const wait = this.#whileLinked(LIMITS.durableTimeoutMs, "the volume's flush");
+    const { signal } = this.#whileLinked(null);
+    const wait = this.#untilOnDisk(signal);
     const copy = this.#opened(this.#copy);
-    const results = { source: source.result, target: written };
-    const finished = isFinished(start.pass, judge(start.pass, results));
+    await waitFor(copy.makeDurable(), wait);
     const looks = isLook(modeOf(guest.hello));
-    const place = looks ? Promise.resolve(NO_PLACE) : nextPlace(addon, this.#run.volume);
-    const pass = await waitFor(place, wait);
-    await waitFor(copy.makeDurable(finished), wait);
-    const endedAt = new Date().toISOString();
-    const sessions = Math.max(this.#copies, source.sessions);
     const durable: Durable = {
       type: "durable",
       result: written,
-      sessions,
-      pass,
+      sessions: Math.max(this.#copies, source.sessions),
+      pass: looks ? NO_PLACE : await waitFor(nextPlace(addon, this.#run.volume), wait),
       startedAt,
-      endedAt,
+      endedAt: new Date().toISOString(),
     };
     const receipt = this.#receipt(guest, source, durable);
-    const recorded = !finished && !looks;
-    if (recorded) await waitFor(copy.recordPass(passRecord(addon, receipt, source.scan)), wait);
-    return { durable, receipt };
+    const pass = looks ? null : passRecord(addon, receipt, source.scan);
+    const finishes = pass !== null && isFinished(start.pass, receipt);
+    if (finishes) await waitFor(copy.recordPass(pass), wait);
+    return { durable, receipt, pass, finishes };
   }
 
   /** Until the source says that it heard, or time is up. From here on nothing changes the verdict. */
@@ -193,8 +196,18 @@ export class TargetSteps {
     this.#states.enter("keeping");
     const link = this.#opened(this.#link);
     link.tell(durable);
-    const wait = this.#whileLinked(LIMITS.verdictKeptMs, "a farewell");
+    const wait = this.#whileLinked(LIMITS.verdictKeptMs, "farewell");
     await waitFor(link.farewell, wait).catch(() => undefined);
+    this.#opened(this.#door).close();
+  }
+
+  /** The journal learns that the pass is over; when none is to follow, pvferry's folder goes. Not to be interrupted. */
+  async conclude({ pass, finishes }: End): Promise<void> {
+    this.#states.enter("concluding");
+    const copy = this.#opened(this.#copy);
+    const wait = this.#untilOnDisk(new AbortController().signal);
+    if (finishes) await waitFor(copy.leave(), wait);
+    else if (pass !== null) await waitFor(copy.recordPass(pass), wait);
     this.#states.enter("finished");
   }
 
@@ -326,11 +339,25 @@ export class TargetSteps {
     return { deadlineMs, signal, tooLate: late };
   }
 
+  #untilOnDisk(signal: AbortSignal): Wait {
+    const { volume } = this.#run;
+    const deadlineMs = LIMITS.durableTimeoutMs;
+    return { deadlineMs, signal, tooLate: () => notOnDisk(volume, deadlineMs) };
+  }
+
   /** The steps come in an order that makes this a defect rather than a case. */
   #opened<T>(part: T | null): T {
     if (part === null) throw new TypeError("a step of the session came before its time");
     return part;
   }
+}
+
+function notOnDisk(volume: string, waitedMs: number): PvferryError {
+  return new PvferryError({
+    code: 32,
+    message: `The target volume ${escapeText(volume)} was not written to disk within ${durationText(waitedMs)}.`,
+    next: "Check the health of the volume and of its file system, then run the same command again.",
+  });
 }
 
 /** A session that only looks is no pass. */

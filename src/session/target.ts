@@ -49,9 +49,10 @@ async function oneSession(steps: TargetSteps): Promise<Receipt | null> {
     steps.beginCopy(source);
     const written = await steps.settle();
     const settled = await steps.hearSource();
-    const { durable, receipt } = await steps.makeDurable(source, settled, written);
-    await steps.keepVerdict(durable);
-    return receipt;
+    const end = await steps.makeDurable(source, settled, written);
+    await steps.keepVerdict(end.durable);
+    await steps.conclude(end);
+    return end.receipt;
   } catch (error) {
     await steps.recover(toPvferryError(error), source);
     return null;

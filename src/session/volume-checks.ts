@@ -40,7 +40,7 @@ export function checkTargetVolume(
   if (hasJournal(facts) && discardJournal) return facts;
   if (journalError !== null) throw fromNativeError(journalError);
   if (unfinishedTransfer !== null && unfinishedTransfer !== transfer) {
-    throw foreign(path, unfinishedTransfer, transfer);
+    throw foreign(path, unfinishedTransfer, facts.isFinished, transfer);
   }
   const mayHold = hasJournal(facts) || existing !== "refuse";
   if (facts.firstNames.length > 0 && !mayHold) throw notEmpty(path, facts);
@@ -80,9 +80,18 @@ function inUse(path: string, holder: string): PvferryError {
   return fromNativeError({ kind: "busy", message, errno: null });
 }
 
-function foreign(path: string, theirs: string, ours: string): PvferryError {
+function foreign(path: string, theirs: string, isFinished: boolean, ours: string): PvferryError {
+  if (isFinished) return left(path, theirs);
   const message = `The target volume ${escapeText(path)} belongs to the unfinished transfer ${escapeText(theirs)}, not to ${ours}.`;
   return fromNativeError({ kind: "journal", message, errno: null });
+}
+
+function left(path: string, theirs: string): PvferryError {
+  return new PvferryError({
+    code: 35,
+    message: `The target volume ${escapeText(path)} holds the finished copy of the transfer ${escapeText(theirs)}, and its .pvferry, which its target could not remove before it ended.`,
+    next: "If that copy is to stay, remove its .pvferry, and name another volume here; if not, --discard-journal makes it what the source is.",
+  });
 }
 
 function notEmpty(path: string, facts: VolumeFacts): PvferryError {

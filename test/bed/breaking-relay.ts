@@ -33,6 +33,8 @@ export interface Relay extends AsyncDisposable {
   readonly bytes: () => number;
   /** Breaks everything of a kind now; without one, everything. */
   readonly breakAll: (kind?: ConnectionKind) => void;
+  /** From now on, what the target says on the connections of a kind that are there now does not arrive. */
+  readonly keepBack: (kind: ConnectionKind) => void;
   /** The connections of a kind that are there now, by the ports that the two sides' own sockets have. */
   readonly ports: (kind: ConnectionKind) => readonly PortPair[];
 }
@@ -154,6 +156,11 @@ export async function breakingRelay(options: RelayOptions): Promise<Relay> {
       [...pairs]
         .filter((pair) => pair.kind === kind)
         .map(({ near, far }) => ({ source: near.remotePort ?? 0, relay: far.localPort ?? 0 })),
+    keepBack: (kind) => {
+      for (const { near, far, kind: itsKind } of pairs) {
+        if (itsKind === kind) far.unpipe(near).pause();
+      }
+    },
     bytes: () => pace.bytes,
     breakAll: (kind) =>
       breakSome([...pairs].filter((pair) => kind === undefined || pair.kind === kind)),

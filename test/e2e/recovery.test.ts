@@ -1,5 +1,4 @@
 /** A transfer that loses its control connection, its index or one of its agents goes on by itself. */
-import { existsSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { afterAll, beforeAll, expect, it } from "vitest";
@@ -111,28 +110,6 @@ describeWith({ programs: ["rsync", "getfattr", "getfacl", "strace"] }, "a transf
     await using successor = again.agent;
     const [ours, theirs] = await Promise.all([transfer.source.ended, successor.ended]);
     expect(await expectCopied(target, ours, theirs)).toBe(2);
-  });
-
-  it("that had just been finished when its target was killed is compared, and ends well", async () => {
-    using place = scratch();
-    const target = place.directory("target");
-    // The last thing that goes is pvferry's own folder at the root: there strace kills it.
-    const where = ["-e", "trace=unlinkat", "-P", target, "-e", "inject=unlinkat:signal=KILL"];
-    const wrapper = ["strace", "-D", "-f", "-qq", "-o", place.at("strace"), ...where];
-    const first = await startTarget({ volume: target, pki, run: { wrapper } });
-    await using source = startSource({ volume, pki, port: first.port, flags: FLAGS });
-    expect((await first.agent.ended).signal).toBe("SIGKILL");
-    const refused = await (
-      await startTarget({ volume: target, pki, port: first.port })
-    ).agent.ended;
-    expect(refused.code, refused.stderr).toBe(31);
-    const flags = ["--existing", "mirror"];
-    const again = await startTarget({ volume: target, pki, port: first.port, flags });
-    await using successor = again.agent;
-    const [ours, theirs] = await Promise.all([source.ended, successor.ended]);
-    expect(await expectCopied(target, ours, theirs)).toBe(2);
-    expect(receiptOf(ours)).toMatchObject({ movedBytes: 0, deleted: 0 });
-    expect(existsSync(`${target}/.pvferry`)).toBe(false);
   });
 
   it("goes on with a source that was killed and started again", async () => {

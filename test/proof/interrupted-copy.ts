@@ -146,9 +146,9 @@ async function happen(transfer: Transfer, interruption: Interruption): Promise<v
   }
 }
 
-/** Nothing is left to do on the target: its own folder is gone, which is the last thing that a copy does. */
+/** Nothing is left to do on the target: its journal is gone, and a moment later its folder, the last thing that a copy does. */
 function isFinished(target: string): boolean {
-  return !existsSync(`${target}/.pvferry`) && readdirSync(target).length > 0;
+  return !existsSync(`${target}/.pvferry/journal`) && readdirSync(target).length > 0;
 }
 
 /**

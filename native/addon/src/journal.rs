@@ -80,6 +80,7 @@ fn text(look: &Look) -> Value {
         "transfer": look.transfer,
         "bytes": number(look.bytes),
         "heldBy": look.held_by,
+        "isFinished": look.is_finished,
         "doubt": look.doubt.map(doubt),
         "sessions": of(|record| if let Record::Session(it) = record { Some(session(it)) } else { None }),
         "checkpoints": of(|record| if let Record::Checkpoint(it) = record { Some(checkpoint(it)) } else { None }),

@@ -230,8 +230,13 @@ impl TargetSession {
     }
 
     #[napi(ts_return_type = "Promise<void>")]
-    pub fn durable<'env>(&self, env: &'env Env, finished: bool) -> napi::Result<Object<'env>> {
-        on_thread(env, "pvferry-durable", self.inner()?.durable_later(finished))
+    pub fn durable<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
+        on_thread(env, "pvferry-durable", self.inner()?.durable_later())
+    }
+
+    #[napi(ts_return_type = "Promise<void>")]
+    pub fn leave<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
+        on_thread(env, "pvferry-leave", self.inner()?.leave_later())
     }
 
     #[napi]

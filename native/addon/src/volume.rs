@@ -90,6 +90,7 @@ pub fn volume_facts(path: String) -> napi::Result<Value> {
         "isMountPoint": facts.is_mount_point,
         "firstNames": facts.first_names,
         "unfinishedTransfer": facts.unfinished_transfer,
+        "isFinished": facts.is_finished,
         "journalError": facts.journal_error.as_ref().map(object),
         "heldBy": facts.held_by,
         "uid": facts.ids.uid,

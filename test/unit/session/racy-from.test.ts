@@ -13,6 +13,7 @@ function journal(epoch: number, secondsAgo: number): JournalText {
     transfer: "t/v",
     bytes: 1,
     heldBy: null,
+    isFinished: false,
     doubt: null,
     sessions: [session, { ...session, epoch: epoch + 1 }],
     checkpoints: [],

@@ -33,7 +33,7 @@ describe("a session", () => {
       "verdict",
     ]);
     const native_ = await native.target.promise;
-    expect(native_.madeDurable).toEqual([true]);
+    expect(native_.ends).toEqual(["durable", 0, "left"]);
     expect(native_.options.transfer).toBe("t/volume");
   });
 
@@ -92,7 +92,7 @@ describe("a session", () => {
     from.emit([{ type: "settled", result: fakeResult() }]);
     expect(await source.ended).toMatchObject({ exitCode: 43 });
     expect(await target.ended).toMatchObject({ exitCode: 43 });
-    expect(to.madeDurable).toEqual([false]);
+    expect(to.ends).toEqual(["durable", 43]);
   });
 
   it("is in its closing walk from the native session's word on, and the target's user hears of it", async () => {
@@ -114,7 +114,7 @@ describe("a session", () => {
     expect(await source.ended).toMatchObject({ exitCode: 0, pass: { kind: "stage" } });
     expect(await target.ended).toEqual(await source.ended);
     expect((await native.source.promise).options.pass).toBe("stage");
-    expect((await native.target.promise).madeDurable).toEqual([false]);
+    expect((await native.target.promise).ends).toEqual(["durable", 0]);
   });
 
   it("tells the other side why one gave up", async () => {

@@ -45,6 +45,18 @@ describe("a target volume", () => {
     expect(() => check(facts, true)).not.toThrow();
   });
 
+  it("with another transfer's finished copy is refused with 35, and said to hold one", () => {
+    const facts = { firstNames: ["a"], unfinishedTransfer: "x/y", isFinished: true };
+    const refusal = {
+      code: 35,
+      message: expect.stringContaining("holds the finished copy of the transfer x/y"),
+      next: expect.stringMatching(/remove its .pvferry.*--discard-journal/),
+    };
+    expect(() => check(facts)).toThrow(expect.objectContaining(refusal));
+    expect(() => check(facts, true)).not.toThrow();
+    expect(() => check({ ...facts, unfinishedTransfer: "t/v" })).not.toThrow();
+  });
+
   it("without a journal is not made acceptable by discarding it", () => {
     expect(() => check({ firstNames: ["a"] }, true)).toThrow(/is not empty: it holds a\.$/);
   });

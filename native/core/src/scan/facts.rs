@@ -23,6 +23,8 @@ pub struct Facts {
     pub first_names: Vec<String>,
     /// What an unfinished copy into this volume recorded.
     pub unfinished_transfer: Option<String>,
+    /// The last thing that its journal tells is that this copy is finished.
+    pub is_finished: bool,
     /// Its journal cannot be read; why.
     pub journal_error: Option<CoreError>,
     /// Another target has locked the volume; who.
@@ -45,6 +47,7 @@ pub fn facts(path: &Path) -> Result<Facts, CoreError> {
         is_mount_point: is_mount_point(path).map_err(failed)?,
         first_names: names.iter().map(|name| shown(name)).collect(),
         unfinished_transfer: journal.transfer,
+        is_finished: journal.is_finished,
         journal_error: journal.error,
         held_by: journal.held_by,
         ids: ProcessIds::read().map_err(failed)?,

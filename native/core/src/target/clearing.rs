@@ -1,5 +1,5 @@
 //! pvferry's own folder at the root of a target: the lock, the journal, and the parts of large files. A volume gets it
-//! before the first write, and loses it when the copy is finished.
+//! before the first write, and loses it when the copy is finished and its source knows.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
@@ -111,10 +111,12 @@ fn prepare_folder(opener: &Opener, folder: BorrowedFd<'_>, history: &History) ->
     Ok(parts)
 }
 
-/// Removes our folder: the copy is finished. The lock goes last but for the folder itself, and is held until the end.
+/// Removes our folder: the copy is finished. Its journal goes when there is nothing else to remove but the lock, so that
+/// whoever comes after a kill finds whose it is; the lock is held until the end.
 pub(super) fn leave(own: &Own, root: BorrowedFd<'_>) -> Result<(), Errno> {
     own.journal.close();
-    clear(own.folder(), &[LOCK]).map_err(|error| error.errno)?;
+    clear(own.folder(), &[LOCK, JOURNAL]).map_err(|error| error.errno)?;
+    make::unlink(own.folder(), JOURNAL)?;
     leave_folder(&own.locked, root)
 }
 

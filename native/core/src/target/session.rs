@@ -146,15 +146,17 @@ impl TargetSession {
         move || journal.append(&[Record::Pass(pass)])
     }
 
-    /// Waits until everything is on disk; then removes the record of the unfinished copy if `finished`. Blocks.
-    pub fn durable(&self, finished: bool) -> Result<(), CoreError> {
-        self.shared.volume.make_durable(finished, self.shared.root_attributes.get())
+    /// For a thread of the caller's: returns when everything is on disk.
+    pub fn durable_later(&self) -> impl FnOnce() -> Result<(), CoreError> + Send + use<> {
+        let shared = Arc::clone(&self.shared);
+        move || shared.volume.make_durable()
     }
 
-    /// The same, for a thread of the caller's.
-    pub fn durable_later(&self, finished: bool) -> impl FnOnce() -> Result<(), CoreError> + Send + use<> {
+    /// For a thread of the caller's, when everything is on disk and the copy is finished: returns when pvferry's folder
+    /// is gone, on disk as well. It stays while a file is torn.
+    pub fn leave_later(&self) -> impl FnOnce() -> Result<(), CoreError> + Send + use<> {
         let shared = Arc::clone(&self.shared);
-        move || shared.volume.make_durable(finished, shared.root_attributes.get())
+        move || shared.volume.leave(shared.root_attributes.get())
     }
 
     /// Stops all work and closes all connections. No event follows. Threads in the middle of a write still finish it.

@@ -108,19 +108,24 @@ impl TargetVolume {
         self.directories.root()
     }
 
-    /// Everything is on disk when this returns; then, if `finished`, our folder goes, and the root gets its times again.
-    pub(super) fn make_durable(&self, finished: bool, root: Option<&Attributes>) -> Result<(), CoreError> {
-        let fd = self.root_descriptor().as_fd();
+    /// Everything is on disk when this returns, and the journal says so.
+    pub(super) fn make_durable(&self) -> Result<(), CoreError> {
         self.sync()?;
-        // A torn file has to be known to whoever comes next.
-        if !finished || self.journal().has_torn() {
-            return self.journal().checkpoint();
+        self.journal().checkpoint()
+    }
+
+    /// Our folder goes, and the root gets back the time that this changes; all of that is on disk when this returns.
+    /// The folder stays while a file is torn, which has to be known to whoever comes next.
+    pub(super) fn leave(&self, root: Option<&Attributes>) -> Result<(), CoreError> {
+        if self.journal().has_torn() {
+            return Ok(());
         }
-        clearing::leave(&self.own, fd)
-            .map_err(|errno| volume_error(&self.path, "holds .pvferry, which stays", errno))?;
+        let fd = self.root_descriptor().as_fd();
+        let failed = |errno| volume_error(&self.path, "is complete, but its .pvferry stays", errno);
+        clearing::leave(&self.own, fd).map_err(failed)?;
         if let Some(root) = root {
-            // Removing the folder changed the root's times; what else could not be kept has been reported.
-            let _ = self.applier.apply_existing(fd, root);
+            // Where it could not be kept, that has been reported.
+            let _ = self.applier.restore_mtime(fd, root.mtime);
         }
         self.sync()
     }

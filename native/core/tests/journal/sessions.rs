@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use pvferry_core::error::{CoreError, ErrorKind};
 use pvferry_core::target::journal::{
-    COMPACT_ABOVE, EVER, History, Journal, Part, PartEnd, Pass, Record, Session, encode, parse,
+    COMPACT_ABOVE, EVER, History, Journal, Part, PartEnd, Pass, PassKind, Record, Session, encode, look, parse,
 };
 use tempfile::TempDir;
 
@@ -233,6 +233,34 @@ fn a_journal_that_has_grown_is_written_anew_with_what_still_counts() {
     assert_eq!(parts, [scattered(1, "covered")], "what no checkpoint covered");
     let Record::Pass(Pass { number, .. }) = pass() else { panic!("no pass") };
     assert_eq!(history.passes[0].number, number);
+}
+
+#[test]
+fn a_finished_copy_is_told_of_until_a_session_follows_also_when_the_journal_is_written_anew() {
+    let volume = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    fs::create_dir(volume.path().join(".pvferry")).unwrap();
+    let folder = fs::File::open(volume.path().join(".pvferry")).unwrap();
+    let open = || Journal::open(folder.as_fd(), volume.path(), TRANSFER, false).unwrap().journal;
+    let finished = || look(volume.path()).unwrap().unwrap().is_finished;
+    let Record::Pass(stage) = pass() else { panic!("no pass") };
+    drop(open());
+    let journal = open();
+    journal.append(&[Record::Pass(stage)]).unwrap();
+    assert!(!finished());
+    journal.append(&[Record::Pass(Pass { kind: PassKind::Cutover, verdict: 0, ..stage })]).unwrap();
+    let random = || parse(&fs::read(volume.path().join(".pvferry/journal")).unwrap()).unwrap().nonce;
+    let before = random();
+    while random() == before {
+        assert!(finished());
+        let ranges = (0..1_000).map(|at| (2 * at, 1)).collect();
+        journal.append(&[Record::Part(Part { ranges, ..part("1", 1) })]).unwrap();
+    }
+    assert!(finished());
+    drop(journal);
+    let journal = open();
+    assert!(!finished());
+    drop(journal);
+    assert_eq!(look(volume.path()).unwrap().unwrap().records.len(), 6, "two sessions, two passes, a part, a session");
 }
 
 #[test]

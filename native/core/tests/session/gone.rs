@@ -14,7 +14,7 @@ fn is_waited_for_until_its_last_work_is_done() {
     let listener = listener(pki::target());
     let (session, _witness) = target(&place.root(), 1, &listener);
     // As a thread of the session would, this has a claim on it until it is done.
-    let work = session.durable_later(false);
+    let work = session.durable_later();
     let gone = session.gone_later();
     let (told, hears) = channel();
     let waiting = thread::spawn(move || told.send(gone()));

@@ -116,7 +116,7 @@ fn what_is_torn_in_the_end_is_named_and_stays_in_the_journal() {
         |item: &Item| item.class == ItemClass::NotWritten && item.path == b"large" && item.detail.contains("torn");
     assert!(first.to.items.iter().any(is_torn), "{:?}", first.to.items);
     // As if it were the last pass.
-    first.target.durable(true).unwrap();
+    first.target.leave_later()().unwrap();
     assert_eq!(torn(&to), [b"large".to_vec()]);
 }
 

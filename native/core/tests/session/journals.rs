@@ -4,12 +4,13 @@ use std::fs::{self, FileTimes};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use pvferry_core::error::ErrorKind;
+use pvferry_core::fs::stat::Timestamp;
 use pvferry_core::net::listener::Listener;
 use pvferry_core::target::Terms;
-use pvferry_core::target::journal::{EVER, Record, look};
+use pvferry_core::target::journal::{EVER, Pass, PassKind, Record, look};
 
 use super::pair::{DEADLINE, Pair, listener, roots, target, try_target};
 use super::pki;
@@ -54,8 +55,41 @@ fn without_an_interval_there_is_one_at_the_end() {
     fs::write(from.root().join("file"), noise(1, 100_000)).unwrap();
     let pair = unfinished(&from, &to, Terms::default(), Duration::ZERO);
     assert_eq!(checkpoints(&to.root()), 0);
-    pair.target.durable(false).unwrap();
+    pair.target.durable_later()().unwrap();
     assert_eq!(checkpoints(&to.root()), 1);
+}
+
+fn finished(volume: &Path) -> Option<bool> {
+    look(volume).unwrap().map(|look| look.is_finished)
+}
+
+#[test]
+fn a_finished_copy_is_told_of_until_the_folder_goes_and_the_root_keeps_its_time() {
+    let (from, to) = (Place::new(), Place::new());
+    fs::write(from.root().join("file"), noise(1, 100_000)).unwrap();
+    let long_ago = UNIX_EPOCH + Duration::new(1_000_000_000, 123_456_789);
+    fs::File::open(from.root()).unwrap().set_times(FileTimes::new().set_modified(long_ago)).unwrap();
+    let pair = unfinished(&from, &to, Terms::default(), Duration::ZERO);
+    pair.target.durable_later()().unwrap();
+    assert_eq!(finished(&to.root()), Some(false));
+    let ended = |kind, verdict| {
+        let at = Timestamp { seconds: 1, nanoseconds: 0 };
+        Pass { kind, number: 1, verdict, receipt: [7; 32], ended: at, scan_began: at, scan_ended: at }
+    };
+    for (kind, verdict, finishes) in [
+        (PassKind::Stage, 0, false),
+        (PassKind::Cutover, 42, false),
+        (PassKind::Cutover, 43, false),
+        (PassKind::Cutover, 40, true),
+        (PassKind::Cutover, 0, true),
+    ] {
+        pair.target.record_pass_later(ended(kind, verdict))().unwrap();
+        assert_eq!(finished(&to.root()), Some(finishes), "{kind:?} {verdict}");
+    }
+    pair.target.leave_later()().unwrap();
+    assert_eq!(finished(&to.root()), None);
+    assert!(!to.root().join(".pvferry").exists());
+    assert_eq!(fs::metadata(to.root()).unwrap().modified().unwrap(), long_ago);
 }
 
 #[test]

@@ -327,13 +327,14 @@ impl Pair {
         Settled { source: end(&mut self.from), target: end(&mut self.to) }
     }
 
-    /// Attaches, waits, and makes the copy durable.
+    /// Attaches, waits, makes the copy durable, and leaves it.
     #[track_caller]
     pub(crate) fn copy(&mut self) -> Settled {
         self.attach_index();
         self.attach_lanes();
         let settled = self.wait();
-        self.target.durable(true).unwrap();
+        self.target.durable_later()().unwrap();
+        self.target.leave_later()().unwrap();
         settled
     }
 }

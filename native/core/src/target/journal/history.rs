@@ -32,6 +32,8 @@ pub(super) struct State {
     pub(super) checkpoint: Option<Checkpoint>,
     pub(super) doubt: Option<Doubt>,
     pub(super) passes: Vec<Pass>,
+    /// The last of them is the end of the last session.
+    ended: bool,
     /// As the last agent wrote them, and as the last checkpoint covers them.
     pub(super) parts: BTreeMap<String, Part>,
     pub(super) durable: BTreeMap<String, Part>,
@@ -58,6 +60,7 @@ impl State {
                     self.uncovered.clear();
                 }
                 self.doubt = session.doubt;
+                self.ended = false;
                 self.first.get_or_insert_with(|| session.clone());
                 self.session = Some(session.clone());
             }
@@ -70,6 +73,7 @@ impl State {
                     self.passes.remove(0);
                 }
                 self.passes.push(*pass);
+                self.ended = true;
                 if pass.is_complete() {
                     self.doubt = None;
                 }
@@ -130,6 +134,11 @@ impl State {
         }
     }
 
+    /// Nothing is left to do but to remove pvferry's folder.
+    pub(super) fn is_finished(&self) -> bool {
+        self.ended && self.torn.is_empty() && self.passes.last().is_some_and(Pass::finishes)
+    }
+
     pub(super) fn torn(&self) -> impl Iterator<Item = Torn> + '_ {
         self.torn.iter().map(|(path, inode)| Torn { path: path.clone(), inode: *inode })
     }
@@ -139,9 +148,11 @@ impl State {
     pub(super) fn compacted(&self, start: u64, size: impl Fn(&Record) -> u64) -> Vec<Record> {
         let first = self.first.iter().filter(|first| self.session.as_ref() != Some(first));
         let mut records: Vec<Record> = first.cloned().map(Record::Session).collect();
-        records.extend(self.passes.iter().copied().map(Record::Pass));
+        let (before, end) = self.passes.split_at(self.passes.len() - usize::from(self.ended));
+        records.extend(before.iter().copied().map(Record::Pass));
         let session = self.session.clone().map(|session| Session { doubt: self.doubt, ..session });
         records.extend(session.map(Record::Session));
+        records.extend(end.iter().copied().map(Record::Pass));
         records.extend(self.torn().map(Record::Torn));
         if let Some(checkpoint) = self.checkpoint {
             records.extend(self.durable.values().cloned().map(Record::Part));

@@ -28,6 +28,8 @@ pub struct Look {
     pub bytes: u64,
     /// Who writes to the volume now.
     pub held_by: Option<String>,
+    /// Nothing is left to do but to remove pvferry's folder.
+    pub is_finished: bool,
     pub records: Vec<Record>,
     pub parts: Vec<Part>,
     pub torn: Vec<Torn>,
@@ -52,6 +54,7 @@ pub fn look(volume: &Path) -> Result<Option<Look>, CoreError> {
         transfer: reading.transfer,
         bytes: bytes.len() as u64,
         held_by: held_by(&opener, root.as_fd()),
+        is_finished: state.is_finished(),
         torn: state.torn().collect(),
         parts: state.parts.into_values().collect(),
         doubt: state.doubt,
@@ -80,6 +83,8 @@ pub(crate) fn coming(opener: &Opener, root: BorrowedFd<'_>) -> Coming {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Brief {
     pub(crate) transfer: Option<String>,
+    /// As in a look.
+    pub(crate) is_finished: bool,
     /// What a target would end with.
     pub(crate) error: Option<CoreError>,
     pub(crate) held_by: Option<String>,
@@ -95,10 +100,13 @@ pub(crate) fn brief(opener: &Opener, root: BorrowedFd<'_>, volume: &Path) -> Bri
     match contents(opener, root) {
         Ok(None) => Brief { held_by, ..Brief::default() },
         Ok(Some(bytes)) => match parse(&bytes) {
-            Ok(reading) => Brief { transfer: Some(reading.transfer), error: None, held_by },
-            Err(fault) => Brief { transfer: None, error: Some(told(&path, &fault)), held_by },
+            Ok(reading) => {
+                let is_finished = State::of(&reading.records).is_finished();
+                Brief { transfer: Some(reading.transfer), is_finished, error: None, held_by }
+            }
+            Err(fault) => Brief { error: Some(told(&path, &fault)), held_by, ..Brief::default() },
         },
-        Err(errno) => Brief { transfer: None, error: Some(unreadable(errno)), held_by },
+        Err(errno) => Brief { error: Some(unreadable(errno)), held_by, ..Brief::default() },
     }
 }
 

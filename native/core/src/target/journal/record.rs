@@ -81,6 +81,11 @@ impl Pass {
     pub fn is_complete(&self) -> bool {
         !matches!(self.verdict, 40 | 43)
     }
+
+    /// No other pass is to follow: the source did not change meanwhile (42), and no digests differ (43).
+    pub fn finishes(&self) -> bool {
+        self.kind == PassKind::Cutover && !matches!(self.verdict, 42 | 43)
+    }
 }
 
 /// A large file in flight.

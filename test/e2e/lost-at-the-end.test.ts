@@ -1,0 +1,165 @@
+/** An agent is killed when everything is written, and before the source has heard so: what follows copies nothing again. */
+import { existsSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+
+import { afterAll, beforeAll, expect, it } from "vitest";
+
+import { initPki, startSource, startTarget, type ListeningTarget } from "../agent/agent-pair.ts";
+import { receiptOf, type Receipt } from "../agent/receipt.ts";
+import { pvferry, type Agent } from "../agent/run-pvferry.ts";
+import { breakingRelay, type Relay } from "../bed/breaking-relay.ts";
+import { describeWith } from "../bed/needs.ts";
+import { scratch } from "../bed/scratch.ts";
+import { expectFaithful } from "../judge/expect-faithful.ts";
+import { writePlainTree } from "../volume/plain.ts";
+
+const MIB = 1024 * 1024;
+/** A second of copying: time to lay a hand on its control connection. */
+const SIZES = { largeFiles: 1, largeBytes: 30 * MIB, smallFiles: 1_000 };
+const BYTES_PER_SECOND = 40 * MIB;
+
+const shared = scratch();
+const volume = shared.directory("source");
+const pki = shared.at("pki");
+
+beforeAll(async () => {
+  await writePlainTree(volume, SIZES);
+  await initPki(pki);
+});
+
+afterAll(() => shared[Symbol.dispose]());
+
+interface JournalDocument {
+  readonly isFinished: boolean;
+  readonly checkpoints: readonly unknown[];
+  readonly passes: readonly unknown[];
+}
+
+async function journalOf(target: string): Promise<JournalDocument> {
+  const { stdout, stderr, code } = await pvferry(["journal", "--json", target]);
+  expect(code, stderr).toBe(0);
+  return JSON.parse(stdout) as JournalDocument;
+}
+
+interface Unheard extends AsyncDisposable {
+  readonly source: Agent;
+  readonly listening: ListeningTarget;
+  readonly relay: Relay;
+  /** Both agents again, or either. */
+  readonly sourceAgain: () => Agent;
+  readonly targetAgain: (...flags: string[]) => Promise<Agent>;
+}
+
+/** A pass of which everything is on the target's disk; its verdict is on the way to the source, and does not arrive. */
+async function unheard(target: string, pass: "stage" | "cutover"): Promise<Unheard> {
+  // The only checkpoint is that of the end.
+  const flags = ["--checkpoint", "0s"];
+  const listening = await startTarget({ volume: target, pki, flags });
+  const { port: targetPort } = listening;
+  const pace = { bytesPerSecond: BYTES_PER_SECOND };
+  const relay = await breakingRelay({ targetPort, everyMs: 0, breaks: [], ...pace });
+  const agents: Agent[] = [listening.agent];
+  const kept = (agent: Agent): Agent => {
+    agents.push(agent);
+    return agent;
+  };
+  const sourceAgain = (): Agent =>
+    kept(startSource({ volume, pki, port: relay.port, flags: ["--pass", pass] }));
+  const source = sourceAgain();
+  while (relay.counts().index === 0) await sleep(2);
+  relay.keepBack("control");
+  expect(existsSync(`${target}/large/0`), "too late to keep anything back").toBe(false);
+  const isOnDisk = async (): Promise<boolean> => (await journalOf(target)).checkpoints.length > 0;
+  await expect.poll(isOnDisk, { timeout: 30_000 }).toBe(true);
+  return {
+    source,
+    listening,
+    relay,
+    sourceAgain,
+    targetAgain: async (...more) =>
+      kept((await startTarget({ volume: target, pki, port: targetPort, flags: more })).agent),
+    [Symbol.asyncDispose]: async () => {
+      for (const agent of agents) await agent[Symbol.asyncDispose]();
+      await relay[Symbol.asyncDispose]();
+    },
+  };
+}
+
+async function killed(...agents: readonly Agent[]): Promise<void> {
+  for (const agent of agents) agent.kill("SIGKILL");
+  for (const agent of agents) expect((await agent.ended).signal).toBe("SIGKILL");
+}
+
+/** Both ended well, with the same receipt: that of the first pass of its transfer, which nobody has heard of before. */
+async function firstReceipt(source: Agent, target: Agent): Promise<Receipt> {
+  const [ours, theirs] = await Promise.all([source.ended, target.ended]);
+  expect(ours.code, ours.stderr).toBe(0);
+  expect(theirs.code, theirs.stderr).toBe(0);
+  const receipt = receiptOf(ours);
+  expect(receiptOf(theirs)).toEqual(receipt);
+  expect(receipt).toMatchObject({ movedBytes: 0, matchedBytes: 0, deleted: 0 });
+  expect(receipt).toMatchObject({ pass: { number: 1 }, previous: null });
+  return receipt;
+}
+
+describeWith({ programs: ["rsync", "getfattr", "getfacl", "strace"] }, "a finished copy", () => {
+  it("whose target is killed before the source hears of it is finished by the next target alone", async () => {
+    using place = scratch();
+    const target = place.directory("target");
+    await using end = await unheard(target, "cutover");
+    await expect.poll(async () => (await journalOf(target)).isFinished).toBe(true);
+    const waiting = await pvferry(["journal", target]);
+    expect(waiting.stdout).toMatch(/^state +finished; its target waits for the source's farewell/m);
+    await killed(end.listening.agent);
+    const left = await pvferry(["journal", target]);
+    expect(left.stdout).toMatch(/^state +finished; its target ended before it could remove/m);
+    expect(left.stdout).toMatch(/^pass 1 +cutover, ended .* with exit code 0 \(ok\)/m);
+    const other = await initPki(place.at("pki"));
+    const foreign = await (await startTarget({ volume: target, pki: other })).agent.ended;
+    expect(foreign.code).toBe(35);
+    expect(foreign.stderr).toMatch(
+      /holds the finished copy of the transfer .*remove its \.pvferry/s,
+    );
+    end.relay.breakAll("control");
+    const successor = await end.targetAgain();
+    expect(await firstReceipt(end.source, successor)).toMatchObject({ sessions: 2 });
+    expect(existsSync(`${target}/.pvferry`)).toBe(false);
+    await expectFaithful(volume, target);
+  });
+
+  it("of which both agents are killed ends well when both run again", async () => {
+    using place = scratch();
+    const target = place.directory("target");
+    await using end = await unheard(target, "cutover");
+    await killed(end.listening.agent, end.source);
+    const successor = await end.targetAgain();
+    expect(await firstReceipt(end.sourceAgain(), successor)).toMatchObject({ sessions: 1 });
+    expect(existsSync(`${target}/.pvferry`)).toBe(false);
+    await expectFaithful(volume, target);
+  });
+
+  it("is the source's to know before its journal goes, of which a kill may leave the empty folder", async () => {
+    using place = scratch();
+    const target = place.directory("target");
+    // The last thing that goes is pvferry's own folder at the root: there strace kills it.
+    const where = ["-e", "trace=unlinkat", "-P", target, "-e", "inject=unlinkat:signal=KILL"];
+    const wrapper = ["strace", "-D", "-f", "-qq", "-o", place.at("strace"), ...where];
+    const first = await startTarget({ volume: target, pki, run: { wrapper } });
+    await using source = startSource({ volume, pki, port: first.port });
+    expect((await first.agent.ended).signal).toBe("SIGKILL");
+    const { code, stderr } = await source.ended;
+    expect(code, stderr).toBe(0);
+    const refused = await (await startTarget({ volume: target, pki })).agent.ended;
+    expect(refused.code, refused.stderr).toBe(31);
+    const { agent, port } = await startTarget({
+      volume: target,
+      pki,
+      flags: ["--existing", "mirror"],
+    });
+    await using successor = agent;
+    await using again = startSource({ volume, pki, port });
+    await firstReceipt(again, successor);
+    expect(existsSync(`${target}/.pvferry`)).toBe(false);
+    await expectFaithful(volume, target);
+  });
+});
