@@ -22,7 +22,7 @@ export interface Guest {
   readonly hello: MessageOf<"hello">;
   /** Aborted, with the error to end with, when a newer session of the transfer takes this one's place. */
   readonly superseded: AbortSignal;
-  /** There is nothing left to copy: from now on no newer session takes this one's place. */
+  /** There is a verdict, or soon will be: from now on no session that only looks takes this copy's place. */
   readonly keepPlace: () => void;
 }
 
@@ -30,6 +30,7 @@ export interface Guest {
 interface Seat {
   readonly session: string;
   readonly epoch: number;
+  readonly copies: boolean;
   readonly superseded: AbortController;
   /** What to do when its source comes back over a new connection; null before there is a verdict to come back for. */
   onReturn: ((channel: ControlChannel) => void) | null;
@@ -124,19 +125,21 @@ export class Door {
     onReturn(channel);
   }
 
-  /** A new session has a place when nobody is there, or somebody older who has not got everything. */
+  /** A new session has a place when nobody is there, or somebody older who may be followed. */
   async #letIn(channel: ControlChannel, hello: MessageOf<"hello">): Promise<void> {
-    const { session, epoch } = hello;
+    const { session, epoch, wants } = hello;
     const older = this.#seat;
-    if (older !== null && epoch <= older.epoch) throw this.#occupied(older);
     const superseded = new AbortController();
-    const seat: Seat = { session, epoch, superseded, onReturn: null, stage: "greeted" };
+    const copies = wants === "copy";
+    const seat: Seat = { session, epoch, copies, superseded, onReturn: null, stage: "greeted" };
+    if (older !== null) this.#checkFollows(older, seat);
     // Taken before the answer is sent: the next hello must not find the place free.
     this.#seat = seat;
     try {
-      if (older?.stage !== "kept") await this.#answer(channel, hello);
-      // It may have got everything while the answer went out.
-      if (older?.stage === "kept") throw this.#occupied(older);
+      await this.#answer(channel, hello);
+      // It may have got everything while the answer went out, or heard its verdict.
+      if (older !== null) this.#checkFollows(older, seat);
+      this.#closed.signal.throwIfAborted();
       superseded.signal.throwIfAborted();
     } catch (error) {
       if (this.#seat === seat) this.#seat = older;
@@ -158,9 +161,11 @@ export class Door {
     this.#admitting = null;
   }
 
-  #occupied(seat: Seat): PvferryError {
+  /** Who only looks has nothing to gain from a copy's end that its own source has not heard of. */
+  #checkFollows(older: Seat, newer: Seat): void {
     const { volume } = this.#run;
-    return seat.stage === "kept" ? allCopied(volume) : inUse(volume);
+    if (newer.epoch <= older.epoch) throw inUse(volume);
+    if (older.stage === "kept" && older.copies && !newer.copies) throw allCopied(volume);
   }
 
   async #answer(channel: ControlChannel, hello: MessageOf<"hello">): Promise<void> {
@@ -235,7 +240,7 @@ function allCopied(volume: string): PvferryError {
   return new PvferryError({
     code: 33,
     message: `Everything has been copied into the target volume ${escapeText(volume)} already, and its target is ending.`,
-    next: "Look at what the target prints; for another copy start another target.",
+    next: "Look at what the target prints, and start another target when it has ended.",
   });
 }
 

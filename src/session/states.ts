@@ -67,7 +67,7 @@ export const TARGET_STATES: StateTable<TargetState> = {
   copying: { phase: "copy", stage: "copy", next: ["settled", "recovering", "failed"] },
   settled: { phase: "settle", stage: "settle", next: ["durable", "recovering", "failed"] },
   durable: { phase: "durable", stage: "settle", next: ["keeping", "failed"] },
-  keeping: { phase: "verdict", stage: "verdict", next: ["concluding", "failed"] },
+  keeping: { phase: "verdict", stage: "verdict", next: ["concluding", "recovering", "failed"] },
   concluding: { phase: null, stage: "verdict", next: ["finished", "failed"] },
   recovering: { phase: "connect", stage: null, next: ["listening", "failed"] },
   finished: { phase: null, stage: null, next: [] },

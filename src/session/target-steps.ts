@@ -165,15 +165,18 @@ export class TargetSteps {
     return waitFor(link.settled, this.#whileLinked(LIMITS.settleTimeoutMs, "the source's result"));
   }
 
-  /** That the copy is finished is recorded before anybody hears of it: the folder may outlive this process. */
+  /**
+   * That the copy is finished is recorded before anybody hears of it: the folder may outlive this process. A newer session
+   * waits until everything is on disk, since nothing stops a flush.
+   */
   async makeDurable(guest: Admitted, source: Settled, written: SessionResult): Promise<End> {
     this.#states.enter("durable");
     guest.keepPlace();
     const { startedAt, start } = guest;
     const { addon } = this.#context.parts;
-    const { signal } = this.#whileLinked(null);
-    const wait = this.#untilOnDisk(signal);
     const copy = this.#opened(this.#copy);
+    const { broken } = this.#opened(this.#link);
+    const wait = this.#untilOnDisk(AbortSignal.any([this.#context.signal, broken]));
     await waitFor(copy.makeDurable(), wait);
     const looks = isLook(modeOf(guest.hello));
     const durable: Durable = {
@@ -191,13 +194,17 @@ export class TargetSteps {
     return { durable, receipt, pass, finishes };
   }
 
-  /** Until the source says that it heard, or time is up. From here on nothing changes the verdict. */
-  async keepVerdict(durable: Durable): Promise<void> {
+  /**
+   * Until the source says that it heard, or time is up: then nobody is let in any more. Throws when a newer session has
+   * come instead: this one's source is gone, and the newer one makes the pass once more.
+   */
+  async keepVerdict({ superseded }: Guest, durable: Durable): Promise<void> {
     this.#states.enter("keeping");
     const link = this.#opened(this.#link);
-    link.tell(durable);
+    if (!superseded.aborted) link.tell(durable);
     const wait = this.#whileLinked(LIMITS.verdictKeptMs, "farewell");
     await waitFor(link.farewell, wait).catch(() => undefined);
+    if (!this.#context.signal.aborted) superseded.throwIfAborted();
     this.#opened(this.#door).close();
   }
 

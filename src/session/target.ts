@@ -50,7 +50,7 @@ async function oneSession(steps: TargetSteps): Promise<Receipt | null> {
     const written = await steps.settle();
     const settled = await steps.hearSource();
     const end = await steps.makeDurable(source, settled, written);
-    await steps.keepVerdict(end.durable);
+    await steps.keepVerdict(source, end.durable);
     await steps.conclude(end);
     return end.receipt;
   } catch (error) {

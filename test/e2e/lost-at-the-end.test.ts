@@ -16,6 +16,7 @@ import { writePlainTree } from "../volume/plain.ts";
 const MIB = 1024 * 1024;
 /** A second of copying: time to lay a hand on its control connection. */
 const SIZES = { largeFiles: 1, largeBytes: 30 * MIB, smallFiles: 1_000 };
+const SECOND = 1_000;
 const BYTES_PER_SECOND = 40 * MIB;
 
 const shared = scratch();
@@ -137,6 +138,23 @@ describeWith({ programs: ["rsync", "getfattr", "getfacl", "strace"] }, "a finish
     expect(existsSync(`${target}/.pvferry`)).toBe(false);
     await expectFaithful(volume, target);
   });
+
+  it.each(["stage", "cutover"] as const)(
+    "whose source is killed before it hears of it lets the next one in at once: %s",
+    async (pass) => {
+      using place = scratch();
+      const target = place.directory("target");
+      await using end = await unheard(target, pass);
+      await killed(end.source);
+      const successor = end.sourceAgain();
+      expect(await firstReceipt(successor, end.listening.agent)).toMatchObject({ sessions: 2 });
+      // A verdict is kept for a minute.
+      expect((await successor.ended).milliseconds).toBeLessThan(40 * SECOND);
+      expect(existsSync(`${target}/.pvferry`)).toBe(pass === "stage");
+      if (pass === "stage") expect((await journalOf(target)).passes).toHaveLength(1);
+      await expectFaithful(volume, target, { excluded: [".pvferry"] });
+    },
+  );
 
   it("is the source's to know before its journal goes, of which a kill may leave the empty folder", async () => {
     using place = scratch();

@@ -151,19 +151,7 @@ function isFinished(target: string): boolean {
   return !existsSync(`${target}/.pvferry/journal`) && readdirSync(target).length > 0;
 }
 
-/**
- * A source that is started when its predecessor was killed after all was written: the target keeps the verdict for that
- * one, lets nobody else in, and ends well.
- */
-function isToldTooLate([source, target]: readonly Ended[]): boolean {
-  const words = /Everything has been copied into the target volume/;
-  return target?.code === 0 && source?.code === 33 && words.test(source.stderr);
-}
-
-/**
- * null when one has failed while the other one still runs, and perhaps waits for it: it has to be started again. (A source
- * that is turned away, 33, is told to leave the other one alone.)
- */
+/** null when one has failed while the other one still runs, and perhaps waits for it: it has to be started again. */
 async function bothEndOrOneFails({
   source,
   listening,
@@ -171,7 +159,7 @@ async function bothEndOrOneFails({
   const both = Promise.all([source.ended, listening.ended]);
   const failures = [source, listening].map(async (agent) => {
     const { code } = await agent.ended;
-    return code === 0 || code === 33 ? both : null;
+    return code === 0 ? both : null;
   });
   const first = await Promise.race([both, ...failures]);
   return first ?? (source.isRunning() || listening.isRunning() ? null : both);
@@ -190,7 +178,6 @@ async function untilBothEnd(transfer: Transfer, words: string): Promise<readonly
     const ended = await bothEndOrOneFails(transfer);
     if (ended === null) continue;
     if (ended.every(({ code }) => code === 0)) return ended;
-    if (isToldTooLate(ended)) return ended.slice(1);
     for (const { code, stderr, signal } of ended) {
       expect([0, 20, 24], `${words}: ended with ${code ?? signal}: ${stderr}`).toContain(code);
     }

@@ -250,22 +250,6 @@ describe("a process that was started again", () => {
     expect(await source.ended).toMatchObject({ exitCode: 0 });
     expect(await target.ended).toMatchObject({ exitCode: 0 });
   });
-
-  it("as a source comes too late when there is a verdict", async () => {
-    const { native, source, target } = startPair(AGAIN);
-    await opened(native, 1);
-    const flushed = Promise.withResolvers<void>();
-    const [to] = native.targets;
-    if (to !== undefined) to.flush = flushed.promise;
-    settleNewest(native);
-    await expect.poll(() => phasesOf(target).at(-1)).toBe("durable");
-    expect(await startSource(native, AGAIN).ended).toEqual(
-      failure(33, /Everything has been copied/),
-    );
-    flushed.resolve();
-    expect(await source.ended).toMatchObject({ exitCode: 0 });
-    expect(await target.ended).toMatchObject({ exitCode: 0 });
-  });
 });
 
 describe("the clock of a recovery", () => {
