@@ -3,8 +3,9 @@
 import process from "node:process";
 
 import { environmentName, FLAGS, type CommandName, type FlagValues } from "../config/flags.ts";
-import { resolveFlags, type Environment, type RawFlags } from "../config/resolve.ts";
+import { resolveFlags, type RawFlags } from "../config/resolve.ts";
 import { SWITCH } from "../config/value-kinds.ts";
+import type { Environment } from "../config/variables.ts";
 import { toPvferryError, type PvferryError } from "../core/errors.ts";
 import { watchInterrupts } from "./interrupts.ts";
 import { printError, printOutcome, type Outcome, type OutputStyle } from "./output.ts";

@@ -1,7 +1,7 @@
 /**
  * Every flag, once: commander's options, the environment variables, --help and docs/flags.md are all made from this
- * table. No flag may be called --port or --service-...: Kubernetes sets PVFERRY_PORT and PVFERRY_SERVICE_... in every
- * pod beside a Service called pvferry.
+ * table. No flag may be called --port or --service-..., or end like that: Kubernetes sets PVFERRY_PORT, PVFERRY_SERVICE_...
+ * and PVFERRY_TARGET_PORT in every pod beside Services called pvferry and pvferry-target.
  */
 
 import { durationText } from "../core/units.ts";

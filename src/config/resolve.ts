@@ -11,6 +11,7 @@ import {
   type FlagValues,
 } from "./flags.ts";
 import type { Given } from "./value-kinds.ts";
+import { refuseUnknownVariables, type Environment } from "./variables.ts";
 
 /** One of several values, and its place among all such values that were typed. */
 export interface Typed {
@@ -22,7 +23,6 @@ type Raw = string | boolean | number | readonly Typed[] | undefined;
 
 /** As the command line's parser leaves it: text, a switch, a count of repetitions, a list; nothing when not given. */
 export type RawFlags = Readonly<Record<string, Raw>>;
-export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Arguments win over the environment, which wins over the fallback. An empty variable is one that is not set. */
 export function resolveFlags<C extends CommandName>(
@@ -30,6 +30,7 @@ export function resolveFlags<C extends CommandName>(
   raw: RawFlags,
   environment: Environment,
 ): FlagValues<C> {
+  refuseUnknownVariables(environment);
   const values = new Map<FlagKey, unknown>();
   for (const [key, row] of flagsOf(command)) {
     values.set(key, resolveFlag(command, row, raw[key], environment[environmentName(row)]));

@@ -48,7 +48,7 @@ interface Unheard extends AsyncDisposable {
   readonly relay: Relay;
   /** Both agents again, or either. */
   readonly sourceAgain: () => Agent;
-  readonly targetAgain: (...flags: string[]) => Promise<Agent>;
+  readonly targetAgain: () => Promise<Agent>;
 }
 
 /** A pass of which everything is on the target's disk; its verdict is on the way to the source, and does not arrive. */
@@ -77,8 +77,11 @@ async function unheard(target: string, pass: "stage" | "cutover"): Promise<Unhea
     listening,
     relay,
     sourceAgain,
-    targetAgain: async (...more) =>
-      kept((await startTarget({ volume: target, pki, port: targetPort, flags: more })).agent),
+    targetAgain: async () => {
+      const { agent } = await startTarget({ volume: target, pki, port: targetPort });
+      await kept(agent).says(/Listening on/);
+      return agent;
+    },
     [Symbol.asyncDispose]: async () => {
       for (const agent of agents) await agent[Symbol.asyncDispose]();
       await relay[Symbol.asyncDispose]();
@@ -121,8 +124,8 @@ describeWith({ programs: ["rsync", "getfattr", "getfacl", "strace"] }, "a finish
     expect(foreign.stderr).toMatch(
       /holds the finished copy of the transfer .*remove its \.pvferry/s,
     );
-    end.relay.breakAll("control");
     const successor = await end.targetAgain();
+    end.relay.breakAll("control");
     expect(await firstReceipt(end.source, successor)).toMatchObject({ sessions: 2 });
     expect(existsSync(`${target}/.pvferry`)).toBe(false);
     await expectFaithful(volume, target);

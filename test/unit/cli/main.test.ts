@@ -89,6 +89,12 @@ describe("wrong usage is code 2, one sentence and what next, on stderr only", ()
     expect(code).toBe(2);
     expect(stderr).toContain('PVFERRY_LANES: "many" is not');
   });
+
+  test("a misspelt variable is as wrong as an unknown flag", async () => {
+    const { code, stdout, stderr } = await run(["copy", "a", "b"], { PVFERRY_LANS: "3" });
+    expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
+    expect(stderr).toMatch(/^pvferry: .*PVFERRY_LANS is set.*\n.*Did you mean PVFERRY_LANES\?/);
+  });
 });
 
 describe("--json", () => {

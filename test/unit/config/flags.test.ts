@@ -9,7 +9,7 @@ test("names are unique, in kebab case, and none that Kubernetes sets for a Servi
   expect(new Set(names).size).toBe(names.length);
   for (const name of names) {
     expect(name).toMatch(/^[a-z]+(-[a-z]+)*$/);
-    expect(name).not.toMatch(/^(port|service)/);
+    expect(name).not.toMatch(/(^|-)(port|service)/);
   }
 });
 
@@ -39,6 +39,11 @@ function page(): string {
 Each flag is also an environment variable, named here; the argument wins over the variable, and an empty variable is one
 that is not set. Switches take \`true\` or \`false\` as a variable, durations look like \`30s\`, \`10m\` or \`1h30m\`, and
 \`PVFERRY_VERBOSE\` is a number. What may be given several times is one value a line in a variable. Besides, \`PVFERRY_ADDON\` names the native addon when it is not in its usual place.
+
+A variable that begins with \`PVFERRY_\` and is none of these is refused with exit code 2, as an unknown flag is, and the
+nearest name is told. Those of pvferry's other commands may be set all the same. So may \`PVFERRY_TEST_...\`, and what
+Kubernetes sets in pods beside a Service whose name is pvferry or begins with pvferry-: \`PVFERRY_SERVICE_HOST\`,
+\`PVFERRY_PORT_6443_TCP_ADDR\`, \`PVFERRY_TARGET_SERVICE_PORT\` and their like.
 
 ${COMMANDS.filter((command) => ownRows(command).length > 0)
   .map((command) => section(`pvferry ${command}`, ownRows(command)))
