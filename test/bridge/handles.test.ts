@@ -2,9 +2,7 @@
 
 import { Buffer } from "node:buffer";
 import { execFile } from "node:child_process";
-import { mkdtempSync, readdirSync, readlinkSync } from "node:fs";
-import { tmpdir } from "node:os";
-import path from "node:path";
+import { readdirSync, readlinkSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 
@@ -14,6 +12,7 @@ import { loadAddon } from "../../src/native/addon.ts";
 import type { Connection, Listener } from "../../src/native/types.ts";
 import { directDialer } from "../../src/net/direct.ts";
 import { toTlsIdentity } from "../../src/session/tls-identity.ts";
+import { scratch } from "../bed/scratch.ts";
 import { testTls } from "../fixtures/test-pki.ts";
 
 const run = promisify(execFile);
@@ -61,7 +60,8 @@ describe("a process that lets go of a native handle without closing it", () => {
         source: toTlsIdentity(await testTls("source")),
         target: toTlsIdentity(await testTls("target")),
       };
-      const volume = mkdtempSync(path.join(tmpdir(), "pvferry-handles-"));
+      using place = scratch();
+      const volume = place.directory("volume");
       const { stdout } = await run(
         process.execPath,
         [script, what, JSON.stringify(identities), volume],
@@ -86,7 +86,8 @@ describe("native handles", () => {
 
   it("of a target session hold nothing of the volume once it is gone", async () => {
     const listener = await listen(() => undefined);
-    const volume = mkdtempSync(path.join(tmpdir(), "pvferry-gone-"));
+    using place = scratch();
+    const volume = place.directory("volume");
     const session = loadAddon().openTarget(
       {
         volume,

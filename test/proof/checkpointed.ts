@@ -11,7 +11,16 @@ const NANOSECONDS = 1_000_000_000n;
 
 /** ctimes in nanoseconds, by path. */
 export async function changeTimes(root: string): Promise<Map<string, bigint>> {
-  const args = [".", "-path", "./.pvferry", "-prune", "-o", "-printf", "%P\\0%C@\\0"];
+  const args = [
+    ".",
+    "-ignore_readdir_race",
+    "-path",
+    "./.pvferry",
+    "-prune",
+    "-o",
+    "-printf",
+    "%P\\0%C@\\0",
+  ];
   const fields = (await toolOutput({ command: "find", args, cwd: root })).split("\0");
   const times = new Map<string, bigint>();
   for (let at = 0; at + 1 < fields.length; at += 2) {

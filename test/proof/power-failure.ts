@@ -60,7 +60,7 @@ interface Failure {
 
 async function fail(volume: string, cut: () => PowerCut): Promise<Failure> {
   const made = cut();
-  const live = await listTree(volume, [".pvferry"]);
+  const live = await listTree(volume, [".pvferry"], true);
   return { cut: made, live, changed: await changeTimes(volume) };
 }
 

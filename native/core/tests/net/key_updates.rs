@@ -29,12 +29,12 @@ fn expect(stream: &TlsStream, words: &str) -> Outcome {
 
 #[test]
 fn openssl_changes_keys_and_asks_for_ours() -> Outcome {
-    let pki = Pki::get()?;
+    let pki = Pki::get()?.on_disk()?;
     let desk = Desk::open(LONG, 8)?;
     let mut openssl = Command::new("openssl")
         .args(["s_client", "-connect", &format!("127.0.0.1:{}", desk.port()), "-alpn", "pvferry-control/1"])
         .args(["-CAfile", "ca.crt", "-key", "leaf.key", "-cert", "source.crt", "-msg"])
-        .current_dir(pki.dir())
+        .current_dir(pki.path())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())

@@ -4,11 +4,11 @@ use pvferry_core::error::CoreError;
 use pvferry_core::net::{
     Channel, Credentials, Duplex, IdentityTexts, Listener, ListenerCounts, ListenerOptions, SessionSink, TlsStream,
 };
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs;
 use std::net::TcpStream;
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -19,8 +19,14 @@ pub(crate) type Outcome = Result<(), Box<dyn Error>>;
 pub(crate) const LONG: Duration = Duration::from_secs(20);
 pub(crate) const SECRET: [u8; 32] = [0x5a; 32];
 
-/// Two CAs (`ca`, `other-ca`) and leaves named after what is special about them; production's key size.
+/// Two CAs (`ca`, `other-ca`) and leaves named after what is special about them; production's key size. Kept in memory,
+/// since nothing is dropped that lives as long as the process.
 pub(crate) struct Pki {
+    files: BTreeMap<String, String>,
+}
+
+/// Where openssl makes them.
+struct Workshop {
     dir: tempfile::TempDir,
 }
 
@@ -36,7 +42,7 @@ impl Pki {
     }
 
     fn make() -> Result<Self, Box<dyn Error>> {
-        let pki = Self { dir: tempfile::tempdir()? };
+        let pki = Workshop { dir: tempfile::tempdir()? };
         for ca in ["ca", "other-ca"] {
             pki.openssl(&format!(
                 "req -x509 -newkey rsa:3072 -nodes -sha256 -keyout {ca}.key -out {ca}.crt -days 30 -subj /CN={ca} \
@@ -63,7 +69,66 @@ impl Pki {
         for (name, ca, (start, end), san, usage) in leaves {
             pki.leaf(name, ca, start, end, san, usage)?;
         }
-        Ok(pki)
+        pki.files().map(|files| Self { files })
+    }
+
+    /// The files of a certificate folder, for openssl to read; gone when dropped.
+    pub(crate) fn on_disk(&self) -> Result<tempfile::TempDir, Box<dyn Error>> {
+        let dir = tempfile::tempdir()?;
+        for (name, text) in &self.files {
+            fs::write(dir.path().join(name), text)?;
+        }
+        Ok(dir)
+    }
+
+    pub(crate) fn read(&self, file: &str) -> Result<String, Box<dyn Error>> {
+        self.files.get(file).cloned().ok_or_else(|| format!("there is no {file}").into())
+    }
+
+    /// `leaf` expecting a peer that bears `peer_uri`; `ca` is the one trusted.
+    pub(crate) fn texts(&self, leaf: &str, ca: &str, peer_uri: &str) -> Result<IdentityTexts, Box<dyn Error>> {
+        Ok(IdentityTexts {
+            ca: self.read(&format!("{ca}.crt"))?,
+            certificate: self.read(&format!("{leaf}.crt"))?,
+            key: self.read("leaf.key")?,
+            peer_uri: peer_uri.to_owned(),
+        })
+    }
+
+    pub(crate) fn source(&self) -> Result<Credentials, Box<dyn Error>> {
+        Ok(Credentials::new(&self.texts("source", "ca", "pvferry://t1/target")?)?)
+    }
+
+    pub(crate) fn target(&self) -> Result<Credentials, Box<dyn Error>> {
+        Ok(Credentials::new(&self.texts("target", "ca", "pvferry://t1/source")?)?)
+    }
+
+    /// openssl as a client; what it prints on both outputs. Ends when the server closes.
+    pub(crate) fn s_client(&self, port: u16, more: &str) -> Result<String, Box<dyn Error>> {
+        let dir = self.on_disk()?;
+        let mut command = Command::new("timeout");
+        command
+            .args(["20", "openssl", "s_client", "-connect"])
+            .arg(format!("127.0.0.1:{port}"))
+            .args(more.split_whitespace())
+            .current_dir(dir.path())
+            .stdin(Stdio::null());
+        Ok(both(&command.output()?))
+    }
+}
+
+impl Workshop {
+    /// Certificates and keys.
+    fn files(&self) -> Result<BTreeMap<String, String>, Box<dyn Error>> {
+        let mut files = BTreeMap::new();
+        for entry in fs::read_dir(self.dir.path())? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|kind| kind == "crt" || kind == "key") {
+                let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                files.insert(name, fs::read_to_string(&path)?);
+            }
+        }
+        Ok(files)
     }
 
     fn leaf(&self, name: &str, ca: &str, start: &str, end: &str, san: &str, usage: &str) -> Outcome {
@@ -90,48 +155,6 @@ impl Pki {
             return Ok(());
         }
         Err(format!("openssl {arguments}: {}", String::from_utf8_lossy(&output.stderr)).into())
-    }
-
-    pub(crate) fn path(&self, file: &str) -> PathBuf {
-        self.dir.path().join(file)
-    }
-
-    pub(crate) fn read(&self, file: &str) -> Result<String, Box<dyn Error>> {
-        Ok(fs::read_to_string(self.path(file))?)
-    }
-
-    /// `leaf` expecting a peer that bears `peer_uri`; `ca` is the one trusted.
-    pub(crate) fn texts(&self, leaf: &str, ca: &str, peer_uri: &str) -> Result<IdentityTexts, Box<dyn Error>> {
-        Ok(IdentityTexts {
-            ca: self.read(&format!("{ca}.crt"))?,
-            certificate: self.read(&format!("{leaf}.crt"))?,
-            key: self.read("leaf.key")?,
-            peer_uri: peer_uri.to_owned(),
-        })
-    }
-
-    pub(crate) fn source(&self) -> Result<Credentials, Box<dyn Error>> {
-        Ok(Credentials::new(&self.texts("source", "ca", "pvferry://t1/target")?)?)
-    }
-
-    pub(crate) fn target(&self) -> Result<Credentials, Box<dyn Error>> {
-        Ok(Credentials::new(&self.texts("target", "ca", "pvferry://t1/source")?)?)
-    }
-
-    /// openssl as a client; what it prints on both outputs. Ends when the server closes.
-    pub(crate) fn s_client(&self, port: u16, more: &str) -> Result<String, Box<dyn Error>> {
-        let mut command = Command::new("timeout");
-        command
-            .args(["20", "openssl", "s_client", "-connect"])
-            .arg(format!("127.0.0.1:{port}"))
-            .args(more.split_whitespace())
-            .current_dir(self.dir.path())
-            .stdin(Stdio::null());
-        Ok(both(&command.output()?))
-    }
-
-    pub(crate) fn dir(&self) -> &Path {
-        self.dir.path()
     }
 }
 

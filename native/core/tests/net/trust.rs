@@ -217,17 +217,17 @@ fn a_silent_listener_is_given_up_in_time() -> Outcome {
     Ok(())
 }
 
-/// openssl's server in front of our dialler.
-struct Foreign(std::process::Child, u16);
+/// openssl's server in front of our dialler, its port, and the folder that it reads.
+struct Foreign(std::process::Child, u16, #[expect(dead_code, reason = "kept as long as the server")] tempfile::TempDir);
 
 impl Foreign {
     fn start(more: &str) -> Result<Self, Box<dyn std::error::Error>> {
-        let pki = Pki::get()?;
+        let pki = Pki::get()?.on_disk()?;
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let child = Command::new("openssl")
             .args(["s_server", "-quiet", "-accept", &format!("127.0.0.1:{port}"), "-key", "leaf.key"])
             .args(more.split_whitespace())
-            .current_dir(pki.dir())
+            .current_dir(pki.path())
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -236,7 +236,7 @@ impl Foreign {
         while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() && Instant::now() < until {
             std::thread::sleep(Duration::from_millis(20));
         }
-        Ok(Self(child, port))
+        Ok(Self(child, port, pki))
     }
 }
 
