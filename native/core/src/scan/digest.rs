@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 
 use super::attributes::{Report, of_descriptor};
-use super::read::{Place, Unreadable, form_of, open_regular, read_at, segments};
+use super::read::{Place, Unreadable, fill_piece, form_of, open_regular, segments};
 use super::volume::{ScanPolicy, Volume};
 use super::walk::{Body, Scanned, Visitor, entry_path, walk};
 use crate::digest::Digest;
@@ -314,9 +314,12 @@ pub(crate) fn digest_file(
         if stop.is_stopped() {
             return Err(Errno::INTR);
         }
-        let length = piece_length(size, index).unwrap_or(0);
-        let length_u32 = u32::try_from(length).unwrap_or(0);
-        let found = segments(&mut ranges, fd, index * PIECE, length_u32, MAX_SEGMENTS as usize)?;
+        let length = piece_length(size, index).and_then(|length| u32::try_from(length).ok()).unwrap_or(0);
+        // Of a single piece, holes cost less to hash than to ask for.
+        let found = match total {
+            1 => vec![(0, length)],
+            _ => segments(&mut ranges, fd, index * PIECE, length, MAX_SEGMENTS as usize)?,
+        };
         if found.is_empty() {
             let data = ranges.next(fd, index * PIECE)?;
             let end = data.map_or(total, |(start, _)| (start / PIECE).max(index + 1));
@@ -324,12 +327,7 @@ pub(crate) fn digest_file(
             index = end;
             continue;
         }
-        buffer.clear();
-        buffer.resize(length, 0);
-        for (offset, count) in found {
-            let range = offset as usize..(offset + count) as usize;
-            read_at(fd, &mut buffer[range], index * PIECE + u64::from(offset))?;
-        }
+        fill_piece(fd, (index, length), &found, buffer)?;
         digest.add_piece(index, piece_digest(form, size, index, buffer));
         index += 1;
     }

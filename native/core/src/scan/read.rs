@@ -7,7 +7,7 @@ use rustix::fs::SeekFrom;
 
 use super::attributes::{Report, of_descriptor};
 use super::volume::Volume;
-use crate::digest::file::{BLOCK_FORM_HOLES, Form};
+use crate::digest::file::{BLOCK_FORM_HOLES, Form, PIECE};
 use crate::fs::Errno;
 use crate::fs::apply::Attributes;
 use crate::fs::extents::{DataRanges, Extents};
@@ -193,6 +193,27 @@ pub fn read_at(fd: BorrowedFd<'_>, buffer: &mut [u8], offset: u64) -> Result<usi
         }
     }
     Ok(filled)
+}
+
+/// Reads a piece into `data`, holes as zeros. A file that has become shorter reads as zeros there; that it changed shows
+/// when it is looked at again.
+pub fn fill_piece(
+    fd: BorrowedFd<'_>,
+    (index, length): (u64, u32),
+    segments: &[(u32, u32)],
+    data: &mut Vec<u8>,
+) -> Result<(), Errno> {
+    let dense = segments == [(0, length)];
+    if !dense {
+        data.clear();
+    }
+    data.resize(length as usize, 0);
+    for (offset, size) in segments {
+        let range = *offset as usize..(*offset + *size) as usize;
+        let got = read_at(fd, &mut data[range.clone()], index * PIECE + u64::from(*offset))?;
+        data[range][got..].fill(0);
+    }
+    Ok(())
 }
 
 /// Block form for files with more than 1 GiB of holes.

@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use super::control::fill;
 use super::lane::{Lane, LaneRecord};
 use super::large::Large;
 use super::pack::Buffers;
@@ -15,7 +14,7 @@ use crate::digest::blocks::{Blocks, sums};
 use crate::digest::file::{PIECE, piece_digest, pieces_from};
 use crate::error::CoreError;
 use crate::fs::Errno;
-use crate::scan::read::read_at;
+use crate::scan::read::{fill_piece, read_at};
 use crate::session::counters::Counter;
 use crate::wire::blocks::{Patch, Sums, put_piece_sums};
 use crate::wire::frame::FrameType;
@@ -43,7 +42,7 @@ impl Shared {
         let (size, form) = large.size_and_form();
         let mut digests = Vec::new();
         for (index, one) in pieces_from(first, length) {
-            if let Err(errno) = fill(&large, index, one, &[(0, one)], &mut buffers.data) {
+            if let Err(errno) = fill_piece(large.descriptor(), (index, one), &[(0, one)], &mut buffers.data) {
                 self.abandon(&large, errno);
                 return Ok(());
             }

@@ -12,14 +12,14 @@ use super::queue::{FileTask, Unit};
 use super::session::Shared;
 use super::transit::{check_refusals, compared_in_vain, outcome_at};
 use crate::digest::Digest;
-use crate::digest::file::{PIECE, piece_digest};
+use crate::digest::file::piece_digest;
 use crate::digest::leaf::{FAILED_LEAF, Leaf};
 use crate::error::CoreError;
 use crate::fs::Errno;
 use crate::fs::apply::Attributes;
 use crate::fs::xattrs::Xattrs;
 use crate::scan::attributes::of_descriptor;
-use crate::scan::read::{Place, Unreadable, note_flags, open_regular, read_at};
+use crate::scan::read::{Place, Unreadable, fill_piece, note_flags, open_regular};
 use crate::session::counters::Counter;
 use crate::session::item::{Item, ItemClass, Side};
 use crate::wire::frame::FrameType;
@@ -113,7 +113,7 @@ impl Shared {
         part: Part,
         buffers: &mut Buffers,
     ) -> Result<(), CoreError> {
-        if let Err(errno) = fill(&large, index, length, &segments, &mut buffers.data) {
+        if let Err(errno) = fill_piece(large.descriptor(), (index, length), &segments, &mut buffers.data) {
             self.abandon(&large, errno);
             return Ok(());
         }
@@ -338,26 +338,4 @@ impl Shared {
             }
         }
     }
-}
-
-/// Reads a piece into `data`, holes as zeros. A file that has become shorter reads as zeros there; that it changed shows
-/// when it is looked at again.
-pub(super) fn fill(
-    large: &Large,
-    index: u64,
-    length: u32,
-    segments: &[(u32, u32)],
-    data: &mut Vec<u8>,
-) -> Result<(), Errno> {
-    let dense = segments == [(0, length)];
-    if !dense {
-        data.clear();
-    }
-    data.resize(length as usize, 0);
-    for (offset, size) in segments {
-        let range = *offset as usize..(*offset + *size) as usize;
-        let got = read_at(large.descriptor(), &mut data[range.clone()], index * PIECE + u64::from(*offset))?;
-        data[range][got..].fill(0);
-    }
-    Ok(())
 }

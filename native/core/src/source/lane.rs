@@ -29,7 +29,7 @@ pub(super) enum LaneRecord {
     Part { large: Arc<Large>, part: Part, digest: Digest },
     Sums(Compared),
     Gone(FileTask),
-    Check(Checked),
+    Check(Vec<Checked>),
 }
 
 /// A record and the file data that its frame carries, bytes.
@@ -134,7 +134,7 @@ impl Shared {
             Unit::Open(task) => self.open_large(lane, task, buffers),
             Unit::Part(large, part) => self.send_part(lane, large, part, buffers),
             Unit::Gone(task) => self.send_control(lane, Control::Gone(task), buffers),
-            Unit::Check(task) => self.send_check(lane, task, buffers),
+            Unit::Check(tasks) => self.send_checks(lane, tasks, buffers),
         }
     }
 
@@ -164,7 +164,7 @@ impl Shared {
                 LaneRecord::Part { large, part, digest } => self.settle_part(&large, &part, digest, &exceptions)?,
                 LaneRecord::Sums(compared) => self.settle_sums(&compared, &exceptions)?,
                 LaneRecord::Gone(task) => self.settle_gone(&task, &exceptions)?,
-                LaneRecord::Check(checked) => self.settle_check(checked, &exceptions)?,
+                LaneRecord::Check(checked) => self.settle_checks(checked, &exceptions)?,
             }
         }
         Ok(true)
@@ -177,7 +177,7 @@ impl Shared {
             LaneRecord::Part { large, part, .. } => self.retry_part(large, part),
             LaneRecord::Sums(Compared { large, part, .. }) => self.retry_part(large, part),
             LaneRecord::Gone(task) => self.queue.urgent(Unit::Gone(FileTask { sent_before: true, ..task })),
-            LaneRecord::Check(checked) => self.retry_check(checked),
+            LaneRecord::Check(checked) => self.retry_checks(checked),
         }
     }
 

@@ -8,7 +8,7 @@ use super::lane::{Lane, LaneRecord};
 use super::links::Known;
 use super::queue::{FileTask, Unit};
 use super::session::Shared;
-use super::transit::{check_refusals, compared_in_vain, outcome_at};
+use super::transit::{SettledFiles, check_refusals, compared_in_vain, outcome_at};
 use crate::digest::file::Form;
 use crate::digest::leaf::{FAILED_LEAF, Leaf};
 use crate::error::CoreError;
@@ -46,7 +46,7 @@ impl Buffers {
 }
 
 /// The directory whose files were read last, held open between them.
-type Recent = Option<(Arc<SourceDirectory>, Arc<OwnedFd>)>;
+pub(super) type Recent = Option<(Arc<SourceDirectory>, Arc<OwnedFd>)>;
 
 impl Shared {
     pub(super) fn send_pack(&self, lane: &Lane, tasks: Vec<FileTask>, buffers: &mut Buffers) -> Result<(), CoreError> {
@@ -114,7 +114,7 @@ impl Shared {
         Remaining(self, already)
     }
 
-    fn descriptor(&self, task: &FileTask, recent: &mut Recent) -> Result<Arc<OwnedFd>, Errno> {
+    pub(super) fn descriptor(&self, task: &FileTask, recent: &mut Recent) -> Result<Arc<OwnedFd>, Errno> {
         if let Some((directory, descriptor)) = recent
             && Arc::ptr_eq(directory, &task.directory)
         {
@@ -145,29 +145,17 @@ impl Shared {
 
     /// Settles an acknowledged pack, directory by directory.
     pub(super) fn settle_pack(&self, packed: Vec<Packed>, exceptions: &[(u32, Outcome)]) -> Result<(), CoreError> {
-        let mut leaves: Vec<(u64, Leaf)> = Vec::with_capacity(packed.len());
-        let mut directory: Option<Arc<SourceDirectory>> = None;
-        let (mut files, mut bytes) = (0, 0);
+        let mut settled = SettledFiles::default();
         for (position, file) in packed.into_iter().enumerate() {
             let exception = if exceptions.is_empty() { None } else { outcome_at(exceptions, position) };
             self.counters.add(Counter::BytesDone, file.size);
             if exception.is_some() || file.task.link.is_some() {
                 self.settle_packed(file, exception)?;
-                continue;
+            } else {
+                self.gather_settled(&file.task, &file.known, file.size, &mut settled)?;
             }
-            if directory.as_ref().is_none_or(|known| !Arc::ptr_eq(known, &file.task.directory)) {
-                if let Some(known) = directory.replace(Arc::clone(&file.task.directory)) {
-                    self.settle_leaves(&known, &leaves)?;
-                }
-                leaves.clear();
-            }
-            leaves.push((file.task.leaf, file.known.leaf(&file.task.name)));
-            files += 1;
-            bytes += file.size;
         }
-        self.count_files(files, bytes);
-        self.queue.settled(usize::try_from(files).unwrap_or(usize::MAX));
-        directory.map_or(Ok(()), |directory| self.settle_leaves(&directory, &leaves))
+        self.settle_gathered(settled)
     }
 
     fn settle_packed(&self, file: Packed, exception: Option<Outcome>) -> Result<(), CoreError> {

@@ -48,8 +48,8 @@ pub(super) enum Unit {
     Open(FileTask),
     Part(Arc<Large>, Part),
     Gone(FileTask),
-    /// The target is to be told its digest first.
-    Check(FileTask),
+    /// The target is to be told their digests first.
+    Check(Vec<FileTask>),
 }
 
 /// An opened file, and the lane that carries it.
@@ -86,6 +86,7 @@ struct State {
     /// Large files for which the target has no room yet.
     put_off: VecDeque<FileTask>,
     put_off_at: Option<Instant>,
+    checks: VecDeque<FileTask>,
     /// Regular files announced and not settled.
     ahead: usize,
     closed: bool,
@@ -139,6 +140,16 @@ impl Queue {
         let was_full = state.ahead > AHEAD_FILES / 2;
         state.ahead = state.ahead.saturating_sub(files);
         if was_full {
+            self.changed.notify_all();
+        }
+    }
+
+    /// Files whose digests the target wants to be told.
+    pub(super) fn check(&self, tasks: impl IntoIterator<Item = FileTask>) {
+        let mut state = self.lock();
+        let before = state.checks.len();
+        state.checks.extend(tasks);
+        if state.checks.len() > before {
             self.changed.notify_all();
         }
     }
@@ -227,6 +238,9 @@ impl State {
         if let Some(unit) = self.urgent.pop_front() {
             return Some(unit);
         }
+        if !self.checks.is_empty() {
+            return Some(Unit::Check(batch(&mut self.checks)));
+        }
         let full = self.small_bytes >= PACK_BYTES || self.small.len() >= PACK_FILES;
         if full {
             return Some(self.pack());
@@ -252,17 +266,8 @@ impl State {
     }
 
     fn pack(&mut self) -> Unit {
-        let mut tasks = Vec::new();
-        let mut bytes = 0;
-        while let Some(task) = self.small.pop_front() {
-            bytes += task.size;
-            self.small_bytes -= task.size;
-            tasks.push(task);
-            let next = self.small.front().map_or(0, |task| task.size);
-            if bytes + next > PACK_BYTES || tasks.len() == PACK_FILES {
-                break;
-            }
-        }
+        let tasks = batch(&mut self.small);
+        self.small_bytes -= tasks.iter().map(|task| task.size).sum::<u64>();
         Unit::Pack(tasks)
     }
 
@@ -285,4 +290,18 @@ impl State {
             }
         }
     }
+}
+
+/// As many files as go together, from the first on: a large one alone.
+fn batch(queue: &mut VecDeque<FileTask>) -> Vec<FileTask> {
+    let mut tasks = Vec::new();
+    let mut bytes = 0;
+    while let Some(task) = queue.front() {
+        bytes += task.size;
+        if !tasks.is_empty() && (bytes > PACK_BYTES || tasks.len() == PACK_FILES) {
+            break;
+        }
+        tasks.extend(queue.pop_front());
+    }
+    tasks
 }

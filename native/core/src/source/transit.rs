@@ -17,6 +17,22 @@ use crate::session::counters::Counter;
 use crate::wire::index::Outcome;
 use crate::wire::limits::MAX_REFUSALS;
 
+/// What the entries of a frame come to, on its way.
+#[derive(Default)]
+struct Settling {
+    leaves: Vec<(u64, Leaf)>,
+    checks: Vec<FileTask>,
+}
+
+/// Files on their way to the trees of their directories: those of one directory that follow one another go together.
+#[derive(Default)]
+pub(super) struct SettledFiles {
+    directory: Option<Arc<SourceDirectory>>,
+    leaves: Vec<(u64, Leaf)>,
+    files: u64,
+    bytes: u64,
+}
+
 impl Shared {
     /// Settles what one acknowledged frame of the index announced.
     pub(super) fn settle_index(&self, acknowledged: Acknowledged<IndexRecord>) -> Result<(), CoreError> {
@@ -37,15 +53,16 @@ impl Shared {
             }
             IndexRecord::Failed { directory, entry } => self.settle_leaves(&directory, &[(entry, FAILED_LEAF)]),
             IndexRecord::Entries { directory, first_file, announced } => {
-                let mut leaves = Vec::with_capacity(announced.len());
+                let mut settling = Settling::default();
                 let mut outcomes = exceptions.iter().peekable();
                 for entry in announced {
                     // Exceptions come in the order of the entries, a thousand of each in a frame.
                     while outcomes.next_if(|(at, _)| *at < entry.position).is_some() {}
                     let outcome = outcomes.peek().filter(|(at, _)| *at == entry.position).map(|(_, outcome)| *outcome);
-                    self.settle_announced(entry, first_file, outcome, &mut leaves)?;
+                    self.settle_announced(entry, first_file, outcome, &mut settling)?;
                 }
-                self.settle_leaves(&directory, &leaves)
+                self.queue.check(settling.checks);
+                self.settle_leaves(&directory, &settling.leaves)
             }
         }
     }
@@ -55,11 +72,11 @@ impl Shared {
         entry: Announced,
         first_file: u64,
         outcome: Option<Outcome>,
-        leaves: &mut Vec<(u64, Leaf)>,
+        Settling { leaves, checks }: &mut Settling,
     ) -> Result<(), CoreError> {
         let failed = !matches!(entry.what, AnnouncedKind::File(_)) && self.is_unlike(outcome)?;
         match entry.what {
-            AnnouncedKind::File(compared) => self.settle_compared(*compared, first_file, outcome)?,
+            AnnouncedKind::File(compared) => self.settle_compared(*compared, first_file, outcome, checks)?,
             AnnouncedKind::Failed => leaves.push((entry.leaf_index, FAILED_LEAF)),
             AnnouncedKind::Made { kind, leaf, link, first } => {
                 if let Some((key, path_hash)) = link {
@@ -96,6 +113,32 @@ impl Shared {
     fn settle_name(&self, name: &WaitingName, leaf: Leaf) -> Result<(), CoreError> {
         self.count_made(leaf == FAILED_LEAF, None);
         self.settle_leaves(&name.directory, &[(name.leaf, leaf)])
+    }
+
+    /// As `settle_file`, of files with one name, with what was read of them.
+    pub(super) fn gather_settled(
+        &self,
+        task: &FileTask,
+        known: &Known,
+        size: u64,
+        settled: &mut SettledFiles,
+    ) -> Result<(), CoreError> {
+        if settled.directory.as_ref().is_none_or(|directory| !Arc::ptr_eq(directory, &task.directory)) {
+            self.settle_gathered(std::mem::take(settled))?;
+            settled.directory = Some(Arc::clone(&task.directory));
+        }
+        settled.leaves.push((task.leaf, known.leaf(&task.name)));
+        settled.files += 1;
+        settled.bytes += size;
+        Ok(())
+    }
+
+    /// To be called after the last of them.
+    pub(super) fn settle_gathered(&self, settled: SettledFiles) -> Result<(), CoreError> {
+        let SettledFiles { directory: Some(directory), leaves, files, bytes } = settled else { return Ok(()) };
+        self.count_files(files, bytes);
+        self.queue.settled(usize::try_from(files).unwrap_or(usize::MAX));
+        self.settle_leaves(&directory, &leaves)
     }
 
     /// A regular file is on the target, with what was read of it; None when it is not.

@@ -25,8 +25,8 @@ use crate::scan::digest::digest_file;
 use crate::session::counters::Counter;
 use crate::session::life::Living;
 use crate::wire::channel::malformed;
+use crate::wire::check::{Check, read_checks};
 use crate::wire::index::Outcome;
-use crate::wire::lane::Check;
 use crate::wire::limits::PACK_FILE;
 
 /// How a session that compares tells what is unchanged.
@@ -213,29 +213,33 @@ impl Shared {
         }
     }
 
-    /// The source says what it has of a file that we seem to have.
-    pub(super) fn check_file(&self, payload: &[u8], lane: &mut LaneState) -> Result<(), CoreError> {
-        let check = Check::read(payload).map_err(malformed)?;
+    /// The source says what it has of files that we seem to have.
+    pub(super) fn check_files(&self, payload: &[u8], lane: &mut LaneState) -> Result<(), CoreError> {
+        let checks = read_checks(payload).map_err(malformed)?;
+        checks.iter().enumerate().try_for_each(|(position, check)| self.check_file(position, check, lane))
+    }
+
+    fn check_file(&self, position: usize, check: &Check, lane: &mut LaneState) -> Result<(), CoreError> {
         let announced = match self.files.take(check.file, self, lane)? {
             Found::Announced(announced) if announced.to_check => announced,
             Found::Large(large) if large.announced.to_check => {
                 // The source gave this lane up before the CHECK was read, and has had the answer over another one.
-                lane.answer(Some(Outcome::Again));
+                lane.except(position, Outcome::Again);
                 return Ok(());
             }
             Found::Announced(_) | Found::Large(_) => {
                 return Err(CoreError::protocol("The peer broke the protocol: it checks what it was asked to send."));
             }
             Found::Finished(leaf) => {
-                lane.answer(Some(Outcome::Duplicate(leaf.content, leaf.metadata)));
+                lane.except(position, Outcome::Duplicate(leaf.content, leaf.metadata));
                 return Ok(());
             }
         };
-        let Some((directory, stat)) = self.has_bytes(&announced, &check) else {
+        let Some((directory, stat)) = self.has_bytes(&announced, check) else {
             let base = base_of(announced.size, announced.size);
             // It may be checked once more: the lane may die with the answer.
             self.files.put_back(check.file, Announced { base, ..announced }, lane);
-            lane.answer(Some(if base > 0 { Outcome::Base(base) } else { Outcome::Again }));
+            lane.except(position, if base > 0 { Outcome::Base(base) } else { Outcome::Again });
             return Ok(());
         };
         self.ledger.count_compared();

@@ -99,7 +99,7 @@ impl Shared {
             FrameType::Hole => self.make_hole(payload, state),
             FrameType::Again => self.begin_again(payload, state),
             FrameType::End => self.end_large(payload, state),
-            FrameType::Check => self.check_file(payload, state),
+            FrameType::Check => self.check_files(payload, state),
             FrameType::Gone => self.forget_file(read_gone(payload).map_err(malformed)?, state),
             _ => Err(CoreError::protocol("The peer broke the protocol: a lane brings announcements.")),
         }

@@ -209,35 +209,6 @@ impl End {
     }
 }
 
-/// CHECK: what the source has, for a file that the target seems to have.
-#[derive(Debug)]
-pub struct Check {
-    pub file: u64,
-    pub size: u64,
-    pub form: Form,
-    pub digest: Digest,
-    pub attributes: Attributes,
-}
-
-impl Check {
-    pub fn put(&self, out: &mut Vec<u8>) {
-        out.put_u64(self.file);
-        out.put_u64(self.size);
-        out.put_u8(self.form as u8);
-        out.extend_from_slice(&self.digest);
-        put_attributes(out, &self.attributes);
-    }
-
-    pub fn read(payload: &[u8]) -> Result<Self, Malformed> {
-        let mut cursor = Cursor::new(payload);
-        let (file, size) = (cursor.u64()?, cursor.u64()?);
-        let form = Form::from_wire(cursor.u8()?).ok_or(Malformed("a digest is of an unknown form"))?;
-        let (digest, attributes) = (cursor.digest()?, read_attributes(&mut cursor)?);
-        cursor.end()?;
-        Ok(Self { file, size, form, digest, attributes })
-    }
-}
-
 /// GONE: the file can no longer be read; what arrived of it is to be removed.
 pub fn put_gone(out: &mut Vec<u8>, file: u64) {
     out.put_u64(file);

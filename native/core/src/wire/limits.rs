@@ -25,15 +25,15 @@ pub const BATCH_BYTES: usize = 256 * 1_024;
 /// Largest file that travels in a pack, bytes; larger ones travel in pieces.
 pub const PACK_FILE: u64 = 512 * 1_024;
 
-/// Data and files of a pack after which the source closes it.
+/// Data and files of a pack after which the source closes it, and files of a CHECK, with the data that they hold.
 pub const PACK_BYTES: u64 = 512 * 1_024;
 pub const PACK_FILES: usize = 512;
 
-/// Bytes of a pack's table, mostly extended attributes, after which the source closes it: with one more file's, and the
-/// data, it stays below MAX_FRAME.
+/// Bytes of the table of a pack, or of a CHECK, mostly extended attributes, after which the source closes it: with one more
+/// file's, and the data, it stays below MAX_FRAME.
 pub const PACK_TABLE_BYTES: usize = 512 * 1_024;
 
-/// Files in one PACK frame that a target accepts.
+/// Files in one PACK or CHECK frame that a target accepts.
 pub const MAX_PACK_FILES: u32 = 4_096;
 
 /// Frames of a lane, and of the index, that may be on their way without an acknowledgement.

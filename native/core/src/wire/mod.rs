@@ -4,6 +4,7 @@
 pub mod attributes;
 pub mod blocks;
 pub mod channel;
+pub mod check;
 pub mod cursor;
 pub mod differences;
 pub mod frame;

@@ -11,6 +11,7 @@ use pvferry_core::net::bind::{self, BIND_BYTES, Bind};
 use pvferry_core::session::difference::{Change, Difference};
 use pvferry_core::session::item::{Item, ItemClass, Side};
 use pvferry_core::wire::blocks::{Patch, Sums, put_piece_sums};
+use pvferry_core::wire::check::{Check, read_checks};
 use pvferry_core::wire::cursor::Put;
 use pvferry_core::wire::differences::{put_differences, read_differences};
 use pvferry_core::wire::frame::{FrameType, HEADER, Header};
@@ -18,9 +19,7 @@ use pvferry_core::wire::index::{
     Ack, Body, Directory, DirectoryEnd, DirectoryMark, EntriesHead, Entry, Outcome, read_entries,
 };
 use pvferry_core::wire::items::{put_item, read_items};
-use pvferry_core::wire::lane::{
-    Again, Check, End, FileAttempt, Hole, PackedFile, Piece, put_gone, read_gone, read_pack,
-};
+use pvferry_core::wire::lane::{Again, End, FileAttempt, Hole, PackedFile, Piece, put_gone, read_gone, read_pack};
 use pvferry_core::wire::limits::{MAX_GAPS, SUMS_PIECES, WINDOW_FRAMES};
 
 use crate::document::{bytes, rows, section};
@@ -181,14 +180,28 @@ fn compared_entries() {
 
 #[test]
 fn check() {
-    let check = Check {
+    let digest = |text: &[u8]| *blake3::hash(text).as_bytes();
+    let hello = Check {
         file: 3,
         size: 6,
         form: Form::Plain,
-        digest: *blake3::hash(b"hello\n").as_bytes(),
+        digest: digest(b"hello\n"),
         attributes: attributes(0o644, 1_000, (1_500_000_000, 1)),
     };
-    golden(FrameType::Check, &put(|out| check.put(out)), |rest| put(|out| Check::read(rest).unwrap().put(out)));
+    let empty = Check {
+        file: 7,
+        size: 0,
+        form: Form::Plain,
+        digest: digest(b""),
+        attributes: attributes(0o600, 0, (1 << 32, 0)),
+    };
+    let counted = |checks: &[Check]| {
+        put(|out| {
+            out.put_u32(checks.len() as u32);
+            checks.iter().for_each(|check| check.put(out));
+        })
+    };
+    golden(FrameType::Check, &counted(&[hello, empty]), |rest| counted(&read_checks(rest).unwrap()));
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::Command;
+use std::sync::{Arc, Mutex};
 
 use pvferry_core::error::ErrorKind;
 use pvferry_core::fs::stat::Timestamp;
@@ -11,11 +12,14 @@ use pvferry_core::session::item::ItemClass;
 use pvferry_core::target::Comparison;
 use pvferry_core::target::extras::MaxDelete;
 use pvferry_core::target::look::{Judgement, LookConfig};
+use pvferry_core::wire::check::read_checks;
 use pvferry_core::wire::frame::FrameType;
+use pvferry_core::wire::limits::{PACK_BYTES, PACK_FILES};
 
 use super::look_pair::{LookPair, listed, look_config};
 use super::lost_lanes::kill_before_ack;
 use super::pair::{Pair, Settled, roots};
+use super::relay::{Frame, Hook, Verdict};
 use super::volumes::{Place, furnish, noise};
 
 const BY_TIME: Judgement = Judgement::AsCopy(Comparison { digests: false, racy_from: None });
@@ -250,6 +254,33 @@ fn a_lane_that_dies_costs_no_difference_and_tells_none_twice() {
     pair.look();
     assert!(!pair.from.lost.is_empty(), "no lane died");
     assert_eq!(listed(&pair.from.differences), expected);
+}
+
+/// One frame for each would take a round trip for every few of them.
+#[test]
+fn small_files_are_checked_many_in_a_frame() {
+    let (from, to) = (Place::new(), Place::new());
+    shell(&from.root(), "for i in {1..1500}; do echo $i > $i; done; head -c 2M /dev/urandom > large; touch -d @1 .");
+    for number in 0..4 {
+        fs::write(from.root().join(format!("middle-{number}")), noise(number, 400_000)).unwrap();
+    }
+    Pair::open(&from.root(), &to.root(), 2).copy();
+    let frames = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&frames);
+    let hook: Hook = Arc::new(move |frame: &mut Frame<'_>| {
+        if frame.kind == FrameType::Check {
+            let sizes: Vec<u64> = read_checks(frame.payload).unwrap().iter().map(|check| check.size).collect();
+            seen.lock().unwrap().push(sizes);
+        }
+        Verdict::Pass
+    });
+    let mut pair = LookPair::relayed(&from.root(), look_config(&to.root(), Judgement::EveryByte), Some(hook));
+    assert_eq!(pair.look().target.compared, 1_505);
+    let frames = frames.lock().unwrap();
+    assert_eq!(frames.iter().map(Vec::len).sum::<usize>(), 1_505);
+    assert!(frames.len() < 150, "{} frames", frames.len());
+    assert!(frames.iter().all(|sizes| sizes.len() == 1 || sizes.iter().sum::<u64>() <= PACK_BYTES), "{frames:?}");
+    assert!(frames.iter().all(|sizes| sizes.len() <= PACK_FILES), "{frames:?}");
 }
 
 #[test]

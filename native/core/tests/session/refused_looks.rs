@@ -10,11 +10,13 @@ use pvferry_core::error::ErrorKind;
 use pvferry_core::fs::apply::Attributes;
 use pvferry_core::target::Comparison;
 use pvferry_core::target::look::Judgement;
+use pvferry_core::wire::check::Check;
 use pvferry_core::wire::blocks::{Patch, Sums, put_piece_sums};
 use pvferry_core::wire::cursor::Put;
 use pvferry_core::wire::frame::FrameType;
 use pvferry_core::wire::index::{Body, Outcome};
-use pvferry_core::wire::lane::{Again, Check, End, FileAttempt, Hole, PackedFile, Piece, put_gone};
+use pvferry_core::wire::limits::MAX_PACK_FILES;
+use pvferry_core::wire::lane::{Again, End, FileAttempt, Hole, PackedFile, Piece, put_gone};
 
 use super::alone::within_mebibytes;
 use super::look_pair::listed;
@@ -131,7 +133,14 @@ fn data_on_the_index() {
 fn check(file: u64, attributes: &Attributes) -> Vec<u8> {
     let digest = *blake3::hash(&noise(1, SIZES[0])).as_bytes();
     let attributes = attributes.clone();
-    put(|out| Check { file, size: SIZES[0] as u64, form: Form::Plain, digest, attributes }.put(out))
+    checks(&[Check { file, size: SIZES[0] as u64, form: Form::Plain, digest, attributes }])
+}
+
+fn checks(checks: &[Check]) -> Vec<u8> {
+    put(|out| {
+        out.put_u32(checks.len() as u32);
+        checks.iter().for_each(|check| check.put(out));
+    })
 }
 
 #[test]
@@ -145,8 +154,11 @@ fn checks_that_are_malformed() {
         payload[at] = byte;
         payload
     };
-    // The form, after file id and size.
-    send("unknown form", &changed(16, 9));
+    // The form, after count, file id and size.
+    send("unknown form", &changed(20, 9));
+    send("no files or too many", &changed(3, 0));
+    send("ends too early", &changed(3, 2));
+    send("no files or too many", &[&(MAX_PACK_FILES + 1).to_be_bytes()[..], &good[4..]].concat());
     // The count of extended attributes, which are not there.
     send("ends too early", &changed(good.len() - 2, 0xff));
     send("what it was not asked for", &check(2, &plain()));
@@ -188,15 +200,12 @@ fn digests_that_are_wrong_are_differences() {
     let mut bench = announced(Judgement::EveryByte);
     let before = state_seen_before(&bench);
     let mut wrong = check(0, &plain());
-    wrong[20] ^= 1;
+    wrong[30] ^= 1;
     for _ in 0..3 {
         bench.lane.send(FrameType::Check, &wrong);
         assert_eq!(bench.lane.answer(), Some(Outcome::Differs));
     }
-    let huge = put(|out| {
-        let check = Check { file: 1, size: u64::MAX, form: Form::Block, digest: [0; 32], attributes: plain() };
-        check.put(out);
-    });
+    let huge = checks(&[Check { file: 1, size: u64::MAX, form: Form::Block, digest: [0; 32], attributes: plain() }]);
     bench.lane.send(FrameType::Check, &huge);
     assert_eq!(bench.lane.answer(), Some(Outcome::Differs));
     let late = Instant::now() + LONG;

@@ -18,9 +18,10 @@ use crate::target::finished::RecentFrames;
 use crate::target::links::Contents;
 use crate::target::served::Served;
 use crate::wire::channel::{Channel, malformed};
+use crate::wire::check::{Check, read_checks};
 use crate::wire::frame::{FrameType, Header};
 use crate::wire::index::{Ack, Outcome};
-use crate::wire::lane::{Check, read_gone};
+use crate::wire::lane::read_gone;
 use crate::wire::limits::PACK_FILE;
 
 /// What comes of comparing a file's bytes.
@@ -48,27 +49,33 @@ impl Looking {
         while let Some(header) = channel.receive(&mut payload)? {
             self.life.stop.check()?;
             self.counters.add(Counter::WireBytes, u64::from(header.length));
-            let (file, answer) = self.take_frame(header, &payload, &mut buffer)?;
+            let answers = self.take_frame(header, &payload, &mut buffer)?;
             frames += 1;
-            self.files.forget(&recent.push(vec![file]));
-            let exceptions = answer.into_iter().map(|outcome| (frames, 0, outcome)).collect();
+            let excepted = (0..).zip(&answers).filter_map(|(at, (_, answer))| Some((frames, at, (*answer)?)));
             let mut out = Vec::with_capacity(32);
-            Ack { frames, exceptions }.put(&mut out);
+            Ack { frames, exceptions: excepted.collect() }.put(&mut out);
+            self.files.forget(&recent.push(answers.into_iter().map(|(file, _)| file).collect()));
             channel.send(FrameType::Ack, false, &[&out])?;
         }
         Ok(())
     }
 
-    fn take_frame(&self, header: Header, payload: &[u8], buffer: &mut Vec<u8>) -> Result<(u64, Answer), CoreError> {
+    /// The answers to a frame's files, by their file ids.
+    fn take_frame(
+        &self,
+        header: Header,
+        payload: &[u8],
+        buffer: &mut Vec<u8>,
+    ) -> Result<Vec<(u64, Answer)>, CoreError> {
         match header.frame_type {
             FrameType::Check => {
-                let check = Check::read(payload).map_err(malformed)?;
-                let answer = self.answer_once(check.file, |file| self.check(file, &check, buffer))?;
-                Ok((check.file, answer))
+                let checks = read_checks(payload).map_err(malformed)?;
+                let answer = |check: &Check| self.answer_once(check.file, |file| self.check(file, check, buffer));
+                checks.iter().map(|check| Ok((check.file, answer(check)?))).collect()
             }
             FrameType::Gone => {
                 let id = read_gone(payload).map_err(malformed)?;
-                self.answer_once(id, |file| self.forget(file)).map(|answer| (id, answer))
+                self.answer_once(id, |file| self.forget(file)).map(|answer| vec![(id, answer)])
             }
             _ => Err(CoreError::protocol("The peer broke the protocol: it sends data to a session that only looks.")),
         }
