@@ -51,6 +51,13 @@ impl Shared {
         };
         note_flags(&self.volume, fd.as_fd(), &stat, &self.accountant(task.accounted));
         match Large::new(task.clone(), fd, stat) {
+            Ok((large, _)) if self.config.looks => {
+                let large = Arc::new(large);
+                // Of an empty one nothing is left.
+                self.look_again(&large, large.is_complete());
+                self.queue.add_large(large);
+                Ok(())
+            }
             Ok((large, true)) => self.send_control(lane, Control::Again(Arc::new(large)), buffers),
             Ok((large, false)) => {
                 self.queue.add_large(Arc::new(large));
@@ -71,6 +78,10 @@ impl Shared {
         buffers: &mut Buffers,
     ) -> Result<(), CoreError> {
         match &part {
+            Part::Piece { .. } | Part::Hole { .. } | Part::Patch { .. } if self.config.looks => {
+                self.forecast_part(&large, &part);
+                Ok(())
+            }
             Part::Piece { index, length, segments, .. } => {
                 let (index, length, segments) = (*index, *length, segments.clone());
                 self.send_piece(lane, large, (index, length), segments, part, buffers)
@@ -250,6 +261,9 @@ impl Shared {
     pub(super) fn look_again(&self, large: &Arc<Large>, complete: bool) {
         if !complete {
             return;
+        }
+        if self.config.looks {
+            return self.end_forecast(large);
         }
         match large.look_again(self.config.rereads) {
             Ok(part) => {

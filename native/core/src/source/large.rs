@@ -300,6 +300,20 @@ impl Large {
         state.is_complete()
     }
 
+    /// A part is not sent, but counts as if it were. True when nothing is left.
+    pub(super) fn forecast_part(&self, part: &Part) -> bool {
+        let mut state = self.lock();
+        state.matched += part.covered_bytes() - part.data_bytes();
+        state.settle_part(part.covered_bytes());
+        state.is_complete()
+    }
+
+    /// What a copy would send of it, when nothing is left, bytes.
+    pub(super) fn would_move(&self) -> u64 {
+        let state = self.lock();
+        state.progress - state.matched
+    }
+
     /// True when nothing is left to be sent of an empty attempt.
     pub(super) fn is_complete(&self) -> bool {
         self.lock().is_complete()

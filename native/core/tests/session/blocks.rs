@@ -14,9 +14,12 @@ use pvferry_core::fs::extents::Extents;
 use pvferry_core::session::compress::Mode;
 use pvferry_core::session::counters::Counter;
 use pvferry_core::target::journal::look;
+use pvferry_core::target::look::Judgement;
 use pvferry_core::target::{Comparison, Terms};
 use pvferry_core::wire::frame::FrameType;
 
+use super::look_pair::{LookPair, listed, look_config};
+use super::lost_lanes::kill_before_ack;
 use super::pair::{DEADLINE, Pair, Settled, roots};
 use super::relay::{Frame, Hook, Verdict};
 use super::volumes::{Place, noise};
@@ -38,9 +41,13 @@ fn change(place: &Place, change: impl FnOnce(&File)) {
     change(&file);
 }
 
+/// Another copy; a dry run before it says how much it sends.
 #[track_caller]
 fn again(from: &Place, to: &Place) -> Settled {
-    settle(Pair::comparing(&from.root(), &to.root(), 2, BY_TIME), from, to)
+    let looked = LookPair::open(&from.root(), look_config(&to.root(), Judgement::AsCopy(BY_TIME))).look();
+    let settled = settle(Pair::comparing(&from.root(), &to.root(), 2, BY_TIME), from, to);
+    assert_eq!((looked.source.would_move, looked.source.moved_bytes), (settled.source.moved_bytes, 0));
+    settled
 }
 
 #[track_caller]
@@ -77,6 +84,31 @@ fn only_changed_blocks_cross() {
         assert_eq!((side.moved_bytes + side.matched_bytes, side.resent), (SIZE as u64, 0));
     }
     assert!(settled.source.wire_bytes < settled.source.moved_bytes + 30_000, "{}", settled.source.wire_bytes);
+}
+
+/// What only its bytes tell to have changed is forecast as well, whatever becomes of the lanes.
+#[test]
+fn a_forecast_outlives_its_lanes() {
+    let (from, to) = copied();
+    fs::write(from.root().join("same"), noise(2, SIZE)).unwrap();
+    Pair::comparing(&from.root(), &to.root(), 2, BY_TIME).copy();
+    let written = fs::metadata(from.root().join("large")).unwrap().modified().unwrap();
+    change(&from, |file| {
+        [0, 3_000_000, 8_000_000].into_iter().for_each(|at| file.write_all_at(&noise(3, 5_000), at).unwrap());
+        file.set_modified(written).unwrap();
+    });
+    let judgement = Judgement::AsCopy(Comparison { digests: true, ..BY_TIME });
+    let expected = 3 * 2 * BLOCK as u64;
+    for hook in [kill_before_ack(FrameType::Sums, 2), kill_before_ack(FrameType::Gone, 1)] {
+        let mut pair = LookPair::relayed(&from.root(), look_config(&to.root(), judgement), Some(hook));
+        let settled = pair.look();
+        assert!(!pair.from.lost.is_empty(), "no lane died");
+        assert_eq!(listed(&pair.to.differences), ["large: replaced File content"]);
+        assert_eq!((settled.source.would_move, settled.source.compared), (expected, 1));
+    }
+    let digests = Comparison { digests: true, ..BY_TIME };
+    let settled = settle(Pair::comparing(&from.root(), &to.root(), 2, digests), &from, &to);
+    assert_eq!(settled.source.moved_bytes, expected);
 }
 
 #[test]

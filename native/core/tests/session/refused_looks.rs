@@ -10,13 +10,13 @@ use pvferry_core::error::ErrorKind;
 use pvferry_core::fs::apply::Attributes;
 use pvferry_core::target::Comparison;
 use pvferry_core::target::look::Judgement;
-use pvferry_core::wire::check::Check;
 use pvferry_core::wire::blocks::{Patch, Sums, put_piece_sums};
+use pvferry_core::wire::check::Check;
 use pvferry_core::wire::cursor::Put;
 use pvferry_core::wire::frame::FrameType;
 use pvferry_core::wire::index::{Body, Outcome};
-use pvferry_core::wire::limits::MAX_PACK_FILES;
 use pvferry_core::wire::lane::{Again, End, FileAttempt, Hole, PackedFile, Piece, put_gone};
+use pvferry_core::wire::limits::MAX_PACK_FILES;
 
 use super::alone::within_mebibytes;
 use super::look_pair::listed;
@@ -113,12 +113,13 @@ fn frames_that_write() {
         (FrameType::Hole, put(|out| Hole { of: of(1), first: 0, count: 2 }.put(out))),
         (FrameType::Again, put(|out| Again { of: again, size: 7, form: Form::Block }.put(out))),
         (FrameType::End, put(|out| End { of: of(1), digest, attributes: plain() }.put(out))),
-        (FrameType::Sums, sums),
         (FrameType::Patch, patch),
     ];
     for (frame, payload) in frames {
         expect_frame_refused("it sends data to a session that only looks", frame, &payload);
     }
+    // These do not write, but nobody has asked for them.
+    expect_frame_refused("it compares where there is nothing to compare with", FrameType::Sums, &sums);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The lanes: the source says the digest of a file, and what is here is compared with it.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
 use super::files::{Answer, Known, ToCheck};
@@ -16,7 +17,7 @@ use crate::session::difference::{Change, Difference};
 use crate::session::item::{Item, ItemClass, Side};
 use crate::target::finished::RecentFrames;
 use crate::target::links::Contents;
-use crate::target::served::Served;
+use crate::target::served::{Exceptions, Served};
 use crate::wire::channel::{Channel, malformed};
 use crate::wire::check::{Check, read_checks};
 use crate::wire::frame::{FrameType, Header};
@@ -30,6 +31,23 @@ enum Verdict {
     Other,
     /// An item says why.
     Unknown,
+}
+
+/// The answers to one frame.
+#[derive(Default)]
+struct Answers {
+    /// Files that are answered for.
+    files: Vec<u64>,
+    exceptions: Exceptions,
+}
+
+impl Answers {
+    fn add(&mut self, file: u64, position: u32, answer: Answer) {
+        self.exceptions.extend(answer.map(|outcome| (position, outcome)));
+        if !matches!(answer, Some(Outcome::Base(_))) {
+            self.files.push(file);
+        }
+    }
 }
 
 impl Looking {
@@ -49,36 +67,40 @@ impl Looking {
         while let Some(header) = channel.receive(&mut payload)? {
             self.life.stop.check()?;
             self.counters.add(Counter::WireBytes, u64::from(header.length));
-            let answers = self.take_frame(header, &payload, &mut buffer)?;
+            // What a dead lane brings late may have come over another one long ago, and be forgotten.
+            let broken = |error| if channel.is_broken() { CoreError::network("The lane broke.") } else { error };
+            let Answers { files, exceptions } = self.take_frame(header, &payload, &mut buffer).map_err(broken)?;
             frames += 1;
-            let excepted = (0..).zip(&answers).filter_map(|(at, (_, answer))| Some((frames, at, (*answer)?)));
+            self.files.forget(&recent.push(files));
             let mut out = Vec::with_capacity(32);
-            Ack { frames, exceptions: excepted.collect() }.put(&mut out);
-            self.files.forget(&recent.push(answers.into_iter().map(|(file, _)| file).collect()));
+            let exceptions = exceptions.into_iter().map(|(at, outcome)| (frames, at, outcome)).collect();
+            Ack { frames, exceptions }.put(&mut out);
             channel.send(FrameType::Ack, false, &[&out])?;
         }
         Ok(())
     }
 
-    /// The answers to a frame's files, by their file ids.
-    fn take_frame(
-        &self,
-        header: Header,
-        payload: &[u8],
-        buffer: &mut Vec<u8>,
-    ) -> Result<Vec<(u64, Answer)>, CoreError> {
+    fn take_frame(&self, header: Header, payload: &[u8], buffer: &mut Vec<u8>) -> Result<Answers, CoreError> {
+        let mut answers = Answers::default();
         match header.frame_type {
             FrameType::Check => {
-                let checks = read_checks(payload).map_err(malformed)?;
-                let answer = |check: &Check| self.answer_once(check.file, |file| self.check(file, check, buffer));
-                checks.iter().map(|check| Ok((check.file, answer(check)?))).collect()
+                for (position, check) in (0..).zip(read_checks(payload).map_err(malformed)?) {
+                    let answer = self.answer_once(check.file, |file| self.check(file, &check, buffer))?;
+                    answers.add(check.file, position, answer);
+                }
             }
             FrameType::Gone => {
                 let id = read_gone(payload).map_err(malformed)?;
-                self.answer_once(id, |file| self.forget(file)).map(|answer| vec![(id, answer)])
+                answers.add(id, 0, self.answer_once(id, |file| self.forget(file))?);
             }
-            _ => Err(CoreError::protocol("The peer broke the protocol: it sends data to a session that only looks.")),
+            FrameType::Sums => answers.exceptions = self.compare_sums(payload, buffer)?,
+            _ => {
+                return Err(CoreError::protocol(
+                    "The peer broke the protocol: it sends data to a session that only looks.",
+                ));
+            }
         }
+        Ok(answers)
     }
 
     /// What was answered before is answered again.
@@ -96,6 +118,9 @@ impl Looking {
             return Ok(answer);
         }
         let answer = judge(&file)?;
+        if matches!(answer, Some(Outcome::Base(_))) {
+            return Ok(answer);
+        }
         *answered = Some(answer);
         drop(answered);
         self.files.answered();
@@ -103,6 +128,9 @@ impl Looking {
     }
 
     fn check(&self, file: &ToCheck, check: &Check, buffer: &mut Vec<u8>) -> Result<Answer, CoreError> {
+        if file.base() > 0 {
+            return Ok(Some(Outcome::Base(file.base())));
+        }
         let verdict = self.compare_bytes(file, check, buffer);
         self.life.stop.check()?;
         self.count_file(&file.stat);
@@ -132,6 +160,11 @@ impl Looking {
         };
         let Verdict::Same(form, digest) = verdict else {
             self.first_looked(file.link, first(None))?;
+            let base = self.base_of(file.stat.size, check.size);
+            if base > 0 {
+                file.base.store(base, Ordering::Release);
+                return Ok(Some(Outcome::Base(base)));
+            }
             self.settle(&file.place.directory, &[(file.place.leaf, FAILED_LEAF)])?;
             return Ok(Some(Outcome::Differs));
         };
@@ -171,9 +204,12 @@ impl Looking {
         }
     }
 
-    /// The source cannot read it, as an item of its own says.
+    /// Nothing comes of it any more: the source cannot read it, as an item of its own says, or knows by now how much of a
+    /// file that differs a copy would send.
     fn forget(&self, file: &ToCheck) -> Result<Answer, CoreError> {
-        self.first_unknown(file.link)?;
+        if file.base() == 0 {
+            self.first_unknown(file.link)?;
+        }
         self.settle(&file.place.directory, &[(file.place.leaf, FAILED_LEAF)])?;
         Ok(None)
     }

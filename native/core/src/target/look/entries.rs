@@ -1,6 +1,7 @@
 //! The entries of a directory, compared with those that are here.
 
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use super::directory::{Here, LookedDirectory, missing};
@@ -48,6 +49,8 @@ enum Look {
     /// Nothing like it is here.
     Unlike(Outcome),
     Check(Box<ToCheck>),
+    /// It differs, and the source may ask how much.
+    Differs(Box<ToCheck>),
 }
 
 /// One ENTRIES frame on its way.
@@ -76,7 +79,7 @@ impl Looking {
         }
         let Batch { exceptions, leaves, files, others, differences } = batch;
         self.tell_differences(differences);
-        let to_check: Vec<_> = files.iter().flatten().map(Arc::clone).collect();
+        let to_check: Vec<_> = files.iter().flatten().filter(|file| file.base() == 0).map(Arc::clone).collect();
         self.files.announce(head.first_file, files)?;
         self.readers.add(to_check.into_iter());
         self.settle(&directory, &leaves)?;
@@ -138,6 +141,10 @@ impl Looking {
             }
             Look::Check(file) => {
                 batch.exceptions.push((position, Outcome::Check));
+                Some(Arc::new(*file))
+            }
+            Look::Differs(file) => {
+                batch.exceptions.push((position, Outcome::Base(file.base())));
                 Some(Arc::new(*file))
             }
         };
@@ -219,25 +226,29 @@ impl Looking {
         let is_claimed = self.claims.claim(&stat, wanted.link);
         let (aspects, found) = self.compare_attributes(&stat, reading, wanted.attributes, &|| wanted.place.path());
         let aspects = aspects.with_if(stat.size != size, Aspects::SIZE);
-        let check = |aspects| {
+        let to_check = |aspects, base| {
             let Wanted { place, link, .. } = wanted;
-            Look::Check(Box::new(ToCheck {
+            Box::new(ToCheck {
                 place: place.clone(),
                 link: *link,
                 stat: stat.clone(),
                 attributes: found.clone(),
                 aspects,
                 bytes: OnceLock::new(),
+                base: AtomicU64::new(base),
                 answer: Mutex::default(),
-            }))
+            })
         };
+        let check = |aspects| Look::Check(to_check(aspects, 0));
         match self.config.judgement {
             Judgement::EveryByte if stat.size == size => Ok(check(aspects.with_if(!is_claimed, Aspects::LINK))),
             Judgement::EveryByte => self.replaced(wanted, &stat, aspects.with(Aspects::CONTENT), batch),
             Judgement::AsCopy(_)
                 if stat.size != size || aspects.has(Aspects::TIME) || !is_claimed || self.is_torn(wanted, &stat) =>
             {
-                self.replaced(wanted, &stat, aspects, batch)
+                let base = self.base_of(stat.size, size);
+                let replaced = self.replaced(wanted, &stat, aspects, batch)?;
+                Ok(if base > 0 { Look::Differs(to_check(aspects, base)) } else { replaced })
             }
             Judgement::AsCopy(comparison)
                 if needs_check(&comparison, self.coming.doubt.as_ref(), wanted.attributes.mtime, &stat) =>

@@ -1,6 +1,7 @@
 //! Files that wait for what the source reads of them, by file id.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::links::Place;
@@ -16,7 +17,7 @@ use crate::wire::limits::{AHEAD_FILES, BATCH_ENTRIES};
 /// What the source was answered: None when the file is the same.
 pub(super) type Answer = Option<Outcome>;
 
-/// A file of the same size on both sides.
+/// A file that both sides have: to be read because it seems to be the same, or to be told how much of it is.
 pub(super) struct ToCheck {
     pub(super) place: Place,
     /// 0 without other names.
@@ -28,8 +29,17 @@ pub(super) struct ToCheck {
     pub(super) aspects: Aspects,
     /// Read ahead, or when the source says its digest.
     pub(super) bytes: OnceLock<Bytes>,
+    /// Once it is known to differ, and was told: bytes from the start with which the source may compare, to know what a copy
+    /// would send; 0 before, and where there is nothing to compare with.
+    pub(super) base: AtomicU64,
     /// Held while it is judged, since a dead lane may still be at it when another brings it again.
     pub(super) answer: Mutex<Option<Answer>>,
+}
+
+impl ToCheck {
+    pub(super) fn base(&self) -> u64 {
+        self.base.load(Ordering::Acquire)
+    }
 }
 
 /// What is known of a file id.

@@ -5,6 +5,7 @@
 //! comparison reads every byte.
 
 mod attributes;
+mod blocks;
 mod check;
 mod directory;
 mod entries;

@@ -94,8 +94,7 @@ impl Looking {
     }
 
     fn try_to_read(&self, file: &ToCheck, form: Option<Form>, buffer: &mut Vec<u8>) -> Result<Bytes, Errno> {
-        let directory = self.directories.descriptor(&file.place.directory.data.node)?;
-        let fd = self.opener.file(directory.as_fd(), &file.place.name)?;
+        let fd = self.open_looked(file)?;
         let form = form.map_or_else(|| form_of(fd.as_fd(), file.stat.size), Ok)?;
         let before = stat_fd(fd.as_fd())?;
         let digest = digest_file(fd.as_fd(), form, file.stat.size, buffer, &self.life.stop)?;
