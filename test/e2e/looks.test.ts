@@ -2,14 +2,17 @@
 import { execFileSync } from "node:child_process";
 import {
   appendFileSync,
+  closeSync,
   existsSync,
   lstatSync,
   mkdirSync,
+  openSync,
   readdirSync,
   readFileSync,
   rmSync,
   utimesSync,
   writeFileSync,
+  writeSync,
 } from "node:fs";
 
 import { describe, expect, it } from "vitest";
@@ -260,6 +263,23 @@ describe("a dry run", () => {
     expect([missing.code, existsSync(place.at("none"))]).toEqual([31, false]);
     const both = await pvferry(["copy", "--dry-run", "--mode", "verify", from, to]);
     expect(both.code).toBe(2);
+  });
+
+  it("says how much of changed large files the copy sends", async () => {
+    using place = scratch();
+    const [from, to] = [place.directory("from"), place.at("to")];
+    for (const name of ["image", "log"])
+      writeFileSync(`${from}/${name}`, Buffer.alloc(2_000_000, 1));
+    expect((await pvferry(["copy", "--pass", "stage", from, to])).code).toBe(0);
+    const image = openSync(`${from}/image`, "r+");
+    writeSync(image, "changed", 1_000_000);
+    closeSync(image);
+    appendFileSync(`${from}/log`, Buffer.alloc(600_000, 2));
+    const dry = lookReceipt(await pvferry(["copy", "--dry-run", "--json", from, to]));
+    const copy = receiptOf(await pvferry(["copy", "--json", from, to]));
+    expect([dry.exitCode, copy.exitCode]).toEqual([0, 0]);
+    expect(dry.differences.wouldMoveBytes).toBe(copy.movedBytes);
+    expect(copy.movedBytes).toBeLessThan(4_096 + 600_000 + 4_096 + 1);
   });
 
   it("of a pass in between says what it would do, and does not count as one", async () => {

@@ -1,25 +1,12 @@
-/**
- * --verify disk finds what a disk did not keep. Bits are flipped in the file beneath a mounted file system, right after
- * the target has synced and before it reads back: it is stopped in between.
- */
-import {
-  closeSync,
-  existsSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  writeFileSync,
-  writeSync,
-} from "node:fs";
-import process from "node:process";
-import { setTimeout as sleep } from "node:timers/promises";
+/** --verify disk finds what a disk did not keep. */
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 
 import { afterAll, beforeAll, expect, it } from "vitest";
 
 import { initPki, startSource, startTarget } from "../agent/agent-pair.ts";
-import { familyOf } from "../agent/processes.ts";
-import { receiptOf, type Receipt } from "../agent/receipt.ts";
-import { pvferry, type Ended } from "../agent/run-pvferry.ts";
+import { copyWhileFlipping, pathsOf, type Flipped } from "../agent/flipped-bits.ts";
+import { receiptOf } from "../agent/receipt.ts";
+import { pvferry } from "../agent/run-pvferry.ts";
 import { mountFilesystem, type Bed } from "../bed/filesystem.ts";
 import { describeWith } from "../bed/needs.ts";
 import { scratch } from "../bed/scratch.ts";
@@ -45,83 +32,24 @@ beforeAll(async () => {
 
 afterAll(() => place[Symbol.dispose]());
 
-/** Flips a bit of a mark where it lies on the disk; how many places there were. */
-function flipBit(bed: Bed, mark: Buffer): number {
-  const bytes = readFileSync(bed.image);
-  const at = bytes.indexOf(mark);
-  if (at < 0) return 0;
-  const image = openSync(bed.image, "r+");
-  writeSync(image, Buffer.of((bytes[at] ?? 0) ^ 1), 0, 1, at);
-  closeSync(image);
-  return 1;
-}
-
-interface Copied {
-  readonly ended: Ended;
-  readonly receipt: Receipt;
-  readonly flipped: { readonly small: number; readonly large: number };
-}
-
-/**
- * A copy whose target is stopped each time when it has synced anything (strace sends SIGSTOP with the call, and it stops
- * when the call is done). Meanwhile a bit of each mark is flipped that is on the disk by then, these many times at most.
- */
-async function copyWhileFlipping(bed: Bed, mode: string, most: number): Promise<Copied> {
-  const calls = "syncfs,fdatasync,fsync";
-  const stops = ["-e", `trace=${calls}`, "-e", `inject=${calls}:signal=SIGSTOP`];
-  const wrapper = ["strace", "-f", "-qq", "-o", "/dev/null", ...stops];
-  const flags = ["--checkpoint", "0s"];
-  const { agent: target, port } = await startTarget({
-    volume: bed.path,
+/** A bit of each mark is flipped so many times at most. */
+function flipping(bed: Bed, mode: string, flips: number): Promise<Flipped<keyof typeof marks>> {
+  return copyWhileFlipping({
+    bed,
+    volume,
     pki,
-    flags,
-    run: { wrapper },
+    marks: {
+      small: { bytes: marks.small, spared: 0, flips },
+      large: { bytes: marks.large, spared: 0, flips },
+    },
+    sourceFlags: ["--verify", mode],
   });
-  await using source = startSource({ volume, pki, port, flags: ["--verify", mode] });
-  const flipped = { small: 0, large: 0 };
-  while (target.isRunning()) {
-    const [, pid] = familyOf(target.pid);
-    if (pid !== undefined && isStopped(pid)) {
-      for (const mark of ["small", "large"] as const) {
-        if (flipped[mark] < most) flipped[mark] += flipBit(bed, marks[mark]);
-      }
-      goOn(pid);
-    }
-    await sleep(5);
-  }
-  const [ended] = await Promise.all([target.ended, source.ended]);
-  return { ended, receipt: receiptOf(ended), flipped };
 }
 
-/** A process that ends looks stopped for a moment, since strace is told first. */
-function goOn(pid: number): void {
-  try {
-    process.kill(pid, "SIGCONT");
-  } catch (error) {
-    if (Reflect.get(Object(error), "code") !== "ESRCH") throw error;
-  }
-}
-
-/** All threads are: whatever they were asking of the disk is done. */
-function isStopped(pid: number): boolean {
-  try {
-    const threads = readdirSync(`/proc/${pid}/task`);
-    return threads.every((thread) =>
-      /^State:\s+[Tt]/m.test(readFileSync(`/proc/${pid}/task/${thread}/status`, "latin1")),
-    );
-  } catch {
-    return false;
-  }
-}
-
-function itemsOf({ receipt }: Copied, itemClass: string): readonly (string | null)[] {
-  return receipt.items.filter((item) => item.class === itemClass).map(({ path }) => path);
-}
-
-describeWith({ root: true, programs: ["strace", "mkfs.ext4"] }, "--verify", () => {
+describeWith({ root: true, programs: ["strace", "mkfs.ext4", "mkfs.btrfs"] }, "--verify", () => {
   it("stream knows nothing of bits that the disk flips later", async () => {
     using bed = mountFilesystem({ kind: "ext4", mebibytes: 32 });
-    const copied = await copyWhileFlipping(bed, "stream", 1);
+    const copied = await flipping(bed, "stream", 1);
     expect(copied.flipped).toEqual({ small: 1, large: 1 });
     expect(copied.receipt.exitCode).toBe(0);
     bed.dropCaches();
@@ -129,31 +57,38 @@ describeWith({ root: true, programs: ["strace", "mkfs.ext4"] }, "--verify", () =
     expect(same, "the flipped bit is there").toBe(false);
   });
 
-  it("disk finds them, writes again what is damaged, and says so", async () => {
-    using bed = mountFilesystem({ kind: "ext4", mebibytes: 32 });
-    const copied = await copyWhileFlipping(bed, "disk", 1);
-    expect(copied.flipped).toEqual({ small: 1, large: 1 });
-    expect(copied.receipt.exitCode, copied.ended.stderr).toBe(0);
-    expect(itemsOf(copied, "repaired")).toEqual(["large", "small"]);
-    expect(copied.receipt).toMatchObject({
-      knownBy: { streamed: 0, readBack: 22 },
-      verify: { mode: "disk", readBack: { filesystem: "ext4", method: "direct", repaired: 2 } },
-    });
-    bed.dropCaches();
-    await expectFaithful(volume, bed.path);
-  });
+  it.each([
+    ["ext4", 32],
+    // It has sums of its own: what it does not believe cannot be read.
+    ["btrfs", 128],
+  ] as const)(
+    "disk finds them, writes again what is damaged, and says so (%s)",
+    async (kind, mebibytes) => {
+      using bed = mountFilesystem({ kind, mebibytes });
+      const copied = await flipping(bed, "disk", 1);
+      expect(copied.flipped).toEqual({ small: 1, large: 1 });
+      expect(copied.receipt.exitCode, copied.ended.stderr).toBe(0);
+      expect(pathsOf(copied.receipt, "repaired")).toEqual(["large", "small"]);
+      expect(copied.receipt).toMatchObject({
+        knownBy: { streamed: 0, readBack: 22 },
+        verify: { mode: "disk", readBack: { filesystem: kind, method: "direct", repaired: 2 } },
+      });
+      bed.dropCaches();
+      await expectFaithful(volume, bed.path);
+    },
+  );
 
   it("disk gives up what is damaged again, by name: 43", async () => {
     using bed = mountFilesystem({ kind: "ext4", mebibytes: 32 });
-    const copied = await copyWhileFlipping(bed, "disk", 2);
+    const copied = await flipping(bed, "disk", 2);
     expect(copied.flipped).toEqual({ small: 2, large: 2 });
     expect(copied.receipt.exitCode).toBe(43);
-    expect(itemsOf(copied, "corrupted")).toEqual(["large", "small"]);
+    expect(pathsOf(copied.receipt, "corrupted")).toEqual(["large", "small"]);
     expect(copied.receipt.message).toContain("2 files could not be read back");
     expect(existsSync(`${bed.path}/small`)).toBe(false);
     expect(existsSync(`${bed.path}/large`)).toBe(false);
     // Another try of the same transfer finds what is missing, and nothing of what was damaged.
-    const again = await copyWhileFlipping(bed, "disk", 0);
+    const again = await flipping(bed, "disk", 0);
     expect(again.receipt.exitCode, again.ended.stderr).toBe(0);
     expect(again.receipt).toMatchObject({ pass: { number: 2 }, knownBy: { readBack: 2 } });
     bed.dropCaches();

@@ -2,6 +2,8 @@
 
 use std::io::IoSliceMut;
 use std::os::fd::{BorrowedFd, OwnedFd};
+use std::thread;
+use std::time::Duration;
 
 use rustix::fs::{Advice, Mode, OFlags, fadvise, fcntl_getfl, fcntl_setfl, statfs};
 use rustix::io::{Errno, ReadWriteFlags, pread, preadv2, retry_on_intr};
@@ -70,6 +72,10 @@ pub fn open_again(file: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
 /// Memory, offsets and lengths of direct reads are multiples of this: of every logical block size up to a page.
 pub const ALIGNMENT: usize = 4_096;
 
+/// How often, and how long after one another, the page cache is asked to let go of what is about to be read.
+const FORGET_TRIES: u32 = 20;
+const FORGET_PAUSE: Duration = Duration::from_millis(10);
+
 /// Reads files of one file system from its medium. Not for [`Medium::None`].
 #[derive(Debug)]
 pub struct MediumReader {
@@ -105,7 +111,7 @@ impl MediumReader {
             None
         };
         if got.is_none() {
-            self.refuse_cached(file, offset)?;
+            self.forget(file, offset)?;
             got = Some(self.fill(file, offset, length)?);
         }
         let got = got.unwrap_or(0).min(length);
@@ -126,6 +132,20 @@ impl MediumReader {
             }
         }
         Ok(got)
+    }
+
+    /// Waits until the page cache lets go: pages that are being read ahead stay until they are there.
+    fn forget(&self, file: BorrowedFd<'_>, offset: u64) -> Result<(), Errno> {
+        let mut tries = 0;
+        while let Err(errno) = self.refuse_cached(file, offset) {
+            tries += 1;
+            if errno != Errno::BUSY || tries > FORGET_TRIES {
+                return Err(errno);
+            }
+            thread::sleep(FORGET_PAUSE);
+            drop_cache(file)?;
+        }
+        Ok(())
     }
 
     /// Whether the page cache still holds the first byte: a read that may not wait gets what is cached, and nothing else
@@ -170,12 +190,14 @@ mod tests {
     }
 
     #[test]
-    fn dirty_pages_are_not_taken_for_the_medium() {
+    fn what_is_in_the_page_cache_is_not_taken_for_the_medium() {
         let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../target");
         let mut file = tempfile::tempfile_in(&folder).unwrap();
         file.write_all(&[1; 8_192]).unwrap();
         let own = open_again(file.as_fd()).unwrap();
         let mut reader = MediumReader::new(Medium::Dropped, 8_192);
-        assert_eq!(reader.read(own.as_fd(), 0, 8_192), Err(Errno::BUSY));
+        assert_eq!(reader.refuse_cached(own.as_fd(), 0), Err(Errno::BUSY));
+        file.sync_data().unwrap();
+        assert!(reader.read(own.as_fd(), 0, 8_192).is_ok_and(|bytes| bytes == [1; 8_192]));
     }
 }

@@ -1,7 +1,7 @@
 //! The root digests of any directory, computed as a session would: for `pvferry digest`.
 
 use std::collections::HashMap;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -300,11 +300,25 @@ impl Report for Hashing<'_> {
 
 /// A file's digest, read through a descriptor. `EINTR` once `stop` says so, which is asked before each piece.
 pub(crate) fn digest_file(
-    fd: std::os::fd::BorrowedFd<'_>,
+    fd: BorrowedFd<'_>,
     form: Form,
     size: u64,
     buffer: &mut Vec<u8>,
     stop: &Stop,
+) -> Result<Digest, Errno> {
+    digest_pieces(fd, form, size, stop, |index, length, found| {
+        fill_piece(fd, (index, length), found, buffer)?;
+        Ok(piece_digest(form, size, index, buffer))
+    })
+}
+
+/// As `digest_file`; `read` gives the digest of a piece of this number and length, with data in these places.
+pub(crate) fn digest_pieces(
+    fd: BorrowedFd<'_>,
+    form: Form,
+    size: u64,
+    stop: &Stop,
+    mut read: impl FnMut(u64, u32, &[(u32, u32)]) -> Result<Digest, Errno>,
 ) -> Result<Digest, Errno> {
     let mut digest = FileDigest::new(form, size);
     let mut ranges = DataRanges::new(size);
@@ -327,8 +341,7 @@ pub(crate) fn digest_file(
             index = end;
             continue;
         }
-        fill_piece(fd, (index, length), &found, buffer)?;
-        digest.add_piece(index, piece_digest(form, size, index, buffer));
+        digest.add_piece(index, read(index, length, &found)?);
         index += 1;
     }
     digest.finish().ok_or(Errno::IO)

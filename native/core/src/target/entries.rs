@@ -16,19 +16,14 @@ use crate::error::CoreError;
 use crate::fs::Errno;
 use crate::fs::apply::{Attributes, Lost};
 use crate::fs::directory_path::DirectoryNode;
-use crate::fs::extents::DataRanges;
 use crate::fs::fresh::{Fresh, FreshRule};
 use crate::fs::make;
 use crate::fs::stat::{Kind, Stat, stat_at};
 use crate::fs::xattrs;
 use crate::scan::attributes::of_stat;
-use crate::scan::read::segments;
 use crate::session::counters::Counter;
 use crate::session::item::{Item, ItemClass, Side};
 use crate::wire::index::Directory;
-
-/// Bytes of one step of a local copy.
-const STEP: u64 = 1 << 20;
 
 impl Shared {
     /// Makes a directory, 0700 until it is complete. False in the second place when it could not be made.
@@ -288,75 +283,6 @@ impl Shared {
                 let _ = make::unlink(self.volume.parts(), part.as_bytes());
             },
         )
-    }
-
-    /// The file system refuses the link (EMLINK, EPERM ...): a copy of its own, and an item.
-    fn copy_instead(
-        &self,
-        first: &First,
-        place: &NamePlace,
-        (old, new): (&OwnedFd, &OwnedFd),
-        refused: Errno,
-    ) -> Result<Option<Leaf>, CoreError> {
-        self.not_kept(place.path(), "hard link", Some(refused), "copied instead")?;
-        let copy = First { place: place.clone(), ..first.clone() };
-        if first.kind != Kind::File {
-            return self.make_entry(&copy, 0);
-        }
-        let copied = self.copy_file(old, &first.place.name, new, place, &first.attributes);
-        match copied {
-            Ok(()) => {
-                self.count_made(Some(Kind::File));
-                Ok(Some(first.leaf(&place.name)))
-            }
-            Err(errno) => {
-                self.not_written(place.path(), "data", errno)?;
-                Ok(None)
-            }
-        }
-    }
-
-    fn copy_file(
-        &self,
-        old: &OwnedFd,
-        old_name: &[u8],
-        new: &OwnedFd,
-        place: &NamePlace,
-        attributes: &Attributes,
-    ) -> Result<(), Errno> {
-        let from = self.volume.opener.file(old.as_fd(), old_name)?;
-        let (parts, part) = (self.volume.parts(), self.claims.part_name());
-        let to = self.volume.opener.create_file(parts, part.as_bytes(), 0o600)?;
-        let filled = self.fill_copy(&from, &to, attributes).and_then(|lost| {
-            let directory = (&place.directory.data.node, new.as_fd());
-            self.put_in_place(part.as_bytes(), directory, &place.name, place.replaces).map(|()| lost)
-        });
-        let lost = filled.inspect_err(|_| {
-            let _ = make::unlink(parts, part.as_bytes());
-        })?;
-        self.report_lost(&place.path(), lost).map_err(|_| Errno::CANCELED)
-    }
-
-    /// Data and attributes of a file that is here already, for a new one among the parts.
-    fn fill_copy(&self, from: &OwnedFd, to: &OwnedFd, attributes: &Attributes) -> Result<Vec<Lost>, Errno> {
-        let size = crate::fs::stat::stat_fd(from.as_fd())?.size;
-        rustix::fs::ftruncate(to, size)?;
-        let mut ranges = DataRanges::new(size);
-        let mut buffer = vec![0; STEP as usize];
-        for start in (0..size).step_by(STEP as usize) {
-            let length = u32::try_from(STEP.min(size - start)).unwrap_or(0);
-            for (offset, count) in segments(&mut ranges, from.as_fd(), start, length, usize::MAX)? {
-                let at = start + u64::from(offset);
-                let part = &mut buffer[..count as usize];
-                let got = crate::scan::read::read_at(from.as_fd(), part, at)?;
-                super::pack::write_at(to.as_fd(), &part[..got], at)?;
-            }
-        }
-        let lost = self.volume.apply_to_file(to.as_fd(), attributes, &self.volume.parts_rule.file(0o600))?;
-        if self.volume.fsync_each {
-            rustix::fs::fsync(to)?;
-        }
-        Ok(lost)
     }
 
     /// `kind` is None for a hard link.

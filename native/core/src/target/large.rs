@@ -293,8 +293,11 @@ impl Shared {
         state.writing += 1;
         drop(state);
         let cleared = large.part.clear_pieces(hole.first, hole.count);
+        if matches!(cleared, Ok(false)) {
+            self.not_read_back(&large, Errno::OPNOTSUPP);
+        }
         large.written();
-        cleared.map_or_else(|errno| self.large_failed(&large, errno, lane), Ok)
+        cleared.map_or_else(|errno| self.large_failed(&large, errno, lane), |_| Ok(()))
     }
 
     /// The file changed on the source while it was read: what has arrived is void, and is there to be compared with.

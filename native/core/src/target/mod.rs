@@ -7,6 +7,7 @@ mod blocks;
 mod checkpoints;
 mod clearing;
 mod compare;
+mod copies;
 mod coverage;
 mod directory;
 mod entries;

@@ -162,28 +162,39 @@ impl PartFile {
         })
     }
 
-    /// Makes whole pieces holes.
-    pub(super) fn clear_pieces(&self, first: u64, count: u64) -> Result<(), Errno> {
+    /// Lets go of the blocks of a piece of a file of this size, before it is written once more: a block that is written in
+    /// part only, at the file's end, would be read for that, which a file system refuses that knows it is damaged (btrfs).
+    pub(super) fn discard_piece(&self, index: u64, length: u32, size: u64) {
+        let start = index * PIECE;
+        let _turn = self.turn();
+        // Where that is not known, writing is all that can be done.
+        let _ = punch(self.fd.as_fd(), start, start + u64::from(length), size);
+    }
+
+    /// Makes whole pieces holes. False where the file system knows none and data was there: then it is zeros.
+    pub(super) fn clear_pieces(&self, first: u64, count: u64) -> Result<bool, Errno> {
         self.clear(first.saturating_mul(PIECE), count.saturating_mul(PIECE))
     }
 
-    /// Makes a hole of a range of a part that had data before; zeros, where the file system knows no holes.
-    fn clear(&self, start: u64, length: u64) -> Result<(), Errno> {
+    /// Makes a hole of a range of a part that had data before; zeros (false), where the file system knows no holes.
+    fn clear(&self, start: u64, length: u64) -> Result<bool, Errno> {
         let mut earlier = self.earlier();
-        let Some(ranges) = earlier.as_mut().filter(|_| length > 0) else { return Ok(()) };
+        let Some(ranges) = earlier.as_mut().filter(|_| length > 0) else { return Ok(true) };
         let size = ranges.size();
         let end = start.saturating_add(length).min(size);
         let _turn = self.turn();
         match punch(self.fd.as_fd(), start, end, size) {
             Err(Errno::OPNOTSUPP | Errno::NOSYS) => {}
-            other => return other,
+            other => return other.map(|()| true),
         }
+        let mut is_hole = true;
         let mut offset = start;
         while let Some((from, to)) = ranges.next(self.fd.as_fd(), offset)?.filter(|(from, _)| *from < end) {
             write_zeros(self.fd.as_fd(), from, to.min(end))?;
+            is_hole = false;
             offset = to;
         }
-        Ok(())
+        Ok(is_hole)
     }
 }
 

@@ -8,15 +8,16 @@ use pvferry_core::error::{CoreError, ErrorKind};
 use pvferry_core::fs::stat::Timestamp;
 use pvferry_core::net::{Channel, connect_bound};
 use pvferry_core::target::{Comparison, Existing};
+use pvferry_core::wire::check::Check;
 use pvferry_core::wire::cursor::Put;
 use pvferry_core::wire::frame::FrameType;
 use pvferry_core::wire::index::{Body, Outcome};
-use pvferry_core::wire::lane::{Again, Check, End, FileAttempt, Hole, PackedFile, Piece, put_gone};
+use pvferry_core::wire::lane::{Again, End, FileAttempt, Hole, PackedFile, Piece, put_gone};
 
 use super::alone::within_mebibytes;
 use super::pair::{LONG, SECRET};
 use super::pki;
-use super::rogue::{Bench, LANE_PATIENCE, Line, header, plain, tcp};
+use super::rogue::{Bench, LANE_PATIENCE, Line, checks, header, plain, tcp};
 use super::volumes::{Place, names};
 
 /// The target ends with a protocol error that says `words`.
@@ -208,9 +209,8 @@ fn to_be_checked(size: u64) -> (Bench, Vec<u8>) {
         config.compare = Some(Comparison { digests: true, racy_from: None });
     });
     bench.root().entries((0, 0, 0), &[(b"a", Body::File { size, link: 0, attributes: Some(plain()) })]);
-    let mut check = Vec::new();
-    Check { file: 0, size, form: Form::Plain, digest: [7; 32], attributes: plain() }.put(&mut check);
-    (bench, check)
+    let check = Check { file: 0, size, form: Form::Plain, digest: [7; 32], attributes: plain() };
+    (bench, checks(&[check]))
 }
 
 /// The source took the first lane for dead, and the target's disk is slow: the second lane waits as long as that takes.

@@ -22,7 +22,7 @@ use super::alone::within_mebibytes;
 use super::look_pair::listed;
 use super::looks::state;
 use super::pair::LONG;
-use super::rogue::{Bench, header, plain};
+use super::rogue::{Bench, checks, header, plain};
 use super::volumes::{Place, noise};
 
 const BY_DIGEST: Judgement = Judgement::AsCopy(Comparison { digests: true, racy_from: None });
@@ -135,13 +135,6 @@ fn check(file: u64, attributes: &Attributes) -> Vec<u8> {
     let digest = *blake3::hash(&noise(1, SIZES[0])).as_bytes();
     let attributes = attributes.clone();
     checks(&[Check { file, size: SIZES[0] as u64, form: Form::Plain, digest, attributes }])
-}
-
-fn checks(checks: &[Check]) -> Vec<u8> {
-    put(|out| {
-        out.put_u32(checks.len() as u32);
-        checks.iter().for_each(|check| check.put(out));
-    })
 }
 
 #[test]

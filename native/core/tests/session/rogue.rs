@@ -15,6 +15,7 @@ use pvferry_core::target::extras::MaxDelete;
 use pvferry_core::target::look::{Judgement, LookConfig, LookSession};
 use pvferry_core::target::{Existing, TargetConfig, TargetSession, Terms};
 use pvferry_core::wire::channel::Channel;
+use pvferry_core::wire::check::Check;
 use pvferry_core::wire::cursor::Put;
 use pvferry_core::wire::frame::FrameType;
 use pvferry_core::wire::index::{Ack, Body, Directory, DirectoryMark, EntriesHead, Entry, Outcome};
@@ -186,6 +187,14 @@ impl Drop for Line {
     fn drop(&mut self) {
         self.channel.abort();
     }
+}
+
+/// The payload of a CHECK.
+pub(crate) fn checks(checks: &[Check]) -> Vec<u8> {
+    let mut out = Vec::new();
+    out.put_u32(checks.len() as u32);
+    checks.iter().for_each(|check| check.put(&mut out));
+    out
 }
 
 pub(crate) fn tcp(port: u16) -> std::os::fd::OwnedFd {

@@ -57,9 +57,7 @@ impl Shared {
         let cause = match on_medium(written, reader)? {
             Found::AsWritten => return Ok(()),
             Found::Unknown(errno) => {
-                if !std::mem::replace(&mut large.lock().unknown, true) {
-                    self.report_unknown(large.announced.path(), errno);
-                }
+                self.not_read_back(large, errno);
                 return Ok(());
             }
             Found::Damaged(cause) => cause,
@@ -67,6 +65,7 @@ impl Shared {
         let from = written.piece.index * PIECE;
         let what = format!("bytes {from} to {}", from + u64::from(written.piece.length) - 1);
         let part = &large.part;
+        part.discard_piece(written.piece.index, written.piece.length, written.size);
         let again = part
             .write_piece(&written.piece, &written.data)
             .and_then(|()| rustix::fs::fdatasync(&part.fd))
@@ -80,6 +79,13 @@ impl Shared {
             }
         }
         Ok(())
+    }
+
+    /// Something of a large file is not read back, where that is asked: it counts as streamed, and one item says so.
+    pub(in super::super) fn not_read_back(&self, large: &Large, errno: Errno) {
+        if self.read_back.is_some() && !std::mem::replace(&mut large.lock().unknown, true) {
+            self.report_unknown(large.announced.path(), errno);
+        }
     }
 
     /// Gives a file its name when all its pieces are on the medium.

@@ -2,6 +2,7 @@
 //! copy. Lanes put their work here instead of finishing it; what is on the medium is finished by the threads of this
 //! module, what is not is written once more from memory. docs/design.md, "Reading back", says why.
 
+mod copied;
 mod large;
 mod queue;
 mod small;
@@ -118,6 +119,40 @@ impl Shared {
             done?;
         }
         Ok(())
+    }
+
+    /// Reads a file of this many bytes back; `look` reads it, after it has written it once more when it is told to. False when
+    /// it is not on the medium even then.
+    fn keep_whole<E>(
+        &self,
+        path: Vec<u8>,
+        bytes: u64,
+        mut look: impl FnMut(bool) -> Result<Found, E>,
+    ) -> Result<bool, E> {
+        let cause = match look(false)? {
+            Found::AsWritten => {
+                self.ledger.count_read_back(bytes);
+                return Ok(true);
+            }
+            // Without privilege, for one, a file whose own mode forbids reading.
+            Found::Unknown(errno) => {
+                self.report_unknown(path, errno);
+                return Ok(true);
+            }
+            Found::Damaged(cause) => cause,
+        };
+        let what = format!("all {bytes} bytes");
+        let cause = match look(true)? {
+            Found::AsWritten => {
+                self.report_damage(ItemClass::Repaired, path, &what, cause);
+                self.ledger.count_read_back(bytes);
+                return Ok(true);
+            }
+            Found::Unknown(errno) => Some(errno),
+            Found::Damaged(cause) => cause,
+        };
+        self.report_damage(ItemClass::Corrupted, path, &what, cause);
+        Ok(false)
     }
 
     /// Says that a file, or a part of it, was not on the medium as it had been written, and what became of that.

@@ -15,7 +15,6 @@ use crate::fs::Errno;
 use crate::fs::apply::Attributes;
 use crate::fs::make;
 use crate::fs::stat::{Kind, stat_fd};
-use crate::session::item::ItemClass;
 
 /// A file of a pack that bears its name.
 pub(crate) struct WrittenFile {
@@ -56,32 +55,16 @@ impl Shared {
 
     /// False when the file is not on the medium, even after it was written once more; it is removed then.
     fn is_read_back(&self, file: &mut WrittenFile, data: &[u8], reader: &mut MediumReader) -> Result<bool, CoreError> {
-        let cause = match self.on_medium(file, reader)? {
-            Found::AsWritten => {
-                self.ledger.count_read_back(file.data.len() as u64);
-                return Ok(true);
+        let kept = self.keep_whole(file.announced.path(), file.data.len() as u64, |again| {
+            if again {
+                self.write_again(file, &data[file.data.clone()])?;
             }
-            // Without privilege, for one, a file whose own mode forbids reading.
-            Found::Unknown(errno) => {
-                self.report_unknown(file.announced.path(), errno);
-                return Ok(true);
-            }
-            Found::Damaged(cause) => cause,
-        };
-        self.write_again(file, &data[file.data.clone()])?;
-        let what = format!("all {} bytes", file.data.len());
-        let cause = match self.on_medium(file, reader)? {
-            Found::AsWritten => {
-                self.report_damage(ItemClass::Repaired, file.announced.path(), &what, cause);
-                self.ledger.count_read_back(file.data.len() as u64);
-                return Ok(true);
-            }
-            Found::Unknown(errno) => Some(errno),
-            Found::Damaged(cause) => cause,
-        };
-        self.report_damage(ItemClass::Corrupted, file.announced.path(), &what, cause);
-        self.remove_written(file)?;
-        Ok(false)
+            self.on_medium(file, reader)
+        })?;
+        if !kept {
+            self.remove_written(file)?;
+        }
+        Ok(kept)
     }
 
     fn on_medium(&self, file: &WrittenFile, reader: &mut MediumReader) -> Result<Found, CoreError> {
