@@ -1,5 +1,6 @@
 //! The data plane of pvferry.
 
+mod allocation;
 pub mod error;
 pub mod fs;
 pub mod net;
