@@ -268,8 +268,9 @@ describe("a dry run", () => {
   it("says how much of changed large files the copy sends", async () => {
     using place = scratch();
     const [from, to] = [place.directory("from"), place.at("to")];
-    for (const name of ["image", "log"])
+    for (const name of ["image", "log"]) {
       writeFileSync(`${from}/${name}`, Buffer.alloc(2_000_000, 1));
+    }
     expect((await pvferry(["copy", "--pass", "stage", from, to])).code).toBe(0);
     const image = openSync(`${from}/image`, "r+");
     writeSync(image, "changed", 1_000_000);
