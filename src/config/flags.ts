@@ -17,6 +17,7 @@ import {
   PATH,
   PATTERN,
   SWITCH,
+  VERIFY_MODE,
   type Given,
   type ValueKind,
 } from "./value-kinds.ts";
@@ -162,7 +163,7 @@ export const FLAGS = {
   verify: flag({
     name: "verify",
     value: "HOW",
-    kind: choice("stream", "disk"),
+    kind: VERIFY_MODE,
     fallback: "stream",
     fallbackText: "stream",
     help: "how the target makes sure that it holds what the source has. stream: it checks digests before it writes; disk: it also reads back from the disk what it has written",
