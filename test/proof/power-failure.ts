@@ -99,6 +99,9 @@ async function copyThroughFailures(
     await sleep(random.below(100));
     failures.push(await fail(volume.path, volume.cut));
   }
+  // The source has heard that all is on disk; its target may still be removing its folder.
+  await source.ended;
+  failures.push(await fail(volume.path, volume.cut));
   for (const { code, stderr } of await Promise.all([source.ended, listening.ended])) {
     expect(code, stderr).toBe(0);
   }
@@ -121,7 +124,8 @@ async function expectRecovered(place: Scratch, failure: Failure, number: number)
   } else if (isEmpty(image)) {
     await expectResumed({ place, image, covered: null, number });
   }
-  await expectFaithful(source, image);
+  // Of a folder without a journal nothing is left to do.
+  await expectFaithful(source, image, { excluded: [".pvferry"] });
 }
 
 export async function survivePowerFailures(failures: PowerFailures): Promise<void> {
