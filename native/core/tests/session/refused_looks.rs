@@ -161,6 +161,46 @@ fn checks_that_are_malformed() {
     expect_frame_refused("what it was not asked for", FrameType::Gone, &put(|out| put_gone(out, 2)));
 }
 
+fn sums_of(first: u64, pieces: u32) -> Vec<u8> {
+    put(|out| {
+        Sums::put_head(out, of(0), first, pieces * PIECE as u32);
+        (0..pieces).for_each(|_| put_piece_sums(out, &[9; 32], 0..128_u64));
+    })
+}
+
+/// Where a dry run has something to compare with, it answers sums, as far as that goes and until the file is over.
+#[test]
+fn sums_of_more_than_there_is() {
+    let expect = |words: &str, act: &dyn Fn(&Bench)| {
+        let place = Place::new();
+        fs::write(place.root().join("a"), noise(1, SIZES[1])).unwrap();
+        let by_time = Judgement::AsCopy(Comparison { digests: false, racy_from: None });
+        let mut bench = Bench::looking(place, by_time);
+        let size = 4 * PIECE;
+        bench.root().entries((0, 0, 0), &[(b"a", Body::File { size, link: 0, attributes: Some(plain()) })]);
+        let answer = bench.index.answer().or_else(|| bench.index.answer());
+        assert_eq!(answer, Some(Outcome::Base(2 * PIECE)));
+        let before = state_seen_before(&bench);
+        bench.lane.send(FrameType::Sums, &sums_of(0, 2));
+        assert_eq!(bench.lane.answer(), Some(Outcome::Lacks(Blocks::all(PIECE as usize))));
+        act(&bench);
+        let error = bench.witness.failure();
+        assert!(error.message.contains(words), "expected {words:?}: {error:?}");
+        assert_eq!(error.kind, ErrorKind::Protocol, "{error:?}");
+        assert_eq!(state(&bench.place.root()), before, "something of the target was touched");
+    };
+    let nothing = "it compares where there is nothing to compare with";
+    expect(nothing, &|bench| {
+        bench.lane.send(FrameType::Sums, &sums_of(1, 2));
+    });
+    expect("no pieces or of too many", &|bench| {
+        bench.lane.send(FrameType::Sums, &sums_of(u64::MAX, 1));
+    });
+    expect("it sends data to a session that only looks", &|bench| {
+        bench.lane.send(FrameType::Patch, &[0; 100]);
+    });
+}
+
 #[test]
 fn announcements_of_another_kind_of_session() {
     expect_refusal(Judgement::EveryByte, "another kind of session", |bench| {
