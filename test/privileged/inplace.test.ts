@@ -34,10 +34,10 @@ const PROGRAMS = ["rsync", "getfattr", "getfacl", "openssl", "mkfs.ext4", "mkfs.
 
 describeWith({ root: true, programs: PROGRAMS }, "a volume without room for two", () => {
   it.each([
-    ["ext4", 1],
-    ["ext4", 9],
-    ["xfs", 1],
-  ] as const)("gets changed files in place (%s, %d)", async (kind, files) => {
+    ["ext4", 1, "stream"],
+    ["ext4", 9, "stream"],
+    ["xfs", 1, "disk"],
+  ] as const)("gets changed files in place (%s, %d, --verify %s)", async (kind, files, verify) => {
     using source = mountFilesystem({ kind: "tmpfs", mebibytes: VOLUME_MIB });
     using target = mountFilesystem({ kind, mebibytes: VOLUME_MIB });
     const each = CHANGED / files;
@@ -51,8 +51,9 @@ describeWith({ root: true, programs: PROGRAMS }, "a volume without room for two"
     await shell(source.path, `${fill("new")}; chmod 4750 f0; setfattr -n user.k -v v f0`);
     const before = statSync(join(target.path, "f0")).ino;
 
-    const receipt = receiptOf(await pvferry([...copy, "--inplace"]));
+    const receipt = receiptOf(await pvferry([...copy, "--inplace", "--verify", verify]));
     expect(receipt.items).toEqual([]);
+    expect(receipt.knownBy.readBack).toBe(verify === "disk" ? files : 0);
     expect(receipt.exitCode).toBe(0);
     expect(receipt.movedBytes).toBe(CHANGED);
     expect(statSync(join(target.path, "f0")).ino).toBe(before);

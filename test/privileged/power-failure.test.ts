@@ -9,10 +9,14 @@ const SEED = testSeed();
 
 describeWith(POWER_NEEDS, "a target on ext4 whose power fails", () => {
   it.each([
-    ["first", "none"],
-    ["second", "lost"],
-  ] as const)(`keeps its promises, %s copy, cache: %s (seed ${SEED})`, async (pass, cache) => {
-    expect.hasAssertions();
-    await survivePowerFailures({ kind: "ext4", cache, pass, seed: SEED, cuts: 2 });
-  });
+    ["first", "none", 2],
+    ["second", "lost", 1],
+    ["in place", "lost", 2],
+  ] as const)(
+    `keeps its promises, copy: %s, cache: %s (seed ${SEED})`,
+    async (pass, cache, cuts) => {
+      expect.hasAssertions();
+      await survivePowerFailures({ kind: "ext4", cache, pass, seed: SEED, cuts });
+    },
+  );
 });

@@ -24,8 +24,8 @@ export interface PowerFailures {
   readonly kind: PowerOptions["kind"];
   readonly cache: DiskCache;
   readonly seed: string;
-  /** The copy that loses its power is the first one, or brings an earlier one up to date. */
-  readonly pass: "first" | "second";
+  /** The copy that loses its power is the first one, or brings an earlier one up to date, its large files in place or not. */
+  readonly pass: "first" | "second" | "in place";
   /** Moments before the end. One more follows when both agents have said that all is done. */
   readonly cuts: number;
 }
@@ -85,8 +85,8 @@ async function copyThroughFailures(
 ): Promise<Failure[]> {
   const [from, pki] = [place.at("source"), place.at("pki")];
   const bytes = await prepare(place, volume.path, plan);
-  const checkpoints = ["--checkpoint", "300ms"];
-  const target = await startTarget({ volume: volume.path, pki, flags: checkpoints });
+  const flags = ["--checkpoint", "300ms", ...(plan.pass === "in place" ? ["--inplace"] : [])];
+  const target = await startTarget({ volume: volume.path, pki, flags });
   await using listening = target.agent;
   const pace = { everyMs: 0, breaks: [], bytesPerSecond: PACE };
   await using relay = await breakingRelay({ targetPort: target.port, ...pace });
