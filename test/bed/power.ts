@@ -62,8 +62,25 @@ function mountAll({ disk, cache, volume }: Places): void {
   run("mount", "-o", "loop", join(cache, "disk"), volume);
 }
 
+const BUSY_MS = 10_000;
+const TRY_EVERY_MS = 100;
+
+/** Not lazily: what it holds is to be on the disk. A loop device that was mounted from it lets go of its file a moment later. */
+function unmount(path: string): void {
+  const until = Date.now() + BUSY_MS;
+  for (;;) {
+    try {
+      run("umount", path);
+      return;
+    } catch (error) {
+      if (!String(error).includes("busy") || Date.now() > until) throw error;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, TRY_EVERY_MS);
+    }
+  }
+}
+
 function unmountAll({ cache, volume }: Places): void {
-  for (const path of [volume, ...(cache === null ? [] : [cache])]) run("umount", path);
+  for (const path of [volume, ...(cache === null ? [] : [cache])]) unmount(path);
 }
 
 /** For a disk of 4096 bytes a sector, which a copied file of an XFS needs when it is not to pass the page cache. */
