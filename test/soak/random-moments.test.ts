@@ -33,8 +33,9 @@ describeWith(INTERRUPTIONS_NEED, `a copy (seed ${SEED})`, () => {
     await initPki(volume.pki);
     bytes = await writeInterruptedVolume(volume.source, {
       smallFiles: 4000,
-      largeFiles: 8,
-      largeBytes: 24 * MIB,
+      // Larger than what may cross again, so that nothing but going on inside of a file keeps to that.
+      largeFiles: 4,
+      largeBytes: 160 * MIB,
     });
   });
 
