@@ -165,6 +165,12 @@ async function bothEndOrOneFails({
   return first ?? (source.isRunning() || listening.isRunning() ? null : both);
 }
 
+/** A source that was killed when its target had its farewell has nothing left to say, nor has one that came after that. */
+function lastWords(source: Ended, target: Ended): readonly Ended[] {
+  const cameLate = source.code === 20 && source.stderr.includes("was not reached within");
+  return source.signal === null && !cameLate ? [source, target] : [target];
+}
+
 /** Starts what was killed, and what has ended without success; ends when both have ended well. */
 async function untilBothEnd(transfer: Transfer, words: string): Promise<readonly Ended[]> {
   for (let tries = 0; tries < TRIES; tries += 1) {
@@ -172,9 +178,13 @@ async function untilBothEnd(transfer: Transfer, words: string): Promise<readonly
     const onto = isFinished(transfer.target) ? ["--existing", "mirror"] : [];
     const [target, source] = [transfer.listening, transfer.source];
     const targetIsDone = !target.isRunning() && (await target.ended).code === 0;
-    if (targetIsDone && !source.isRunning()) return [await source.ended, await target.ended];
-    if (!target.isRunning() && !targetIsDone) await transfer.startTarget(...onto);
-    if (!source.isRunning() && (await source.ended).code !== 0) transfer.startSource();
+    if (targetIsDone && !source.isRunning()) {
+      return lastWords(await source.ended, await target.ended);
+    }
+    const isLost = !target.isRunning() && !targetIsDone;
+    if (isLost) await transfer.startTarget(...onto);
+    // One that has heard all is run again as well when its target was killed before it was at its end.
+    if (!source.isRunning() && (isLost || (await source.ended).code !== 0)) transfer.startSource();
     const ended = await bothEndOrOneFails(transfer);
     if (ended === null) continue;
     if (ended.every(({ code }) => code === 0)) return ended;
