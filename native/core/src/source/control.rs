@@ -252,10 +252,10 @@ impl Shared {
     /// The target has no room for it yet. Frames that are under way are answered likewise, or taken: it may get room
     /// between two of them. Those that were taken are sent twice then.
     fn put_off(&self, large: &Large) {
-        let Some(acknowledged) = large.put_off() else { return };
-        self.counters.subtract(Counter::BytesDone, acknowledged);
-        self.counters.add(Counter::Resent, acknowledged);
-        self.queue.put_off(large.task.clone());
+        if large.put_off() {
+            self.forget_progress(large);
+            self.queue.put_off(large.task.clone());
+        }
     }
 
     pub(super) fn look_again(&self, large: &Arc<Large>, complete: bool) {

@@ -258,10 +258,14 @@ impl Large {
         self.lock().given_up
     }
 
-    /// Gives it up for now, with what had been acknowledged of it, bytes; None: it was given up before.
-    pub(super) fn put_off(&self) -> Option<u64> {
+    /// Gives it up for now. True for the first caller, who has it sent as another one.
+    pub(super) fn put_off(&self) -> bool {
         let mut state = self.lock();
-        if std::mem::replace(&mut state.given_up, true) { None } else { Some(state.progress) }
+        let first = !std::mem::replace(&mut state.given_up, true);
+        if first {
+            state.forget_progress();
+        }
+        first
     }
 
     /// A lane died that may have carried the file's end.
@@ -352,8 +356,7 @@ impl Large {
             return Err(Errno::AGAIN);
         }
         state.attempt += 1;
-        let given_up = std::mem::take(&mut state.progress);
-        state.forgotten += given_up;
+        state.forget_progress();
         state.matched = 0;
         // What it has of this one, the target says when it has heard of it.
         state.base = 0;
@@ -376,6 +379,11 @@ impl Large {
 }
 
 impl State {
+    /// What was acknowledged will be sent again.
+    fn forget_progress(&mut self) {
+        self.forgotten += std::mem::take(&mut self.progress);
+    }
+
     fn settle_part(&mut self, data: u64) {
         self.outstanding -= 1;
         self.refused = 0;
