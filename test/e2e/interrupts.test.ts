@@ -2,16 +2,16 @@
 import { existsSync, truncateSync, writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 
-import { initPki, startSource, startTarget } from "../agent/agent-pair.ts";
+import { startSource, startTarget } from "../agent/agent-pair.ts";
 import { familyOf, stillRunning } from "../agent/processes.ts";
 import { pvferry, startPvferry, type Agent } from "../agent/run-pvferry.ts";
+import { sharedVolume } from "../agent/shared-volume.ts";
 import { breakingRelay, type Relay } from "../bed/breaking-relay.ts";
 import { describeWith } from "../bed/needs.ts";
 import { scratch } from "../bed/scratch.ts";
 import { expectFaithful, expectNothingHalf } from "../judge/expect-faithful.ts";
-import { writePlainTree } from "../volume/plain.ts";
 
 const MIB = 1024 * 1024;
 const SIZES = { largeFiles: 3, largeBytes: 40 * MIB, smallFiles: 2000 };
@@ -23,16 +23,7 @@ const SLACK_MS = 1500;
 /** Less than the second after which a process is ended that still works on something. */
 const AT_ONCE_MS = 900;
 
-const shared = scratch();
-const volume = shared.directory("source");
-const pki = shared.at("pki");
-
-beforeAll(async () => {
-  await writePlainTree(volume, SIZES);
-  await initPki(pki);
-});
-
-afterAll(() => shared[Symbol.dispose]());
+const { volume, pki } = sharedVolume(SIZES);
 
 interface Halfway {
   readonly source: Agent;

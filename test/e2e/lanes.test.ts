@@ -1,31 +1,22 @@
 /** Connections die in the middle of a copy. */
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { expect, it } from "vitest";
 
-import { initPki, startSource, startTarget } from "../agent/agent-pair.ts";
+import { startSource, startTarget } from "../agent/agent-pair.ts";
 import { receiptOf } from "../agent/receipt.ts";
+import { sharedVolume } from "../agent/shared-volume.ts";
 import { breakingRelay } from "../bed/breaking-relay.ts";
 import { describeWith } from "../bed/needs.ts";
 import { scratch } from "../bed/scratch.ts";
 import { expectFaithful, expectNothingHalf } from "../judge/expect-faithful.ts";
-import { writePlainTree } from "../volume/plain.ts";
 
 const MIB = 1024 * 1024;
 const SIZES = { largeFiles: 3, largeBytes: 40 * MIB, smallFiles: 2000 };
 /** Leaves four seconds until the copy is done, were no lane to die: time for a dozen of deaths. */
 const PACE = 35 * MIB;
 
-const shared = scratch();
-const source = shared.directory("source");
-const pki = shared.at("pki");
-
-beforeAll(async () => {
-  await writePlainTree(source, SIZES);
-  await initPki(pki);
-});
-
-afterAll(() => shared[Symbol.dispose]());
+const { volume: source, pki } = sharedVolume(SIZES);
 
 describeWith({ programs: ["rsync", "getfattr", "getfacl"] }, "a copy", () => {
   it("survives a lane being killed every 250 ms", async () => {

@@ -2,16 +2,16 @@
 import { existsSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { expect, it } from "vitest";
 
 import { initPki, startSource, startTarget, type ListeningTarget } from "../agent/agent-pair.ts";
 import { receiptOf, type Receipt } from "../agent/receipt.ts";
 import { pvferry, type Agent } from "../agent/run-pvferry.ts";
+import { sharedVolume } from "../agent/shared-volume.ts";
 import { breakingRelay, type Relay } from "../bed/breaking-relay.ts";
 import { describeWith } from "../bed/needs.ts";
 import { scratch } from "../bed/scratch.ts";
 import { expectFaithful } from "../judge/expect-faithful.ts";
-import { writePlainTree } from "../volume/plain.ts";
 
 const MIB = 1024 * 1024;
 /** A second of copying: time to lay a hand on its control connection. */
@@ -19,16 +19,7 @@ const SIZES = { largeFiles: 1, largeBytes: 30 * MIB, smallFiles: 1_000 };
 const SECOND = 1_000;
 const BYTES_PER_SECOND = 40 * MIB;
 
-const shared = scratch();
-const volume = shared.directory("source");
-const pki = shared.at("pki");
-
-beforeAll(async () => {
-  await writePlainTree(volume, SIZES);
-  await initPki(pki);
-});
-
-afterAll(() => shared[Symbol.dispose]());
+const { volume, pki } = sharedVolume(SIZES);
 
 interface JournalDocument {
   readonly isFinished: boolean;

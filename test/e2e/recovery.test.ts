@@ -1,16 +1,16 @@
 /** A transfer that loses its control connection, its index or one of its agents goes on by itself. */
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { expect, it } from "vitest";
 
-import { initPki, startSource, startTarget, type ListeningTarget } from "../agent/agent-pair.ts";
+import { startSource, startTarget, type ListeningTarget } from "../agent/agent-pair.ts";
 import { receiptOf } from "../agent/receipt.ts";
 import type { Agent, Ended } from "../agent/run-pvferry.ts";
+import { sharedVolume } from "../agent/shared-volume.ts";
 import { breakingRelay, type Relay } from "../bed/breaking-relay.ts";
 import { describeWith } from "../bed/needs.ts";
 import { scratch } from "../bed/scratch.ts";
 import { expectFaithful } from "../judge/expect-faithful.ts";
-import { writePlainTree } from "../volume/plain.ts";
 
 const MIB = 1024 * 1024;
 const SIZES = { largeFiles: 3, largeBytes: 40 * MIB, smallFiles: 2000 };
@@ -19,16 +19,7 @@ const PACE = 35 * MIB;
 const FLAGS = ["--compress", "none", "--lanes", "2"];
 const SECOND = 1_000;
 
-const shared = scratch();
-const volume = shared.directory("source");
-const pki = shared.at("pki");
-
-beforeAll(async () => {
-  await writePlainTree(volume, SIZES);
-  await initPki(pki);
-});
-
-afterAll(() => shared[Symbol.dispose]());
+const { volume, pki } = sharedVolume(SIZES);
 
 interface Transfer extends AsyncDisposable {
   readonly source: Agent;
