@@ -3,10 +3,10 @@
 //! States of an attempt: pieces are handed out; when all are acknowledged the file is looked at again; if it stood still
 //! END is sent, otherwise AGAIN and the next attempt. Both are acknowledged before anything else happens.
 
-use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use super::large_state::State;
 use super::links::Known;
 use super::part::Part;
 use super::queue::FileTask;
@@ -21,39 +21,6 @@ use crate::scan::read::{form_of, segments, stood_still};
 use crate::wire::index::Outcome;
 use crate::wire::lane::FileAttempt;
 use crate::wire::limits::{MAX_ATTEMPTS, MAX_SEGMENTS, SUMS_PIECES};
-
-struct State {
-    attempt: u16,
-    stat: Stat,
-    form: Form,
-    digest: FileDigest,
-    ranges: DataRanges,
-    next: u64,
-    /// Bytes from the start with which the target can compare pieces of this attempt.
-    base: u64,
-    /// What is to be handed out besides: parts that came back, and patches that the target asked for.
-    returned: VecDeque<Part>,
-    outstanding: u64,
-    /// Tries that found the file changed.
-    changes: u32,
-    /// Ends that the target refused for their digest.
-    mismatches: u32,
-    /// Pieces that the target found wrong since it took one.
-    refused: u32,
-    changed: bool,
-    /// What is acknowledged of this attempt.
-    progress: u64,
-    /// Of that, what the target had already.
-    matched: u64,
-    /// Of attempts that were given up, not yet taken from the counters.
-    forgotten: u64,
-    /// A lane died with a part of it.
-    retried: bool,
-    /// It was settled, or will be by a GONE: nothing more is handed out.
-    given_up: bool,
-    /// What the last END said.
-    known: Option<Known>,
-}
 
 pub(super) struct Large {
     pub(super) task: FileTask,
@@ -80,27 +47,7 @@ impl Large {
         let form = form_of(fd.as_fd(), stat.size)?;
         // A file without pieces is ended by the acknowledgement of its AGAIN: nothing else would be sent of it.
         let surprising = form != Form::Plain || stat.size != task.size || task.sent_before || stat.size == 0;
-        let state = State {
-            attempt: u16::from(surprising),
-            digest: FileDigest::new(form, stat.size),
-            ranges: DataRanges::new(stat.size),
-            form,
-            stat,
-            next: 0,
-            base: task.base,
-            returned: VecDeque::new(),
-            outstanding: 0,
-            changes: 0,
-            mismatches: 0,
-            refused: 0,
-            changed: false,
-            progress: 0,
-            matched: 0,
-            forgotten: 0,
-            retried: false,
-            given_up: false,
-            known: None,
-        };
+        let state = State::new(u16::from(surprising), stat, form, task.base);
         Ok((Self { task, fd, state: Mutex::new(state) }, surprising))
     }
 
@@ -144,7 +91,7 @@ impl Large {
         }
         let part = self.piece_at(state, index)?;
         let Part::Piece { segments, .. } = &part else { return Ok(Some(part)) };
-        if may_compare(state, &part) {
+        if state.may_compare(&part) {
             return self.sums_from(state, index).map(Some);
         }
         if !segments.is_empty() {
@@ -163,7 +110,7 @@ impl Large {
         while state.next < (first + SUMS_PIECES).min(pieces(state.stat.size)) {
             let part = self.piece_at(state, state.next)?;
             let Part::Piece { length: one, .. } = part else { break };
-            if !may_compare(state, &part) {
+            if !state.may_compare(&part) {
                 break;
             }
             length += one;
@@ -376,29 +323,6 @@ impl Large {
         let (stat, form, changed, matched) = (state.stat.clone(), state.form, state.changed, state.matched);
         Some(Finished { stat, form, digest, changed, matched })
     }
-}
-
-impl State {
-    /// What was acknowledged will be sent again.
-    fn forget_progress(&mut self) {
-        self.forgotten += std::mem::take(&mut self.progress);
-    }
-
-    fn settle_part(&mut self, data: u64) {
-        self.outstanding -= 1;
-        self.refused = 0;
-        self.progress += data;
-    }
-
-    fn is_complete(&self) -> bool {
-        !self.given_up && self.outstanding == 0 && self.returned.is_empty() && self.next >= pieces(self.stat.size)
-    }
-}
-
-/// Whether the target can compare a piece instead of being sent it: all of it is data, and it begins within the base.
-fn may_compare(state: &State, part: &Part) -> bool {
-    let Part::Piece { index, length, segments, .. } = part else { return false };
-    index.saturating_mul(PIECE) < state.base && segments == &[(0, *length)]
 }
 
 fn unasked() -> CoreError {

@@ -11,6 +11,7 @@ mod in_flight;
 mod index;
 mod lane;
 mod large;
+mod large_state;
 mod links;
 mod look;
 mod pack;
