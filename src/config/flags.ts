@@ -17,7 +17,6 @@ import {
   PATH,
   PATTERN,
   SWITCH,
-  VERIFY_MODE,
   type Given,
   type ValueKind,
 } from "./value-kinds.ts";
@@ -163,10 +162,10 @@ export const FLAGS = {
   verify: flag({
     name: "verify",
     value: "HOW",
-    kind: VERIFY_MODE,
+    kind: choice("stream", "disk", "none"),
     fallback: "stream",
     fallbackText: "stream",
-    help: "how the target makes sure that it holds what the source has. stream: it checks digests before it writes; disk: it also reads back from the disk what it has written",
+    help: "how the target makes sure that it holds what the source has. stream: it checks digests before it writes; disk: it also reads back from the disk what it has written; none: it does not, which saves about an eighth of the processor time, and the receipt has no content root",
     commands: ["copy", "source"],
   }),
   compress: flag({

@@ -71,14 +71,10 @@ function resolveList(
 function parseValue(row: Flag<unknown>, where: string, text: string): unknown {
   const value = row.kind.parse(text);
   if (value !== undefined) return value;
-  const refusal = row.kind.refusals?.get(text);
   throw new PvferryError({
     code: 2,
-    message:
-      refusal === undefined
-        ? `${where}: "${escapeText(text)}" is not ${row.kind.expects}.`
-        : `${where}: "${text}" is not offered: ${refusal.why}.`,
-    next: refusal?.next ?? `Give it a value such as ${row.kind.example}.`,
+    message: `${where}: "${escapeText(text)}" is not ${row.kind.expects}.`,
+    next: `Give it a value such as ${row.kind.example}.`,
   });
 }
 

@@ -9,14 +9,6 @@ export interface ValueKind<T> {
   readonly example: string;
   /** undefined when the text is not of this kind. */
   readonly parse: (text: string) => T | undefined;
-  /** Values that people may expect, which are not of this kind for a reason. */
-  readonly refusals?: ReadonlyMap<string, Refusal>;
-}
-
-export interface Refusal {
-  /** Completes "... is not offered: ". */
-  readonly why: string;
-  readonly next: string;
 }
 
 export interface HostPort {
@@ -58,20 +50,6 @@ export function choice<const Word extends string>(...words: readonly Word[]): Va
     parse: (text) => words.find((word) => word === text),
   };
 }
-
-/** How the target makes sure of what it holds (docs/design.md, "Digests are not left out"). */
-export const VERIFY_MODE: ValueKind<"stream" | "disk"> = {
-  ...choice("stream", "disk"),
-  refusals: new Map([
-    [
-      "none",
-      {
-        why: "both sides agree on digests in the end, and interrupted files go on by them; leaving them out would save about an eighth of the processor time with large files, and less with small ones",
-        next: "Leave it out: stream, the default, is the least there is.",
-      },
-    ],
-  ]),
-};
 
 export function duration(leastMs: number, mostMs: number, exampleMs: number): ValueKind<number> {
   return {

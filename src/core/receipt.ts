@@ -29,6 +29,8 @@ export interface KnownBy {
   readonly compared: number;
   /** Size and modification time alone. */
   readonly assumed: number;
+  /** Sent and written, and not verified (--verify none). */
+  readonly unverified: number;
 }
 
 /** What a dry run or a comparison has found. */
@@ -43,7 +45,7 @@ export interface Differences {
 }
 
 /** How carefully a copy is checked. */
-export const VERIFY_MODES = ["stream", "disk"] as const satisfies readonly VerifyMode[];
+export const VERIFY_MODES = ["none", "stream", "disk"] as const satisfies readonly VerifyMode[];
 
 /** How it was made sure that the target holds what was read (--verify). */
 export interface Verification {

@@ -83,6 +83,8 @@ export interface SourceOptions {
   readonly rules: readonly string[];
   /** How often a file that changes while it is read is read again before it becomes an item. */
   readonly rereads: number;
+  /** With "none", what is sent is not hashed; the target is told the same. */
+  readonly verify: VerifyMode;
   /** The target holds data already and says of each file whether it needs it. */
   readonly compare: boolean;
   /** base64 of 32 bytes, from the target's ready message. */
@@ -124,10 +126,10 @@ export interface MaxDelete {
 }
 
 /**
- * "stream": the bytes that the source reads have the digest of those that the target writes. "disk": the target also
+ * "none": what is sent whole is not hashed, by neither side. "stream": the bytes that the source reads have the digest of those that the target writes. "disk": the target also
  * reads back from its medium what it has written, writes once more what is not there, and reads that back.
  */
-export type VerifyMode = "stream" | "disk";
+export type VerifyMode = "none" | "stream" | "disk";
 
 export interface TargetOptions {
   readonly volume: string;

@@ -110,16 +110,23 @@ function timeText({ mode, durationMs, bytesPerSecond, startedAt }: Receipt): str
   return `${seconds}${rate}, from ${startedAt}`;
 }
 
-/** Only where not every file was sent. */
+/** Only where not every file was sent and verified. */
 function knownRows({ knownBy, deleted }: Receipt): readonly string[] {
-  const { compared, assumed } = knownBy;
-  const streamed = knownBy.streamed + knownBy.readBack;
+  const { compared, assumed, unverified } = knownBy;
+  const sent = knownBy.streamed + knownBy.readBack;
   const removed = deleted === 0 ? [] : [row("removed", quantityText(deleted, "entry", "entries"))];
-  if (compared + assumed === 0) return removed;
-  const parts = [`${quantityText(streamed, "file")} sent`];
+  const rows =
+    unverified === 0
+      ? removed
+      : [
+          row("unverified", `${quantityText(unverified, "file")} sent, by --verify none`),
+          ...removed,
+        ];
+  if (compared + assumed === 0) return rows;
+  const parts = unverified === 0 ? [`${quantityText(sent, "file")} sent`] : [];
   if (compared > 0) parts.push(`${countText(compared)} found equal byte by byte`);
   if (assumed > 0) parts.push(`${countText(assumed)} taken for equal by size and time`);
-  return [row("equal", parts.join(", ")), ...removed];
+  return [row("equal", parts.join(", ")), ...rows];
 }
 
 /** Also when nothing was excluded: that the rules match nothing may be the mistake. */

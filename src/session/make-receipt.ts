@@ -63,7 +63,7 @@ export function makeReceipt(outcome: Outcome): Receipt {
     deleted: target.deleted,
     rules: outcome.rules,
     excluded: { source: source.excluded, target: target.excluded },
-    knownBy: knownBy(target, outcome.mode),
+    knownBy: knownBy(outcome),
     verify: verification(outcome.verify, target),
     differences: differencesOf(outcome),
     wireBytes: source.wireBytes,
@@ -90,13 +90,18 @@ function inOrder<T extends object>(counts: T): T {
 }
 
 /** Nothing is sent by a session that only looks. */
-function knownBy(
-  { entries, comparedFiles, assumedFiles, readBack }: SessionResult,
-  mode: Mode,
-): KnownBy {
+function knownBy({ mode, verify, results }: Pick<Outcome, "mode" | "verify" | "results">): KnownBy {
+  const { entries, comparedFiles: compared, assumedFiles: assumed, readBack } = results.target;
   const read = readBack?.files ?? 0;
-  const streamed = isLook(mode) ? 0 : entries.files - comparedFiles - assumedFiles - read;
-  return { streamed, readBack: read, compared: comparedFiles, assumed: assumedFiles };
+  const sent = isLook(mode) ? 0 : entries.files - compared - assumed - read;
+  const verified = verify !== "none";
+  return {
+    streamed: verified ? sent : 0,
+    readBack: read,
+    compared,
+    assumed,
+    unverified: verified ? 0 : sent,
+  };
 }
 
 function verification(mode: VerifyMode, { readBack, itemCounts }: SessionResult): Verification {
@@ -104,8 +109,10 @@ function verification(mode: VerifyMode, { readBack, itemCounts }: SessionResult)
   return { mode, readBack: { ...inOrder(readBack), repaired: itemCounts.repaired } };
 }
 
-function judged({ mode, pass, results }: Outcome): Verdict {
-  return isLook(mode) ? judgeLook(mode, pass.kind, results) : judge(pass.kind, results);
+function judged(outcome: Outcome): Verdict {
+  const { mode, pass, results } = outcome;
+  if (isLook(mode)) return judgeLook(mode, pass.kind, results);
+  return judge(pass.kind, results, knownBy(outcome).unverified);
 }
 
 function differencesOf({ mode, results, differences }: Outcome): Differences | null {
@@ -119,9 +126,10 @@ function differencesOf({ mode, results, differences }: Outcome): Differences | n
   };
 }
 
-/** Nothing is said of the bytes of files that nobody has read: not by a dry run, nor of files that differ (the target counts). */
-function rootsOf({ roots, assumedFiles }: SessionResult, { mode, results }: Outcome): ReceiptRoots {
-  const alike = totalDifferences(results.target.differences) === 0;
-  const covers = mode !== "dry-run" && assumedFiles === 0 && alike;
+/** Nothing is said of the bytes of files that nobody has compared: not by a dry run, nor of files that differ (the target counts). */
+function rootsOf({ roots, assumedFiles }: SessionResult, outcome: Outcome): ReceiptRoots {
+  const alike = totalDifferences(outcome.results.target.differences) === 0;
+  const known = assumedFiles === 0 && knownBy(outcome).unverified === 0;
+  const covers = outcome.mode !== "dry-run" && known && alike;
   return { content: covers ? roots.content : null, metadata: roots.metadata };
 }

@@ -195,6 +195,7 @@ function openNative(
       selinux: run.selinux,
       rules: run.rules,
       rereads: run.rereads,
+      verify: run.verify,
       compare: ready.compare,
       secret: ready.secret,
       tls: toTlsIdentity(run.tls),

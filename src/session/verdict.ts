@@ -98,7 +98,12 @@ function metadataDiffers({ source, target }: BothSides<SessionResult>, items: It
   return source.roots.metadata !== target.roots.metadata && !explained;
 }
 
-export function judge(pass: PassKind, results: BothSides<SessionResult>): Verdict {
+/** `unverified` files were sent without digests. */
+export function judge(
+  pass: PassKind,
+  results: BothSides<SessionResult>,
+  unverified: number,
+): Verdict {
   const items = addCounts(results.source.itemCounts, results.target.itemCounts);
   const found = JUDGEMENTS.find(
     ({ passes, applies }) => passes.includes(pass) && applies(results, items),
@@ -111,7 +116,7 @@ export function judge(pass: PassKind, results: BothSides<SessionResult>): Verdic
     );
   }
   if (pass === "stage") return verdict(0, staged(results, items), AFTER_STAGE);
-  return verdict(0, everythingKept(results), "Nothing needs to be done.");
+  return verdict(0, everythingKept(results, unverified), "Nothing needs to be done.");
 }
 
 const AFTER_STAGE = "Stop the application, then run again with --pass cutover.";
@@ -125,11 +130,14 @@ export function verdict(exitCode: ExitCode, message: string, next: string): Verd
   return { exitCode, exitName: exitCodeRow(exitCode).name, message, next };
 }
 
-function everythingKept({ target }: BothSides<SessionResult>): string {
-  const proof =
-    target.assumedFiles === 0
-      ? "both sides hold the same root digests"
-      : `${quantityText(target.assumedFiles, "file")} of them taken for equal by size and time`;
+function everythingKept({ target }: BothSides<SessionResult>, unverified: number): string {
+  const doubts = [
+    [target.assumedFiles, "taken for equal by size and time"] as const,
+    [unverified, "sent and not verified"] as const,
+  ]
+    .filter(([count]) => count > 0)
+    .map(([count, how]) => `${quantityText(count, "file")} of them ${how}`);
+  const proof = doubts.length === 0 ? "both sides hold the same root digests" : doubts.join(", ");
   return `Everything was kept: ${filesText(target)}; ${proof}.`;
 }
 

@@ -30,7 +30,9 @@ export interface Receipt {
   readonly deleted: number;
   readonly rules: readonly string[];
   readonly excluded: { readonly source: number; readonly target: number };
-  readonly knownBy: { readonly [how in "streamed" | "readBack" | "compared" | "assumed"]: number };
+  readonly knownBy: {
+    readonly [how in "streamed" | "readBack" | "compared" | "assumed" | "unverified"]: number;
+  };
   readonly verify: {
     readonly mode: string;
     readonly readBack: {

@@ -41,6 +41,7 @@ const calls = {
       selinux: "drop",
       rules: [],
       rereads: 1,
+      verify: "stream",
       compare: false,
       secret,
       tls,

@@ -39,35 +39,36 @@ describeWith({ programs: ["rsync", "getfattr", "getfacl"] }, "a large file", () 
 
   afterAll(() => shared[Symbol.dispose]());
 
-  it.each(["source", "target"])(
-    "sends less than 64 MB again when the %s is killed",
-    async (killed) => {
-      using place = scratch();
-      const target = place.directory("target");
-      const listening = await startTarget({ volume: target, pki });
-      const wire = { targetPort: listening.port, everyMs: 0, breaks: [] };
-      await using relay = await breakingRelay({ ...wire, bytesPerSecond: 40 * MB });
-      const flags = ["--compress", "none", "--lanes", "2"];
-      const source = startSource({ volume, pki, port: relay.port, flags });
-      while ((await recorded(target)) < SIZE / 2) await sleep(50);
-      const agent = killed === "source" ? source : listening.agent;
-      agent.kill("SIGKILL");
-      const sent = relay.bytes();
-      const again =
-        killed === "source"
-          ? listening
-          : await startTarget({ volume: target, pki, port: listening.port });
-      const successor =
-        killed === "target" ? source : startSource({ volume, pki, port: relay.port, flags });
-      const [ours, theirs] = await Promise.all([successor.ended, again.agent.ended]);
-      expect(ours.code, ours.stderr).toBe(0);
-      expect(theirs.code, theirs.stderr).toBe(0);
-      // Sums and TLS included.
-      expect(relay.bytes()).toBeLessThan(SIZE + 64 * MB);
-      expect(sent).toBeGreaterThan(SIZE / 2);
-      const receipt = receiptOf(ours);
-      expect(receipt.movedBytes + receipt.matchedBytes).toBe(SIZE);
-      await expectFaithful(volume, target);
-    },
-  );
+  it.each([
+    ["source", "stream"],
+    ["target", "stream"],
+    ["source", "none"],
+  ])("sends less than 64 MB again when the %s is killed, --verify %s", async (killed, verify) => {
+    using place = scratch();
+    const target = place.directory("target");
+    const listening = await startTarget({ volume: target, pki });
+    const wire = { targetPort: listening.port, everyMs: 0, breaks: [] };
+    await using relay = await breakingRelay({ ...wire, bytesPerSecond: 40 * MB });
+    const flags = ["--compress", "none", "--lanes", "2", "--verify", verify];
+    const source = startSource({ volume, pki, port: relay.port, flags });
+    while ((await recorded(target)) < SIZE / 2) await sleep(50);
+    const agent = killed === "source" ? source : listening.agent;
+    agent.kill("SIGKILL");
+    const sent = relay.bytes();
+    const again =
+      killed === "source"
+        ? listening
+        : await startTarget({ volume: target, pki, port: listening.port });
+    const successor =
+      killed === "target" ? source : startSource({ volume, pki, port: relay.port, flags });
+    const [ours, theirs] = await Promise.all([successor.ended, again.agent.ended]);
+    expect(ours.code, ours.stderr).toBe(0);
+    expect(theirs.code, theirs.stderr).toBe(0);
+    // Sums and TLS included.
+    expect(relay.bytes()).toBeLessThan(SIZE + 64 * MB);
+    expect(sent).toBeGreaterThan(SIZE / 2);
+    const receipt = receiptOf(ours);
+    expect(receipt.movedBytes + receipt.matchedBytes).toBe(SIZE);
+    await expectFaithful(volume, target);
+  });
 });

@@ -48,6 +48,7 @@ pub enum PassKind {
 #[derive(Clone, Copy, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum VerifyMode {
+    None,
     Stream,
     Disk,
 }
@@ -55,6 +56,7 @@ pub enum VerifyMode {
 impl From<VerifyMode> for Verify {
     fn from(mode: VerifyMode) -> Self {
         match mode {
+            VerifyMode::None => Self::None,
             VerifyMode::Stream => Self::Stream,
             VerifyMode::Disk => Self::Disk,
         }
@@ -74,6 +76,7 @@ pub struct SourceOptions {
     selinux: Selinux,
     rules: Vec<String>,
     rereads: u32,
+    verify: VerifyMode,
     compare: bool,
     secret: String,
     tls: TlsIdentity,
@@ -276,6 +279,7 @@ pub fn open_source(options: Dto<SourceOptions>, on_events: Function<'_, Value, (
             Compress::Zstd => Mode::Zstd,
         },
         rereads: options.rereads,
+        verify: options.verify.into(),
         secret: secret(&options.secret)?,
         credentials: options.tls.credentials().map_err(thrown)?,
         server_name: options.server_name,

@@ -52,15 +52,6 @@ describe("resolving flags", () => {
     expect(variable.message).toContain('PVFERRY_COMPRESS: "gzip" is not one of auto, none, zstd');
   });
 
-  test("a value that is left out on purpose says why, and what to use", () => {
-    const refused = refusalOf(() => resolveFlags("copy", { verify: "none" }, {}));
-    expect(refused.code).toBe(2);
-    expect(refused.message).toMatch(/^--verify: "none" is not offered: .*digests/);
-    expect(refused.next).toContain("stream");
-    const other = refusalOf(() => resolveFlags("copy", { verify: "constructor" }, {}));
-    expect(other.message).toBe('--verify: "constructor" is not one of stream, disk.');
-  });
-
   test("a missing flag says its two names", () => {
     const missing = refusalOf(() => resolveFlags("source", { tls: "x" }, {}));
     expect(missing).toMatchObject({ code: 2 });

@@ -43,7 +43,7 @@ const KEPT: Receipt = {
   deleted: 0,
   rules: [],
   excluded: { source: 0, target: 0 },
-  knownBy: { streamed: 1_234, readBack: 0, compared: 0, assumed: 0 },
+  knownBy: { streamed: 1_234, readBack: 0, compared: 0, assumed: 0, unverified: 0 },
   verify: { mode: "stream", readBack: null },
   differences: null,
   movedBytes: 1.2e9,

@@ -43,7 +43,7 @@ describe("the verdict", () => {
       43,
     ],
   ])("%s", (_case, source, target, code) => {
-    expect(judge("cutover", { source, target })).toMatchObject({ exitCode: code });
+    expect(judge("cutover", { source, target }, 0)).toMatchObject({ exitCode: code });
   });
 
   it("is the same on both sides and always a sentence with advice", () => {
@@ -65,8 +65,8 @@ describe("the verdict", () => {
     fc.assert(
       fc.property(fc.constantFrom(...PASS_KINDS), result, result, (pass, source, target) => {
         const results: BothSides<SessionResult> = { source, target };
-        const verdict = judge(pass, results);
-        expect(judge(pass, structuredClone(results))).toEqual(verdict);
+        const verdict = judge(pass, results, 0);
+        expect(judge(pass, structuredClone(results), 0)).toEqual(verdict);
         expect(verdict.message).toMatch(/\.$/);
         expect(verdict.next).toMatch(/\.$/);
         const done = pass === "cutover" && ![42, 43].includes(verdict.exitCode);
@@ -84,13 +84,13 @@ describe("the verdict on a stage pass", () => {
     ["files changed, and one was unreadable", side({ changed: 1, unreadable: 1 }), side({}), 40],
     ["files changed, and contents differ", side({ changed: 1 }), side({}, other), 43],
   ])("%s", (_case, source, target, code) => {
-    expect(judge("stage", { source, target })).toMatchObject({ exitCode: code });
+    expect(judge("stage", { source, target }, 0)).toMatchObject({ exitCode: code });
   });
 
   it("tells extra entries that stay from attributes", () => {
     const message = (notRemoved: number, notKept: number): string => {
       const target = { ...side({ "not-kept": notKept }), notRemoved };
-      return judge("cutover", { source: side({}), target }).message;
+      return judge("cutover", { source: side({}), target }, 0).message;
     };
     const start = "The cutover pass is finished, but";
     expect(message(0, 2)).toBe(`${start} 2 attributes could not be kept.`);
@@ -101,7 +101,7 @@ describe("the verdict on a stage pass", () => {
   });
 
   it("counts what changed and says what comes next", () => {
-    expect(judge("stage", { source: side({ changed: 2 }), target: side({}) })).toMatchObject({
+    expect(judge("stage", { source: side({ changed: 2 }), target: side({}) }, 0)).toMatchObject({
       message: "The stage pass is finished: 2 files, 2.00 kB; 2 entries changed while being read.",
       next: "Stop the application, then run again with --pass cutover.",
     });
@@ -165,7 +165,7 @@ describe("the sentence about entries that are missing", () => {
       "1 entry could not be read and 3 entries could not be written.",
     ],
   ])("names only what there is", (source, target, words) => {
-    expect(judge("cutover", { source, target }).message).toBe(
+    expect(judge("cutover", { source, target }, 0).message).toBe(
       `The cutover pass is finished, but ${words}`,
     );
   });

@@ -29,8 +29,9 @@ const BLOCK_FORM_CONTEXT: &str = "pvferry 2026-11-22 block form of a sparse file
 pub enum Form {
     Plain = 0,
     Block = 1,
-    /// No digest of bytes at all: size and modification time, of a file that was not read (docs/protocol.md, assumed
-    /// form). It never travels, and no piece is ever computed in it.
+    /// No digest of bytes at all: size and modification time, of a file that nobody has read on both sides
+    /// (docs/protocol.md, assumed form). Where such a file is sent, no piece is hashed, and what END says is the block
+    /// form of as many zeros: it tells that all pieces have come.
     Assumed = 2,
 }
 
@@ -39,9 +40,28 @@ impl Form {
         match byte {
             0 => Some(Self::Plain),
             1 => Some(Self::Block),
+            2 => Some(Self::Assumed),
             _ => None,
         }
     }
+
+    /// The form in which a piece is compared with what the target has of it: by its bytes, whatever the file's form.
+    pub fn compared(self) -> Self {
+        if self == Self::Assumed { Self::Plain } else { self }
+    }
+}
+
+/// What stands for the digest of bytes that are not hashed.
+pub const NO_DIGEST: Digest = [0; 32];
+
+/// The digest that comes with the whole of a small file.
+pub fn data_digest(form: Form, data: &[u8]) -> Digest {
+    if form == Form::Assumed { NO_DIGEST } else { *blake3::hash(data).as_bytes() }
+}
+
+/// What a leaf holds of a file that was sent: the digest that came with it, or in assumed form that of its size and time.
+pub fn sent_digest(form: Form, digest: Digest, size: u64, mtime: Timestamp) -> Digest {
+    if form == Form::Assumed { assumed_digest(size, mtime) } else { digest }
 }
 
 /// What stands for a file's digest where nobody has read the file: H(size || seconds || nanoseconds of its mtime).
@@ -78,7 +98,8 @@ pub fn piece_digest(form: Form, size: u64, index: u64, data: &[u8]) -> Digest {
             hasher.update(data);
             hasher.finalize_non_root()
         }
-        Form::Plain | Form::Block | Form::Assumed => *blake3::hash(data).as_bytes(),
+        Form::Plain | Form::Block => *blake3::hash(data).as_bytes(),
+        Form::Assumed => NO_DIGEST,
     }
 }
 
@@ -144,8 +165,12 @@ impl FileDigest {
         self.form
     }
 
+    /// In assumed form the digest does not matter.
     pub fn add_piece(&mut self, index: u64, digest: Digest) {
-        self.tree.add(index, digest);
+        match self.form {
+            Form::Plain | Form::Block => self.tree.add(index, digest),
+            Form::Assumed => self.skip_zeros(index, 1),
+        }
     }
 
     /// Adds pieces that are wholly hole. In plain form the zeros are hashed here, 0.2 ms a piece.
@@ -240,6 +265,18 @@ mod tests {
                 assert_eq!(holes.finish(), by_pieces(form, &zeros, false), "size {size} {form:?}");
             }
         }
+    }
+
+    #[test]
+    fn the_assumed_form_tells_that_all_pieces_are_there_and_no_more() {
+        for size in [1, PIECE as usize, 5 * PIECE as usize + 17] {
+            let expected = by_pieces(Form::Block, &vec![0; size], false);
+            assert_eq!(by_pieces(Form::Assumed, &sample(size), true), expected, "size {size}");
+        }
+        let mut digest = FileDigest::new(Form::Assumed, 3 * PIECE);
+        digest.add_piece(0, NO_DIGEST);
+        digest.add_holes(2, 1);
+        assert_eq!(digest.finish(), None);
     }
 
     #[test]

@@ -46,7 +46,7 @@ impl Shared {
                 self.abandon(&large, errno);
                 return Ok(());
             }
-            let digest = piece_digest(form, size, index, &buffers.data);
+            let digest = piece_digest(form.compared(), size, index, &buffers.data);
             put_piece_sums(&mut buffers.table, &digest, sums(&buffers.data));
             digests.push(digest);
         }

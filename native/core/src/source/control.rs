@@ -4,7 +4,7 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use super::lane::{Lane, LaneRecord};
-use super::large::Large;
+use super::large::{Finished, Large};
 use super::links::Known;
 use super::pack::Buffers;
 use super::part::Part;
@@ -12,7 +12,7 @@ use super::queue::{FileTask, Unit};
 use super::session::Shared;
 use super::transit::{check_refusals, compared_in_vain, outcome_at};
 use crate::digest::Digest;
-use crate::digest::file::piece_digest;
+use crate::digest::file::{NO_DIGEST, piece_digest};
 use crate::digest::leaf::{FAILED_LEAF, Leaf};
 use crate::error::CoreError;
 use crate::fs::Errno;
@@ -33,8 +33,6 @@ pub(super) enum Control {
     Gone(FileTask),
 }
 
-const NO_DIGEST: Digest = [0; 32];
-
 impl Shared {
     pub(super) fn open_large(&self, lane: &Lane, task: FileTask, buffers: &mut Buffers) -> Result<(), CoreError> {
         let opened = self.volume.directories.descriptor(&task.directory.data.node).map_err(Unreadable::from);
@@ -50,7 +48,7 @@ impl Shared {
             }
         };
         note_flags(&self.volume, fd.as_fd(), &stat, &self.accountant(task.accounted));
-        match Large::new(task.clone(), fd, stat) {
+        match Large::new(task.clone(), fd, stat, self.config.sent_form()) {
             Ok((large, _)) if self.config.looks => {
                 let large = Arc::new(large);
                 // Of an empty one nothing is left.
@@ -151,8 +149,8 @@ impl Shared {
                 (FrameType::Again, LaneRecord::Part { large, part: Part::Again, digest: NO_DIGEST })
             }
             Control::End(large) => {
-                let Some((known, _)) = self.describe(&large) else { return Ok(()) };
-                End { of: large.attempt(), digest: known.digest, attributes: known.attributes }.put(&mut buffers.table);
+                let Some((attributes, digest)) = self.describe(&large) else { return Ok(()) };
+                End { of: large.attempt(), digest, attributes }.put(&mut buffers.table);
                 (FrameType::End, LaneRecord::Part { large, part: Part::End, digest: NO_DIGEST })
             }
         };
@@ -160,16 +158,16 @@ impl Shared {
     }
 
     /// What END says of the file. None when its attributes cannot be read, which has been reported then.
-    fn describe(&self, large: &Large) -> Option<(Known, bool)> {
+    fn describe(&self, large: &Large) -> Option<(Attributes, Digest)> {
         let finished = large.finished()?;
         let path = || large.task.path();
         let keep_selinux = self.volume.policy.keep_selinux;
         let report = self.accountant(large.recall().is_some());
         match of_descriptor(large.descriptor(), &finished.stat, keep_selinux, &report, &path) {
             Ok(attributes) => {
-                let known = Known { attributes, form: finished.form, digest: finished.digest };
-                large.remember(known.clone());
-                Some((known, finished.changed))
+                let Finished { stat, form, digest, .. } = finished;
+                large.remember(Known::sent(form, digest, stat.size, attributes.clone()));
+                Some((attributes, digest))
             }
             Err(errno) => {
                 self.abandon(large, errno);

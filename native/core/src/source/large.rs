@@ -25,6 +25,8 @@ use crate::wire::limits::{MAX_ATTEMPTS, MAX_SEGMENTS, SUMS_PIECES};
 pub(super) struct Large {
     pub(super) task: FileTask,
     fd: OwnedFd,
+    /// That of files as they are sent in this session.
+    sent_form: Form,
     state: Mutex<State>,
 }
 
@@ -43,12 +45,12 @@ pub(super) struct Finished {
 
 impl Large {
     /// Takes an opened file. `Some(Part::Again)` comes back when the target has to hear of its size or form first.
-    pub(super) fn new(task: FileTask, fd: OwnedFd, stat: Stat) -> Result<(Self, bool), Errno> {
-        let form = form_of(fd.as_fd(), stat.size)?;
+    pub(super) fn new(task: FileTask, fd: OwnedFd, stat: Stat, sent_form: Form) -> Result<(Self, bool), Errno> {
+        let form = form_as_sent(sent_form, fd.as_fd(), stat.size)?;
         // A file without pieces is ended by the acknowledgement of its AGAIN: nothing else would be sent of it.
-        let surprising = form != Form::Plain || stat.size != task.size || task.sent_before || stat.size == 0;
+        let surprising = form != sent_form || stat.size != task.size || task.sent_before || stat.size == 0;
         let state = State::new(u16::from(surprising), stat, form, task.base);
-        Ok((Self { task, fd, state: Mutex::new(state) }, surprising))
+        Ok((Self { task, fd, sent_form, state: Mutex::new(state) }, surprising))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -307,7 +309,7 @@ impl Large {
         state.matched = 0;
         // What it has of this one, the target says when it has heard of it.
         state.base = 0;
-        state.form = form_of(self.fd.as_fd(), stat.size)?;
+        state.form = form_as_sent(self.sent_form, self.fd.as_fd(), stat.size)?;
         state.digest = FileDigest::new(state.form, stat.size);
         state.ranges = DataRanges::new(stat.size);
         state.stat = stat;
@@ -323,6 +325,11 @@ impl Large {
         let (stat, form, changed, matched) = (state.stat.clone(), state.form, state.changed, state.matched);
         Some(Finished { stat, form, digest, changed, matched })
     }
+}
+
+/// What is not hashed has no holes to spare the hash.
+fn form_as_sent(sent_form: Form, fd: BorrowedFd<'_>, size: u64) -> Result<Form, Errno> {
+    if sent_form == Form::Assumed { Ok(sent_form) } else { form_of(fd, size) }
 }
 
 fn unasked() -> CoreError {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::directory::SourceDirectory;
 use crate::digest::Digest;
-use crate::digest::file::Form;
+use crate::digest::file::{Form, sent_digest};
 use crate::digest::leaf::{FAILED_LEAF, Leaf, Payload, leaf};
 use crate::digest::links::{group_digest, links_digest, path_hash};
 use crate::fs::apply::Attributes;
@@ -33,6 +33,12 @@ pub(super) struct Known {
 }
 
 impl Known {
+    /// Of a file that was sent with this digest.
+    pub(super) fn sent(form: Form, digest: Digest, size: u64, attributes: Attributes) -> Self {
+        let digest = sent_digest(form, digest, size, attributes.mtime);
+        Self { attributes, form, digest }
+    }
+
     pub(super) fn leaf(&self, name: &[u8]) -> Leaf {
         let payload = Payload::File { form: self.form, digest: self.digest };
         leaf(name, Kind::File, &self.attributes, &payload)

@@ -9,7 +9,7 @@ use super::links::Known;
 use super::queue::{FileTask, Unit};
 use super::session::Shared;
 use super::transit::{SettledFiles, check_refusals, compared_in_vain, outcome_at};
-use crate::digest::file::Form;
+use crate::digest::file::data_digest;
 use crate::digest::leaf::{FAILED_LEAF, Leaf};
 use crate::error::CoreError;
 use crate::fs::Errno;
@@ -86,10 +86,11 @@ impl Shared {
                     let detail = "changed each time it was read; the last version was copied";
                     self.report_changed(&task, "data", detail);
                 }
-                let digest = *blake3::hash(&buffers.data[start..]).as_bytes();
-                let known = Known { attributes: small.attributes, form: Form::Plain, digest };
+                let form = self.config.sent_form();
+                let digest = data_digest(form, &buffers.data[start..]);
                 let size = u32::try_from(small.size).unwrap_or(u32::MAX);
-                let file = PackedFile { file: task.file, size, digest, attributes: known.attributes.clone() };
+                let file = PackedFile { file: task.file, size, digest, attributes: small.attributes };
+                let known = Known::sent(form, digest, size.into(), file.attributes.clone());
                 file.put(&mut buffers.table);
                 Some(Packed { task, known, size: u64::from(size) })
             }

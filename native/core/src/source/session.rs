@@ -12,6 +12,7 @@ use super::index::Index;
 use super::lane::Lane;
 use super::links::Links;
 use super::queue::Queue;
+use crate::digest::file::Form;
 use crate::digest::leaf::Leaf;
 use crate::error::{CoreError, ErrorKind};
 use crate::fs::directory_path::DirectoryNode;
@@ -30,6 +31,7 @@ use crate::session::events::{Event, Sink};
 use crate::session::item::{Item, ItemClass, Side};
 use crate::session::ledger::{Ledger, Outcome};
 use crate::session::life::{Life, Living};
+use crate::session::verify::Verify;
 use crate::wire::channel::{Channel, malformed};
 use crate::wire::differences::read_differences;
 use crate::wire::frame::FrameType;
@@ -54,12 +56,21 @@ pub struct SourceConfig {
     pub scan_threads: usize,
     pub compress: Mode,
     pub rereads: u32,
+    /// How the target makes sure of what it gets: whether what is sent is hashed.
+    pub verify: Verify,
     pub secret: Secret,
     pub credentials: Credentials,
     pub server_name: Option<String>,
     pub handshake_timeout: Duration,
     pub idle_timeout: Duration,
     pub keep_alive: Duration,
+}
+
+impl SourceConfig {
+    /// The form of files that are sent, as long as nothing speaks for another one.
+    pub(super) fn sent_form(&self) -> Form {
+        if self.looks { Form::Plain } else { self.verify.form() }
+    }
 }
 
 /// A running session. Dropping it ends it.

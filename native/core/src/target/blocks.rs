@@ -131,6 +131,6 @@ impl Shared {
                 "The peer broke the protocol: it compares where there is nothing to compare with.",
             ));
         }
-        Ok(Some((size, form)))
+        Ok(Some((size, form.compared())))
     }
 }

@@ -20,6 +20,7 @@ use crate::fs::make;
 use crate::fs::stat::{Kind, stat_fd};
 use crate::session::counters::Counter;
 use crate::session::stop::Stop;
+use crate::session::verify::Verify;
 use crate::wire::channel::malformed;
 use crate::wire::index::Outcome;
 use crate::wire::lane::{Again, FileAttempt, Hole};
@@ -191,7 +192,7 @@ impl Shared {
             attempt: 0,
             size: announced.size,
             base: announced.base,
-            digest: FileDigest::new(Form::Plain, announced.size),
+            digest: FileDigest::new(self.config.verify.form(), announced.size),
             claimed: Coverage::default(),
             held,
             told: 0,
@@ -303,6 +304,11 @@ impl Shared {
     /// The file changed on the source while it was read: what has arrived is void, and is there to be compared with.
     pub(super) fn begin_again(&self, payload: &[u8], lane: &mut LaneState) -> Result<(), CoreError> {
         let again = Again::read(payload).map_err(malformed)?;
+        if (again.form == Form::Assumed) != (self.config.verify == Verify::None) {
+            return Err(CoreError::protocol(
+                "The peer broke the protocol: a file is sent in a form that was not agreed.",
+            ));
+        }
         let large = match self.large(again.of, lane)? {
             Target::Live(large) => large,
             Target::Answered(outcome) => {

@@ -10,6 +10,7 @@ use super::large::{Large, Target};
 use super::part::PartFile;
 use super::read_back::{Job, WholeFile};
 use super::session::Shared;
+use crate::digest::file::sent_digest;
 use crate::digest::leaf::{FAILED_LEAF, Leaf};
 use crate::error::CoreError;
 use crate::fs::Errno;
@@ -75,7 +76,8 @@ impl Shared {
                 if self.read_back.is_some() && !large.lock().unknown {
                     self.ledger.count_read_back(*size);
                 }
-                self.finish_file(announced, attributes, *form, end.digest)?
+                let digest = sent_digest(*form, end.digest, *size, end.attributes.mtime);
+                self.finish_file(announced, attributes, *form, digest)?
             }
             Err(errno) => {
                 self.extras.distrust(&announced.directory.data, errno);

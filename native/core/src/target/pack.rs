@@ -13,7 +13,7 @@ use super::read_back::{Job, WrittenFile};
 use super::session::Shared;
 use super::volume::is_fatal;
 use crate::digest::Digest;
-use crate::digest::file::Form;
+use crate::digest::file::{Form, data_digest, sent_digest};
 use crate::digest::leaf::{FAILED_LEAF, Leaf, Payload, leaf};
 use crate::error::CoreError;
 use crate::fs::Errno;
@@ -74,7 +74,7 @@ impl Shared {
     pub(super) fn finish_written(&self, file: WrittenFile, batch: &mut Batch) -> Result<(), CoreError> {
         let WrittenFile { announced, attributes, digest, leaf, .. } = file;
         if announced.link != 0 {
-            self.file_made(&announced, attributes, (Form::Plain, digest))?;
+            self.file_made(&announced, attributes, (self.config.verify.form(), digest))?;
         }
         if batch.directory.as_ref().is_none_or(|known| !Arc::ptr_eq(known, &announced.directory)) {
             self.settle_batch(batch)?;
@@ -92,7 +92,8 @@ impl Shared {
         lane: &mut LaneState,
         written: &mut Vec<WrittenFile>,
     ) -> Result<(), CoreError> {
-        if *blake3::hash(data).as_bytes() != file.digest {
+        let form = self.config.verify.form();
+        if data_digest(form, data) != file.digest {
             self.counters.add(Counter::Resent, data.len() as u64);
             lane.except(position, Outcome::Again);
             return Ok(());
@@ -109,13 +110,14 @@ impl Shared {
                 return Ok(());
             }
         };
-        let (id, digest) = (file.file, file.digest);
+        let id = file.file;
+        let digest = sent_digest(form, file.digest, data.len() as u64, file.attributes.mtime);
         let Some(attributes) = self.write_file(&announced, file.attributes, data, lane)? else {
             lane.except(position, Outcome::Failed);
             lane.finished.push((id, FAILED_LEAF));
             return self.settle(&announced.directory, &[(announced.leaf, FAILED_LEAF)]);
         };
-        let leaf = file_leaf(&announced, &attributes, (Form::Plain, digest));
+        let leaf = file_leaf(&announced, &attributes, (form, digest));
         lane.finished.push((id, leaf));
         written.push(WrittenFile { announced, attributes, digest, leaf, data: place });
         Ok(())

@@ -28,7 +28,9 @@ impl Check {
 
     fn read(cursor: &mut Cursor<'_>) -> Result<Self, Malformed> {
         let (file, size) = (cursor.u64()?, cursor.u64()?);
-        let form = Form::from_wire(cursor.u8()?).ok_or(Malformed("a digest is of an unknown form"))?;
+        let form = Form::from_wire(cursor.u8()?)
+            .filter(|form| *form != Form::Assumed)
+            .ok_or(Malformed("a digest is of an unknown form"))?;
         Ok(Self { file, size, form, digest: cursor.digest()?, attributes: read_attributes(cursor)? })
     }
 }

@@ -29,5 +29,5 @@ mod rogue;
 mod second_copy;
 mod sizes;
 mod spellings;
-
+mod unhashed;
 mod volumes;

@@ -169,6 +169,7 @@ pub(crate) fn source_config(volume: &Path, compress: Mode) -> SourceConfig {
         scan_threads: 2,
         compress,
         rereads: 3,
+        verify: Verify::Stream,
         secret: SECRET,
         credentials: pki::source(),
         server_name: None,
@@ -224,6 +225,22 @@ impl Pair {
         let (source, from) = (SourceSession::open(source_config(from, Mode::None), sink).unwrap(), witness);
         let port = listener.port();
         Self { source, target, from, to, port, lanes, _listener: listener, _relay: None }
+    }
+
+    /// Without digests of what is sent, onto a target that may hold data.
+    pub(crate) fn unhashed(from: &Path, to: &Path, lanes: u16) -> Self {
+        let listener = listener(pki::target());
+        let terms = Terms { accept_contents: true, discard_journal: false };
+        let config = target_config(to, lanes, (terms, Duration::ZERO), Some(Comparison::default()));
+        let (to, sink) = Witness::new();
+        let config = TargetConfig { verify: Verify::None, ..config };
+        let target = TargetSession::open(config, &listener, sink).unwrap();
+        let (from_witness, sink) = Witness::new();
+        let mut config = SourceConfig { verify: Verify::None, ..source_config(from, Mode::None) };
+        config.policy.file_attributes = true;
+        let source = SourceSession::open(config, sink).unwrap();
+        let port = listener.port();
+        Self { source, target, from: from_witness, to, port, lanes, _listener: listener, _relay: None }
     }
 
     /// Onto a target that may hold data.
