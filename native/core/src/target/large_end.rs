@@ -38,7 +38,8 @@ impl Shared {
                 lane.answer(Some(large.ending(&self.life.stop)?));
                 return Ok(());
             }
-            if end.of.attempt != state.attempt || state.digest.finish() != Some(end.digest) {
+            let is_whole = end.of.attempt == state.attempt && state.digest.finish() == Some(end.digest);
+            if !is_whole || large.part.older_changed() {
                 self.counters.add(Counter::Resent, state.moved);
                 lane.answer(Some(Outcome::Again));
                 return Ok(());

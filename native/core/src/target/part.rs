@@ -12,8 +12,8 @@ use crate::digest::blocks::Blocks;
 use crate::digest::file::PIECE;
 use crate::fs::Errno;
 use crate::fs::extents::DataRanges;
-use crate::fs::stat::stat_fd;
-use crate::scan::read::{read_at, segments};
+use crate::fs::stat::{Stat, stat_fd};
+use crate::scan::read::{read_at, segments, stood_still};
 use crate::wire::lane::Piece;
 
 #[derive(Debug)]
@@ -21,13 +21,26 @@ pub(super) struct PartFile {
     pub(super) fd: OwnedFd,
     /// Among the parts; None: it is the file itself.
     pub(super) name: Option<String>,
-    /// The file that bears the name, to be compared with. None when there is none, the part is a clone of it, or nothing
-    /// is compared any more.
-    older: Mutex<Option<Arc<OwnedFd>>>,
+    /// None when there is none, or nothing is compared with it any more.
+    older: Mutex<Option<Arc<Older>>>,
     /// Where the part holds data from before this attempt; None: nowhere, so that it has holes wherever nobody wrote.
     earlier: Mutex<Option<DataRanges>>,
     /// Held around each write: the kernel lets one thread at a time into a file and has the others spin meanwhile.
     write_turn: Mutex<()>,
+}
+
+/// The file that bears the name, to be compared with.
+#[derive(Debug)]
+struct Older {
+    file: OwnedFd,
+    /// What it was like before the part was made its clone; None: it was not.
+    cloned: Option<Stat>,
+}
+
+impl Older {
+    fn of(file: OwnedFd) -> Self {
+        Self { file, cloned: None }
+    }
 }
 
 /// What is there instead of a piece.
@@ -43,12 +56,13 @@ impl PartFile {
     /// A part of this size. Made the older file's clone where the file system can do that (ioctl_ficlone(2): xfs, btrfs,
     /// bcachefs and others), so that only what differs is ever written; elsewhere it is compared with from where it is.
     pub(super) fn new(fd: OwnedFd, name: String, older: Option<OwnedFd>, size: u64) -> Result<Self, Errno> {
-        let cloned = older.as_ref().is_some_and(|older| rustix::fs::ioctl_ficlone(&fd, older).is_ok());
+        let older = older.map(|file| Older { cloned: clone_to(&fd, &file), file });
+        let cloned = older.as_ref().is_some_and(|older| older.cloned.is_some());
         rustix::fs::ftruncate(&fd, size)?;
         Ok(Self {
             fd,
             name: Some(name),
-            older: Mutex::new(older.filter(|_| !cloned).map(Arc::new)),
+            older: Mutex::new(older.map(Arc::new)),
             earlier: Mutex::new(cloned.then(|| DataRanges::new(size))),
             write_turn: Mutex::default(),
         })
@@ -67,7 +81,8 @@ impl PartFile {
     }
 
     fn holding(fd: OwnedFd, name: Option<String>, older: Option<OwnedFd>, size: u64) -> Self {
-        let (older, earlier) = (Mutex::new(older.map(Arc::new)), Mutex::new(Some(DataRanges::new(size))));
+        let older = Mutex::new(older.map(Older::of).map(Arc::new));
+        let earlier = Mutex::new(Some(DataRanges::new(size)));
         Self { fd, name, older, earlier, write_turn: Mutex::default() }
     }
 
@@ -79,7 +94,9 @@ impl PartFile {
     /// Bytes of a volume that writing all of it will take beside the older file, about: as much as that has, as far as it
     /// is not here already, and what it grows. A clone and the file itself take what changes, which nobody knows.
     pub(super) fn beside(&self, size: u64) -> u64 {
-        let Some(older) = self.older().as_ref().and_then(|older| stat_fd(older.as_fd()).ok()) else { return 0 };
+        let older =
+            self.older().as_ref().filter(|older| older.cloned.is_none()).map(|older| stat_fd(older.file.as_fd()));
+        let Some(Ok(older)) = older else { return 0 };
         let held = stat_fd(self.fd.as_fd()).map_or(0, |part| part.blocks * 512);
         let data = (older.blocks * 512).min(size).saturating_add(size.saturating_sub(older.size));
         data.saturating_sub(held)
@@ -91,7 +108,15 @@ impl PartFile {
         self.older().take();
     }
 
-    fn older(&self) -> MutexGuard<'_, Option<Arc<OwnedFd>>> {
+    /// Whether the older file may have changed since the part was made its clone: then what was read of it need not be
+    /// what the part holds.
+    pub(super) fn older_changed(&self) -> bool {
+        let Some(older) = self.older().clone() else { return false };
+        let is_as_cloned = |cloned: &Stat| stat_fd(older.file.as_fd()).is_ok_and(|now| stood_still(cloned, &now));
+        older.cloned.as_ref().is_some_and(|cloned| !is_as_cloned(cloned))
+    }
+
+    fn older(&self) -> MutexGuard<'_, Option<Arc<Older>>> {
         self.older.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -103,8 +128,10 @@ impl PartFile {
         self.write_turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Another attempt begins, of another size. What was `written` stays, to be compared with.
+    /// Another attempt begins, of another size. What was `written` stays, to be compared with, and so a clone is no longer
+    /// what the older file is.
     pub(super) fn begin_again(&self, size: u64, written: bool) -> Result<(), Errno> {
+        self.older().take_if(|older| older.cloned.is_some());
         let mut earlier = self.earlier();
         if written || earlier.is_some() {
             *earlier = Some(DataRanges::new(size));
@@ -112,14 +139,16 @@ impl PartFile {
         rustix::fs::ftruncate(&self.fd, size)
     }
 
-    /// Reads what there is instead of a piece. What cannot be read is not there.
+    /// Reads what there is instead of a piece. What cannot be read is not there. A clone is read where it comes from: the
+    /// page cache knows files, not blocks, and may hold the older file; of its clone it has nothing.
     pub(super) fn read_instead(&self, index: u64, length: u32, buffer: &mut Vec<u8>) -> Instead {
         let older = self.older().clone();
         let (in_part, source) = match (self.in_part(index, length), &older) {
+            (Some(true), Some(older)) if older.cloned.is_some() => (true, older.file.as_fd()),
             (Some(true), _) => (true, self.fd.as_fd()),
-            (_, Some(older)) => (false, older.as_fd()),
-            (Some(false), None) => (false, self.fd.as_fd()),
-            (None, None) => return Instead { bytes: 0, in_part: false },
+            (_, Some(older)) if older.cloned.is_none() => (false, older.file.as_fd()),
+            (Some(false), _) => (false, self.fd.as_fd()),
+            (None, _) => return Instead { bytes: 0, in_part: false },
         };
         buffer.resize(length as usize, 0);
         let bytes = read_at(source, buffer, index.saturating_mul(PIECE)).unwrap_or(0);
@@ -196,6 +225,12 @@ impl PartFile {
         }
         Ok(is_hole)
     }
+}
+
+/// Makes a clone of a file; what that was like just before, or None when it is none.
+fn clone_to(part: &OwnedFd, older: &OwnedFd) -> Option<Stat> {
+    let before = stat_fd(older.as_fd()).ok()?;
+    rustix::fs::ioctl_ficlone(part, older).ok().map(|()| before)
 }
 
 /// A hole at the file's end takes its last block along, which would only be zeroed otherwise.
