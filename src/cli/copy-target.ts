@@ -50,6 +50,7 @@ async function outcome(start: CopyStart, signal: AbortSignal): Promise<CopyRepor
           tls: start.tls,
           volumeName: start.volumeName,
           reconnectTimeoutMs: start.reconnectTimeoutMs,
+          finishedWaitMs: null,
           existing: start.existing,
           compare: start.compare,
           maxDelete: start.maxDelete,

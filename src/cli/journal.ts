@@ -11,7 +11,7 @@ import type {
   JournalText,
   PassRecord,
 } from "../native/journal-types.ts";
-import type { Moment } from "../native/types.ts";
+import { momentText } from "../session/moment.ts";
 import type { Outcome } from "./output.ts";
 import type { CommandContext } from "./run-command.ts";
 import { volumeArgument } from "./volume-argument.ts";
@@ -56,44 +56,38 @@ function row(label: string, text: string): string {
 function stateText({ isFinished, heldBy }: JournalText): string {
   if (!isFinished) return "unfinished";
   const waits = "its target waits for the source's farewell, and removes this folder then";
-  const left = "its target ended before it could remove this folder, which is not needed any more";
+  const left = "its target ended before it could remove this folder; started again, it does";
   return `finished; ${heldBy === null ? left : waits}`;
 }
 
 function sessionsText({ sessions }: JournalText): string {
   const last = sessions.at(-1);
   if (last === undefined) return "none";
-  const began = `began ${timeText(last.began)} with pvferry ${escapeText(last.agent)}`;
+  const began = `began ${momentText(last.began)} with pvferry ${escapeText(last.agent)}`;
   return `${countText(last.epoch)}; the last ${began}`;
 }
 
 function checkpointsText({ checkpoints }: JournalText): string {
   const last = checkpoints.at(-1);
   if (last === undefined) return "none";
-  const covered = `what changed before ${timeText(last.covers)} is on disk`;
-  return `${countText(last.number)}; the last at ${timeText(last.at)}: ${covered}`;
+  const covered = `what changed before ${momentText(last.covers)} is on disk`;
+  return `${countText(last.number)}; the last at ${momentText(last.at)}: ${covered}`;
 }
 
 function doubtText({ from, until }: JournalDoubt): string {
-  const since = from === null ? "" : `from ${timeText(from)} `;
-  return `files changed ${since}until ${timeText(until)}, which are compared by content`;
+  const since = from === null ? "" : `from ${momentText(from)} `;
+  return `files changed ${since}until ${momentText(until)}, which are compared by content`;
 }
 
 function passText(pass: PassRecord): string {
   const verdict = isExitCode(pass.verdict) ? ` (${exitCodeRow(pass.verdict).name})` : "";
-  const ended = `${pass.kind}, ended ${timeText(pass.ended)} with exit code ${pass.verdict}${verdict}`;
+  const ended = `${pass.kind}, ended ${momentText(pass.ended)} with exit code ${pass.verdict}${verdict}`;
   return `${ended}, receipt ${pass.receipt}`;
 }
 
 function partText(part: JournalPart): string {
   const percent = part.size === 0 ? 100 : Math.floor((100 * part.writtenBytes) / part.size);
   const ranges = quantityText(part.ranges.length, "range");
-  const written = `${percent} % of ${bytesText(part.size)} in ${ranges} at ${timeText(part.recorded)}`;
+  const written = `${percent} % of ${bytesText(part.size)} in ${ranges} at ${momentText(part.recorded)}`;
   return `${escapeText(part.name)}: ${written}, path's BLAKE3 ${part.pathHash}`;
-}
-
-/** To the millisecond, in UTC; a clock that was far off is shown as its seconds. */
-function timeText({ seconds, nanoseconds }: Moment): string {
-  const date = new Date(seconds * 1_000 + Math.floor(nanoseconds / 1_000_000));
-  return Number.isNaN(date.getTime()) ? `second ${seconds}` : date.toISOString();
 }

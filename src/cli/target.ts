@@ -1,6 +1,6 @@
 /** The side that listens and writes. */
 
-import { DEFAULTS } from "../config/limits.ts";
+import { DEFAULTS, LIMITS } from "../config/limits.ts";
 import { hostPortText, type HostPort } from "../config/value-kinds.ts";
 import { hasIpv6 } from "../host/ipv6.ts";
 import { runTarget } from "../session/target.ts";
@@ -10,7 +10,10 @@ import type { CommandContext } from "./run-command.ts";
 import { runTransfer } from "./transfer.ts";
 import { volumeArgument } from "./volume-argument.ts";
 
-/** One session, then the end: with the receipt, or with what kept it from one. */
+/**
+ * One session, then the end: with the receipt, or with what kept it from one. For a finished copy's source that does not
+ * try again (--reconnect-timeout 0) the target waits as long as for one that has lost the verdict.
+ */
 export async function targetCommand(context: CommandContext<"target">): Promise<Outcome> {
   const { flags, args, signal } = context;
   const volume = volumeArgument(args[0], "DST");
@@ -25,6 +28,7 @@ export async function targetCommand(context: CommandContext<"target">): Promise<
         tls,
         volumeName: flags.volumeName,
         reconnectTimeoutMs: flags.reconnectTimeout,
+        finishedWaitMs: flags.reconnectTimeout > 0 ? flags.reconnectTimeout : LIMITS.verdictKeptMs,
         existing: flags.existing,
         compare: flags.compare,
         maxDelete: flags.maxDelete,

@@ -4,6 +4,7 @@ import process from "node:process";
 
 import { PvferryError } from "../core/errors.ts";
 import type { TransferEvent } from "../core/events.ts";
+import type { FinishedEnd } from "../core/finished-end.ts";
 import type { Receipt } from "../core/receipt.ts";
 import { hostText } from "../host/host-text.ts";
 import type { Item } from "../native/types.ts";
@@ -35,7 +36,7 @@ export type Observe = (event: TransferEvent) => void;
  */
 export async function runTransfer(
   flags: TransferFlags,
-  transfer: (observe: Observe) => Promise<Receipt>,
+  transfer: (observe: Observe) => Promise<Receipt | FinishedEnd>,
   keepsItem: (item: Item) => boolean = () => true,
 ): Promise<Outcome> {
   if (flags.receipt !== null) prepareReceiptFile(flags.receipt);
@@ -53,7 +54,7 @@ export async function runTransfer(
   // A bar hides the cursor: it has to come back also when the process ends in the middle.
   process.once("exit", restoreTerminal);
   try {
-    const receipt = await transfer((event) => {
+    const end = await transfer((event) => {
       if (event.type === "session" && event.number > 1) {
         items?.restart();
         list.restart();
@@ -64,7 +65,7 @@ export async function runTransfer(
     });
     items?.close();
     list.close();
-    return concluded(receipt, flags, items?.failure ?? list.failure);
+    return concluded(end, flags, items?.failure ?? list.failure);
   } finally {
     items?.close();
     list.close();
@@ -82,19 +83,21 @@ function choosePrinter({ quiet }: TransferFlags): Printer {
 
 /** The transfer's own verdict comes first; a file beside it that could not be written decides when all else is well. */
 function concluded(
-  receipt: Receipt,
+  end: Receipt | FinishedEnd,
   flags: TransferFlags,
   recordsFailure: PvferryError | null,
 ): Outcome {
-  const failure = keepReceipt(receipt, flags.receipt) ?? recordsFailure;
+  const receipt = "receipt" in end ? end : null;
+  const failure = (receipt && keepReceipt(receipt, flags.receipt)) ?? recordsFailure;
   const trouble = failure === null ? [] : [`${failure.message} ${failure.next}`];
-  const code = receipt.exitCode === 0 && failure !== null ? failure.code : receipt.exitCode;
+  const code = end.exitCode === 0 && failure !== null ? failure.code : end.exitCode;
+  const words = receipt === null ? `${end.message}\n${end.next}` : receiptText(receipt);
   return {
     code,
-    document: receipt,
+    document: end,
     lines: [],
-    words: [receiptText(receipt), ...trouble].join("\n"),
-    brief: [`pvferry: ${receipt.message}`, receipt.next, ...trouble].join("\n"),
+    words: [words, ...trouble].join("\n"),
+    brief: [`pvferry: ${end.message}`, end.next, ...trouble].join("\n"),
   };
 }
 

@@ -106,6 +106,7 @@ export function wrapAddon(raw: Addon): Addon {
       return wrapLook(guard(() => raw.openLook(options, native, onEvents)));
     },
     readJournal: (path) => guardAsync(() => raw.readJournal(path)),
+    leaveFinished: (path, transfer) => guardAsync(() => raw.leaveFinished(path, transfer)),
   };
 }
 

@@ -352,4 +352,10 @@ export interface Addon {
   ): LookSession;
   /** Reads without a lock, also while a target writes; null when the volume has no journal. */
   readJournal(path: string): Promise<JournalText | null>;
+  /**
+   * For a copy of this transfer that is finished, and whose target ended before it could remove pvferry's folder:
+   * resolves when that is gone, on disk as well, with the pass that finished the copy; null when its journal was gone
+   * already. Rejects, and removes nothing, when the journal says anything else by now, or another agent has the volume.
+   */
+  leaveFinished(path: string, transfer: string): Promise<PassRecord | null>;
 }

@@ -6,7 +6,10 @@ import type { Addon } from "../native/types.ts";
 import type { MessageOf } from "../wire/control-messages.ts";
 import { momentOf } from "./moment.ts";
 
-export type PassPlace = MessageOf<"durable">["pass"];
+type PassPlace = MessageOf<"durable">["pass"];
+
+/** A session that only looks is no pass. */
+export const NO_PLACE: PassPlace = { number: 0, previous: null };
 
 /**
  * The place of the pass that ends now. Rejects with what readJournal rejects with. A cutover that left nothing undone

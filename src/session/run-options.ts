@@ -49,6 +49,8 @@ export interface TargetRun {
   readonly volumeName: string;
   /** How long to wait for the source after a lost connection; 0 does not. */
   readonly reconnectTimeoutMs: number;
+  /** How long to wait for a source when the volume's copy is finished; null: one is sure to come. */
+  readonly finishedWaitMs: number | null;
   /** What becomes of entries that the volume holds already. */
   readonly existing: Existing;
   /** How to tell that a file that is there is the same. */

@@ -61,7 +61,7 @@ export type TargetState =
   | "failed";
 
 export const TARGET_STATES: StateTable<TargetState> = {
-  listening: { phase: "connect", stage: "hello", next: ["preflight", "failed"] },
+  listening: { phase: "connect", stage: "hello", next: ["preflight", "concluding", "failed"] },
   preflight: { phase: "preflight", stage: "preflight", next: ["starting", "listening", "failed"] },
   starting: { phase: null, stage: "start", next: ["copying", "listening", "failed"] },
   copying: { phase: "copy", stage: "copy", next: ["settled", "recovering", "failed"] },

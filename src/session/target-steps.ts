@@ -4,20 +4,20 @@ import { randomBytes } from "node:crypto";
 
 import { LIMITS } from "../config/limits.ts";
 import { PvferryError, toPvferryError } from "../core/errors.ts";
+import type { FinishedEnd } from "../core/finished-end.ts";
 import { isLook, type Mode } from "../core/mode.ts";
-import { escapeText } from "../core/names.ts";
 import type { Receipt } from "../core/receipt.ts";
-import { durationText } from "../core/units.ts";
 import type { PassRecord } from "../native/journal-types.ts";
 import type { SessionResult } from "../native/types.ts";
 import type { MessageOf, OutgoingMessage } from "../wire/control-messages.ts";
 import type { ControlChannel } from "./control-channel.ts";
 import type { Counters } from "./counters.ts";
 import { Door, type Guest } from "./door.ts";
+import { FinishedCopy } from "./finished-copy.ts";
 import { withHowFar } from "./how-far.ts";
-import { noDeadline, tooLate } from "./late.ts";
+import { noDeadline, notOnDisk, tooLate } from "./late.ts";
 import { makeReceipt } from "./make-receipt.ts";
-import { nextPlace, passRecord, type PassPlace } from "./pass-chain.ts";
+import { nextPlace, NO_PLACE, passRecord } from "./pass-chain.ts";
 import { reasonFromPeer } from "./peer-reason.ts";
 import { hasMoved, Recovery } from "./recovery.ts";
 import type { SessionContext, TargetRun } from "./run-options.ts";
@@ -62,6 +62,8 @@ export class TargetSteps {
   readonly #recovery: Recovery;
   /** A native session has been opened, and the volume has a journal of its own. */
   #hasJournal = false;
+  /** Until a session begins to write, or nobody came to. */
+  #finished: FinishedCopy | null = null;
   /** Sessions that came to copy something. */
   #copies = 0;
   /** How far the last of those was that have ended. */
@@ -94,11 +96,25 @@ export class TargetSteps {
     this.#run.onListening(this.#door.listener.port());
   }
 
-  /** Nothing is written here yet, so that a source that is lost may simply call again. */
-  async admit(): Promise<Admitted> {
+  /** Whether an earlier target has left nothing to do but to remove pvferry's folder. */
+  async findFinished(): Promise<void> {
+    const { parts, observe, signal } = this.#context;
+    const found = FinishedCopy.find(parts.addon, this.#run);
+    this.#finished = await waitFor(found, this.#untilOnDisk(signal));
+    if (this.#finished === null) return;
+    observe({ type: "notice", message: this.#finished.waitingText() });
+  }
+
+  /**
+   * Nothing is written here yet, so that a source that is lost may simply call again. null when none came, and none is
+   * needed: the copy was finished before.
+   */
+  async admit(): Promise<Admitted | null> {
     for (;;) {
       this.#context.observe({ type: "waiting", for: "the source" });
-      const guest = await this.#opened(this.#door).admit(this.#patience());
+      const door = this.#opened(this.#door);
+      const guest = await (this.#finished?.admit(door) ?? door.admit(this.#patience()));
+      if (guest === null) return null;
       const startedAt = new Date().toISOString();
       this.#attach(guest.channel);
       this.#signal = AbortSignal.any([this.#context.signal, guest.superseded]);
@@ -134,7 +150,11 @@ export class TargetSteps {
       listener: door.listener,
     });
     this.#copy = copy;
-    this.#hasJournal ||= !isLook(modeOf(hello));
+    if (!isLook(modeOf(hello))) {
+      this.#hasJournal = true;
+      // The journal says so now: a session has begun.
+      this.#finished = null;
+    }
     this.#states.enter("copying");
     const link = this.#openLink(channel, copy);
     door.expectReturn(hello.session, (returned) => {
@@ -216,6 +236,16 @@ export class TargetSteps {
     if (finishes) await waitFor(copy.leave(), wait);
     else if (pass !== null) await waitFor(copy.recordPass(pass), wait);
     this.#states.enter("finished");
+  }
+
+  /** As conclude(), in the place of the target that finished the copy. Nobody is let in any more. */
+  async leaveFinished(): Promise<FinishedEnd> {
+    this.#opened(this.#door).close();
+    this.#states.enter("concluding");
+    const left = this.#opened(this.#finished).leave(this.#context.parts.addon);
+    const end = await waitFor(left, this.#untilOnDisk(new AbortController().signal));
+    this.#states.enter("finished");
+    return end;
   }
 
   /**
@@ -358,17 +388,6 @@ export class TargetSteps {
     return part;
   }
 }
-
-function notOnDisk(volume: string, waitedMs: number): PvferryError {
-  return new PvferryError({
-    code: 32,
-    message: `The target volume ${escapeText(volume)} was not written to disk within ${durationText(waitedMs)}.`,
-    next: "Check the health of the volume and of its file system, then run the same command again.",
-  });
-}
-
-/** A session that only looks is no pass. */
-const NO_PLACE: PassPlace = { number: 0, previous: null };
 
 /** A session that comes back for its verdict was let in for something else before. */
 function modeOf({ wants }: MessageOf<"hello">): Mode {

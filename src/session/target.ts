@@ -1,6 +1,7 @@
 /** The target's sessions, from the open door to the receipt: one, unless a connection is lost for good. */
 
 import { toPvferryError } from "../core/errors.ts";
+import type { FinishedEnd } from "../core/finished-end.ts";
 import type { Receipt } from "../core/receipt.ts";
 import { loadAddon, packageVersion } from "../native/addon.ts";
 import { directDialer } from "../net/direct.ts";
@@ -8,12 +9,27 @@ import type { Observe, SessionParts, TargetRun } from "./run-options.ts";
 import { stayAlive } from "./stay-alive.ts";
 import { TargetSteps } from "./target-steps.ts";
 
-/** Resolves with the receipt, whatever its verdict; rejects with a PvferryError when there is none. */
+export type TargetEnd = Receipt | FinishedEnd;
+
+/**
+ * Resolves with the receipt, whatever its verdict, or with the outcome of a copy that was finished before; rejects with
+ * a PvferryError when there is neither.
+ */
+export async function runTarget(
+  run: TargetRun & { readonly finishedWaitMs: null },
+  observe: Observe,
+  signal: AbortSignal,
+): Promise<Receipt>;
 export async function runTarget(
   run: TargetRun,
   observe: Observe,
   signal: AbortSignal,
-): Promise<Receipt> {
+): Promise<TargetEnd>;
+export async function runTarget(
+  run: TargetRun,
+  observe: Observe,
+  signal: AbortSignal,
+): Promise<TargetEnd> {
   const parts = { addon: loadAddon(), dialer: directDialer, agent: packageVersion() };
   return targetSession(run, parts, observe, signal);
 }
@@ -24,15 +40,16 @@ export async function targetSession(
   parts: SessionParts,
   observe: Observe,
   signal: AbortSignal,
-): Promise<Receipt> {
+): Promise<TargetEnd> {
   const letGo = stayAlive();
   const steps = new TargetSteps(run, { parts, observe, signal });
   try {
     steps.checkVolume();
     steps.listen();
+    await steps.findFinished();
     for (;;) {
-      const receipt = await oneSession(steps);
-      if (receipt !== null) return receipt;
+      const end = await oneSession(steps);
+      if (end !== null) return end;
     }
   } catch (error) {
     throw await steps.fail(toPvferryError(error));
@@ -43,8 +60,9 @@ export async function targetSession(
 }
 
 /** null when it was lost, or a newer one has come, and is to be served next. */
-async function oneSession(steps: TargetSteps): Promise<Receipt | null> {
+async function oneSession(steps: TargetSteps): Promise<TargetEnd | null> {
   const source = await steps.admit();
+  if (source === null) return steps.leaveFinished();
   try {
     steps.beginCopy(source);
     const written = await steps.settle();

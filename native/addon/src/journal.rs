@@ -1,4 +1,4 @@
-//! PassRecord, JournalText, readJournal.
+//! PassRecord, JournalText, readJournal, leaveFinished.
 
 use crate::events::{number, path};
 use crate::promise::on_thread;
@@ -9,6 +9,7 @@ use pvferry_core::digest::{from_hex, hex};
 use pvferry_core::error::CoreError;
 use pvferry_core::fs::stat::Timestamp;
 use pvferry_core::target::journal::{Checkpoint, Doubt, EVER, Look, Part, Pass, PassKind, Record, Session, Torn, look};
+use pvferry_core::target::leave_finished as leave;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -70,6 +71,11 @@ impl JournalTime {
 #[napi(ts_return_type = "Promise<JournalText | null>")]
 pub fn read_journal<'env>(env: &'env Env, path: String) -> napi::Result<Object<'env>> {
     on_thread(env, "pvferry-journal", move || Ok(look(&PathBuf::from(path))?.map(|found| text(&found))))
+}
+
+#[napi(ts_return_type = "Promise<PassRecord | null>")]
+pub fn leave_finished<'env>(env: &'env Env, path: String, transfer: String) -> napi::Result<Object<'env>> {
+    on_thread(env, "pvferry-leave", move || Ok(leave(&PathBuf::from(path), &transfer)?.as_ref().map(pass)))
 }
 
 /// JournalText.

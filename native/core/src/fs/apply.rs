@@ -184,6 +184,13 @@ impl Applier {
     }
 }
 
+/// As [`Applier::restore_mtime`], where nobody has probed the file system.
+pub fn restore_mtime(fd: BorrowedFd<'_>, mtime: Timestamp) -> Result<(), Errno> {
+    let handle = Handle::Fd(fd);
+    handle.set_mtime(mtime, false)?;
+    if handle.stat()?.mtime == mtime { Ok(()) } else { handle.set_mtime(mtime, true) }
+}
+
 /// One entry on its way.
 struct Work<'a> {
     applier: &'a Applier,

@@ -47,7 +47,7 @@ pub fn facts(path: &Path) -> Result<Facts, CoreError> {
         is_mount_point: is_mount_point(path).map_err(failed)?,
         first_names: names.iter().map(|name| shown(name)).collect(),
         unfinished_transfer: journal.transfer,
-        is_finished: journal.is_finished,
+        is_finished: journal.finished.is_some(),
         journal_error: journal.error,
         held_by: journal.held_by,
         ids: ProcessIds::read().map_err(failed)?,

@@ -115,12 +115,17 @@ fn prepare_folder(opener: &Opener, folder: BorrowedFd<'_>, history: &History) ->
 /// whoever comes after a kill finds whose it is; the lock is held until the end.
 pub(super) fn leave(own: &Own, root: BorrowedFd<'_>) -> Result<(), Errno> {
     own.journal.close();
-    clear(own.folder(), &[LOCK, JOURNAL]).map_err(|error| error.errno)?;
-    make::unlink(own.folder(), JOURNAL)?;
-    leave_folder(&own.locked, root)
+    leave_locked(&own.locked, root)
 }
 
-fn leave_folder(locked: &Locked, root: BorrowedFd<'_>) -> Result<(), Errno> {
+/// The same of a journal that is not open.
+pub(super) fn leave_locked(locked: &Locked, root: BorrowedFd<'_>) -> Result<(), Errno> {
+    clear(locked.folder.as_fd(), &[LOCK, JOURNAL]).map_err(|error| error.errno)?;
+    make::unlink(locked.folder.as_fd(), JOURNAL)?;
+    leave_folder(locked, root)
+}
+
+pub(super) fn leave_folder(locked: &Locked, root: BorrowedFd<'_>) -> Result<(), Errno> {
     make::unlink(locked.folder.as_fd(), LOCK)?;
     if make::remove_directory(root, OWN_FOLDER).is_ok() {
         return Ok(());

@@ -7,5 +7,6 @@
 
 mod damage;
 mod document;
+mod left_behind;
 mod lock;
 mod sessions;

@@ -134,9 +134,10 @@ impl State {
         }
     }
 
-    /// Nothing is left to do but to remove pvferry's folder.
-    pub(super) fn is_finished(&self) -> bool {
-        self.ended && self.torn.is_empty() && self.passes.last().is_some_and(Pass::finishes)
+    /// The pass that finished the copy, when nothing is left to do but to remove pvferry's folder.
+    pub(super) fn finished(&self) -> Option<Pass> {
+        let last = self.passes.last().filter(|pass| pass.finishes());
+        last.filter(|_| self.ended && self.torn.is_empty()).copied()
     }
 
     pub(super) fn torn(&self) -> impl Iterator<Item = Torn> + '_ {

@@ -46,9 +46,27 @@ impl Locked {
 
 /// Makes the folder where it is missing, and locks it. An error of kind busy when another agent has it.
 pub fn take(opener: &Opener, root: BorrowedFd<'_>, path: &Path) -> Result<Locked, CoreError> {
+    take_in(opener, root, path, || made(opener, root))
+}
+
+/// Locks the folder that is there; None when it is gone.
+pub fn take_found(opener: &Opener, root: BorrowedFd<'_>, path: &Path) -> Result<Option<Locked>, CoreError> {
+    let found = || opener.directory(root, OWN_FOLDER);
+    match take_in(opener, root, path, found) {
+        Err(_) if matches!(found(), Err(Errno::NOENT)) => Ok(None),
+        taken => taken.map(Some),
+    }
+}
+
+fn take_in(
+    opener: &Opener,
+    root: BorrowedFd<'_>,
+    path: &Path,
+    folder: impl Fn() -> Result<OwnedFd, Errno>,
+) -> Result<Locked, CoreError> {
     let deadline = Instant::now() + PATIENCE;
     loop {
-        match attempt(opener, root) {
+        match folder().and_then(|folder| attempt(opener, root, folder)) {
             Ok(Some(locked)) => return Ok(locked),
             Ok(None) if Instant::now() < deadline => {}
             // The folder went away under our hands.
@@ -60,14 +78,17 @@ pub fn take(opener: &Opener, root: BorrowedFd<'_>, path: &Path) -> Result<Locked
     }
 }
 
-fn attempt(opener: &Opener, root: BorrowedFd<'_>) -> Result<Option<Locked>, Errno> {
-    let folder = match opener.directory(root, OWN_FOLDER) {
+fn made(opener: &Opener, root: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
+    match opener.directory(root, OWN_FOLDER) {
         Err(Errno::NOENT) => match opener.make_directory(root, OWN_FOLDER) {
-            Err(Errno::EXIST) => opener.directory(root, OWN_FOLDER)?,
-            other => other?,
+            Err(Errno::EXIST) => opener.directory(root, OWN_FOLDER),
+            other => other,
         },
-        other => other?,
-    };
+        other => other,
+    }
+}
+
+fn attempt(opener: &Opener, root: BorrowedFd<'_>, folder: OwnedFd) -> Result<Option<Locked>, Errno> {
     let file = match opener.create_file(folder.as_fd(), LOCK, 0o600) {
         Err(Errno::EXIST) => opener.writable(folder.as_fd(), LOCK)?,
         other => other?,

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::file::{Fault, Reading, parse};
 use super::history::State;
 use super::lock::held_by;
-use super::record::{Doubt, Part, Record, Torn};
+use super::record::{Doubt, Part, Pass, Record, Torn};
 use super::writer::{boot_id, now};
 use super::{FORMAT, FORMAT_TORN, JOURNAL, MAX_JOURNAL};
 use crate::error::{CoreError, ErrorKind};
@@ -54,7 +54,7 @@ pub fn look(volume: &Path) -> Result<Option<Look>, CoreError> {
         transfer: reading.transfer,
         bytes: bytes.len() as u64,
         held_by: held_by(&opener, root.as_fd()),
-        is_finished: state.is_finished(),
+        is_finished: state.finished().is_some(),
         torn: state.torn().collect(),
         parts: state.parts.into_values().collect(),
         doubt: state.doubt,
@@ -83,8 +83,8 @@ pub(crate) fn coming(opener: &Opener, root: BorrowedFd<'_>) -> Coming {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Brief {
     pub(crate) transfer: Option<String>,
-    /// As in a look.
-    pub(crate) is_finished: bool,
+    /// The pass that finished the copy, when nothing is left to do but to remove pvferry's folder.
+    pub(crate) finished: Option<Pass>,
     /// What a target would end with.
     pub(crate) error: Option<CoreError>,
     pub(crate) held_by: Option<String>,
@@ -101,8 +101,8 @@ pub(crate) fn brief(opener: &Opener, root: BorrowedFd<'_>, volume: &Path) -> Bri
         Ok(None) => Brief { held_by, ..Brief::default() },
         Ok(Some(bytes)) => match parse(&bytes) {
             Ok(reading) => {
-                let is_finished = State::of(&reading.records).is_finished();
-                Brief { transfer: Some(reading.transfer), is_finished, error: None, held_by }
+                let finished = State::of(&reading.records).finished();
+                Brief { transfer: Some(reading.transfer), finished, error: None, held_by }
             }
             Err(fault) => Brief { error: Some(told(&path, &fault)), held_by, ..Brief::default() },
         },
@@ -114,7 +114,7 @@ fn cannot_read(path: &Path) -> String {
     format!("The journal {} cannot be read", path.display())
 }
 
-pub(super) fn path_of(volume: &Path) -> PathBuf {
+pub(in crate::target) fn path_of(volume: &Path) -> PathBuf {
     use std::os::unix::ffi::OsStrExt;
     let name = |bytes| std::ffi::OsStr::from_bytes(bytes);
     volume.join(name(OWN_FOLDER)).join(name(JOURNAL))
@@ -175,7 +175,7 @@ fn told_reading(reading: &Reading) -> String {
     )
 }
 
-pub(super) fn foreign(path: &Path, theirs: &str, ours: &str) -> CoreError {
+pub(in crate::target) fn foreign(path: &Path, theirs: &str, ours: &str) -> CoreError {
     let (theirs, ours) = (shown(theirs.as_bytes()), shown(ours.as_bytes()));
     let text = format!("The journal {} belongs to the transfer {theirs}, not to {ours}.", path.display());
     CoreError::new(ErrorKind::Journal, text)

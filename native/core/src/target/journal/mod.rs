@@ -14,6 +14,7 @@ pub use file::{Fault, Reading, encode, parse};
 pub use history::{EVER, History};
 pub(crate) use look::{Coming, brief, coming};
 pub use look::{Look, look};
+pub(super) use look::{foreign, path_of};
 pub use record::{Checkpoint, Doubt, Part, PartEnd, Pass, PassKind, Record, Session, Torn};
 pub(super) use writer::now;
 pub use writer::{Journal, Opened};
