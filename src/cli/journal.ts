@@ -56,7 +56,7 @@ function row(label: string, text: string): string {
 function stateText({ isFinished, heldBy }: JournalText): string {
   if (!isFinished) return "unfinished";
   const waits = "its target waits for the source's farewell, and removes this folder then";
-  const left = "its target ended before it could remove this folder; started again, it does";
+  const left = "its target ended before it could remove this folder, as the next one will";
   return `finished; ${heldBy === null ? left : waits}`;
 }
 

@@ -1,18 +1,29 @@
 /** A target is killed when its source has heard that all is well, and before it could remove pvferry's folder. */
 import { execFileSync } from "node:child_process";
-import { existsSync, statSync } from "node:fs";
+import { existsSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import process from "node:process";
 
 import { expect, it } from "vitest";
 
 import { startSource, startTarget } from "../agent/agent-pair.ts";
 import { receiptOf, type Receipt } from "../agent/receipt.ts";
-import { pvferry, startPvferry, type Agent, type Ended } from "../agent/run-pvferry.ts";
+import {
+  pvferry,
+  startPvferry,
+  type Agent,
+  type Ended,
+  type RunOptions,
+} from "../agent/run-pvferry.ts";
 import { sharedVolume } from "../agent/shared-volume.ts";
 import { describeWith } from "../bed/needs.ts";
 import { scratch } from "../bed/scratch.ts";
 import { expectFaithful } from "../judge/expect-faithful.ts";
 
 const { volume, pki } = sharedVolume({ largeFiles: 1, largeBytes: 3_000_000, smallFiles: 200 });
+
+/** root reads and writes what the mode forbids; this one does not. */
+const WITHOUT_OVERRIDE =
+  process.getuid?.() === 0 ? ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"] : [];
 
 /** Kills the agent when it is about to remove the journal: the first step of leaving. */
 function killedAtJournal(trace: string): readonly string[] {
@@ -29,15 +40,21 @@ interface Left {
   readonly port: number;
 }
 
-/** The copy is finished, its source has ended well, and the folder is still there. */
-async function leftBehind(place: { at: (name: string) => string }, target: string): Promise<Left> {
+const WELL = { volume, code: 0 };
+
+/** The copy is finished, its source has ended, and the folder is still there. */
+async function leftBehind(
+  place: { at: (name: string) => string },
+  target: string,
+  from: { readonly volume: string; readonly run?: RunOptions; readonly code: number } = WELL,
+): Promise<Left> {
   const run = { wrapper: killedAtJournal(place.at("strace")) };
   const { agent, port } = await startTarget({ volume: target, pki, run });
   const receiptFile = place.at("source.json");
-  await using source = startSource({ volume, pki, port, flags: ["--receipt", receiptFile] });
+  await using source = startSource({ ...from, pki, port, flags: ["--receipt", receiptFile] });
   expect((await agent.ended).signal).toBe("SIGKILL");
   const ended = await source.ended;
-  expect(ended.code, ended.stderr).toBe(0);
+  expect(ended.code, ended.stderr).toBe(from.code);
   expectLeft(target);
   return { target, receipt: receiptOf(ended), receiptFile, port };
 }
@@ -71,7 +88,7 @@ function documentOf(ended: Ended): { readonly [name: string]: unknown } {
 }
 
 describeWith(
-  { programs: ["rsync", "getfattr", "getfacl", "strace", "b3sum"] },
+  { programs: ["rsync", "getfattr", "getfacl", "strace", "b3sum", "setpriv"] },
   "a target alone",
   () => {
     it("ends a copy of which only pvferry's folder is left, with the outcome of then and no receipt", async () => {
@@ -91,6 +108,22 @@ describeWith(
       expect(documentOf(ended)).not.toHaveProperty("receipt");
       expect(existsSync(file)).toBe(false);
       await expectWhole(left.target);
+    });
+
+    it("ends with 40 when that pass did, and says where to look", async () => {
+      using place = scratch();
+      const from = place.directory("from");
+      writeFileSync(`${from}/unreadable`, "nobody reads this", { mode: 0o000 });
+      utimesSync(from, 1_000_000_000, 1_000_000_000);
+      const source = { volume: from, run: { wrapper: WITHOUT_OVERRIDE }, code: 40 };
+      const left = await leftBehind(place, place.directory("target"), source);
+      await using agent = await alone(left, "--reconnect-timeout", "100ms", "-q");
+      const ended = await agent.ended;
+      expect(ended.code, ended.stderr).toBe(40);
+      expect(ended.stderr).toMatch(/^pvferry: The copy .* pass 1: exit code 40 \(unreadable\)/);
+      expect(ended.stderr).toContain("Look there for what was not kept");
+      expect(existsSync(`${left.target}/.pvferry`)).toBe(false);
+      expect(rootTime(left.target)).toBe(rootTime(from));
     });
 
     it("names the receipt that its source was given", async () => {

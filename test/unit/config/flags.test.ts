@@ -62,7 +62,9 @@ const NOTES = `
 - A target says \`Listening on HOST:PORT\` on a line of its own on stderr when it is ready; with \`--listen 127.0.0.1:0\`
   that is how to learn the port. \`-q\` silences it.
 - stdout holds results and nothing else: with \`--json\` one JSON document, the receipt or \`{"error": {"code", "name",
-  "message", "next"}}\`.
+  "message", "next"}}\`. A target whose copy was finished before it was started, and that no source came to, prints
+  \`{"exitCode", "exitName", "message", "next", "transfer", "volume", "pass": {"kind", "number"}, "endedAt",
+  "receiptDigest"}\`, without the receipt's \`receipt\`, and writes no \`--receipt FILE\`.
 - \`--receipt FILE\` is written in one step at the end. An older file of that name is removed at the start, so that a
   receipt is always that of the last run. Devices and links, such as \`/dev/stdout\`, are written through.
 - \`--items FILE\` holds all items of both sides, those of the last session.
