@@ -1,16 +1,17 @@
 #!/usr/bin/env node
-import { enableCompileCache } from "node:module";
+/** What `pvferry` runs. It imports nothing that an older Node lacks, so that it can say in words that this is one. */
+
 import process from "node:process";
-import { fileURLToPath } from "node:url";
 
-// Compiled code is kept beside the code itself, where whoever can write could change the code as well; nobody else gets
-// to write into what is made there. Without the right to write there, nothing is kept (a fifth of the start).
-process.umask(process.umask() | 0o022);
-enableCompileCache(fileURLToPath(new URL("../../dist/compile-cache", import.meta.url)));
+/** The first major version, as package.json's `engines` has it. */
+const OLDEST = 24;
 
-// The target of a copy is waited for by its parent: it loads nothing that only people need.
-if (process.argv[2] === "copy-target") {
-  await (await import("./copy-target.ts")).copyTarget();
+if (Number.parseInt(process.versions.node, 10) < OLDEST) {
+  process.stderr.write(
+    `pvferry: this is Node.js ${process.versions.node}, and pvferry needs ${OLDEST} or newer.\n` +
+      "Put a newer one first in PATH: the `node` package of npm has one, and so has node_modules/.bin after npm ci.\n",
+  );
+  process.exitCode = 2;
 } else {
-  await (await import("./command-line.ts")).runCommandLine(process.argv);
+  await import("./start.ts");
 }

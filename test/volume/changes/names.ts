@@ -62,11 +62,13 @@ export const NAME_CHANGES: { readonly [name: string]: Change } = {
     const stat = statOf(from);
     if (stat !== null && !stat.isDirectory() && statOf(to) === null) linkSync(from, to);
   },
-  // The same bytes and time under another inode.
+  // The same bytes and time under another inode. cp makes holes of a sparse file's zeros, which its time has to tell.
   "a link broken": ({ path }) => {
     const target = path();
-    if (fileAt(target) === null) return;
-    execFileSync("cp", ["-p", target, `${target}~`]);
+    const stat = fileAt(target);
+    if (stat === null) return;
+    const keep = 512 * stat.blocks < stat.size ? "mode,ownership" : "mode,ownership,timestamps";
+    execFileSync("cp", [`--preserve=${keep}`, target, `${target}~`]);
     renameSync(`${target}~`, target);
   },
   // One name becomes another one's file, which may have been linked elsewhere.
