@@ -248,11 +248,11 @@ impl Shared {
     }
 
     /// The target has no room for it yet. Frames that are under way are answered likewise, or taken: it may get room
-    /// between two of them. Those that were taken are sent twice then.
+    /// between two of them. Those that were taken are void when it is begun anew, with AGAIN: it may have changed since.
     fn put_off(&self, large: &Large) {
         if large.put_off() {
             self.forget_progress(large);
-            self.queue.put_off(large.task.clone());
+            self.queue.put_off(FileTask { sent_before: true, ..large.task.clone() });
         }
     }
 

@@ -27,7 +27,7 @@ pub(super) struct FileTask {
     pub(super) link: Option<InodeKey>,
     /// Bytes from the start with which the target can compare.
     pub(super) base: u64,
-    /// It was sent on a lane that died, so that the target may have it already.
+    /// It was sent on a lane that died, or was put off: the target may have it, or some of it, already.
     pub(super) sent_before: bool,
     /// What of it is not carried was counted when it was read.
     pub(super) accounted: bool,

@@ -10,7 +10,7 @@ use pvferry_core::digest::file::{FileDigest, Form, NO_DIGEST, PIECE, piece_diges
 use pvferry_core::error::ErrorKind;
 use pvferry_core::session::verify::Verify;
 use pvferry_core::wire::frame::FrameType;
-use pvferry_core::wire::index::Outcome;
+use pvferry_core::wire::index::{Ack, Outcome};
 use pvferry_core::wire::lane::{Again, End, FileAttempt, Hole, PackedFile, Piece, read_pack};
 
 use super::pair::Pair;
@@ -102,6 +102,32 @@ fn what_is_there_is_compared_by_digests_all_the_same() {
     // The block with the wrong bit, and then the whole piece.
     assert!(settled.source.resent > 0);
     assert!(settled.source.matched_bytes >= 7 * PIECE, "{}", settled.source.matched_bytes);
+}
+
+/// A target that gets room between two pieces of a file puts it off and has some of it all the same: of what may be another
+/// version than the one that is sent then.
+#[test]
+fn a_file_that_was_put_off_is_not_mixed_with_what_was_taken_of_it() {
+    let (from, to) = (Place::new(), Place::new());
+    let file = from.root().join("large");
+    fs::write(&file, noise(1, 6 * PIECE as usize)).unwrap();
+    let (answers, changing) = (AtomicU64::new(0), file.clone());
+    let hook: Hook = Arc::new(move |frame: &mut Frame<'_>| {
+        if frame.to_target || frame.lane.is_none() || answers.fetch_add(1, Ordering::Relaxed) > 0 {
+            return Verdict::Pass;
+        }
+        fs::write(&changing, noise(2, 6 * PIECE as usize)).unwrap();
+        let mut ack = Ack::read(frame.payload).unwrap();
+        ack.exceptions.push((ack.frames, 0, Outcome::Later));
+        frame.payload.clear();
+        ack.put(frame.payload);
+        Verdict::Pass
+    });
+    let mut pair = Pair::unhashed(&from.root(), &to.root(), 1).through(hook);
+    let settled = pair.copy();
+    assert_eq!(pair.from.items, []);
+    assert_eq!(settled.source.roots, settled.target.roots);
+    assert!(fs::read(to.root().join("large")).unwrap() == fs::read(&file).unwrap(), "two versions in one file");
 }
 
 fn unhashed() -> Bench {
