@@ -51,9 +51,13 @@ impl<R> InFlight<R> {
         Ok(())
     }
 
-    /// What an ACK settles. An ACK of frames that were not sent, or exceptions outside of it, break the protocol.
+    /// What an ACK settles. An ACK of frames that were not sent, or exceptions outside of it, break the protocol. One that
+    /// comes after `close` settles nothing: its records were handed back.
     pub(super) fn acknowledge(&self, ack: &Ack) -> Result<Vec<Acknowledged<R>>, CoreError> {
         let mut state = self.lock();
+        if state.closed {
+            return Err(CoreError::network("The connection was closed before this acknowledgement came."));
+        }
         let first = state.acknowledged + 1;
         let count = ack
             .frames
@@ -82,5 +86,26 @@ impl<R> InFlight<R> {
         state.closed = true;
         self.changed.notify_all();
         state.records.drain(..).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+
+    #[test]
+    fn an_acknowledgement_that_comes_after_the_end_is_no_breach() {
+        let in_flight = InFlight::new();
+        let kind_of = |frames| {
+            let acknowledged = in_flight.acknowledge(&Ack { frames, exceptions: Vec::new() });
+            acknowledged.map_err(|error| error.kind)
+        };
+        assert_eq!(in_flight.push("first"), Ok(()));
+        assert_eq!(in_flight.push("second"), Ok(()));
+        assert_eq!(kind_of(1), Ok(vec![("first", Vec::new())]));
+        assert_eq!(kind_of(3), Err(ErrorKind::Protocol));
+        assert_eq!(in_flight.close(), ["second"]);
+        assert_eq!(kind_of(2), Err(ErrorKind::Network));
     }
 }
