@@ -221,6 +221,7 @@ impl FileDigest {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn sample(size: usize) -> Vec<u8> {
         let mut data = vec![0; size];
@@ -297,5 +298,29 @@ mod tests {
         };
         assert_ne!(digest(PIECE * 4), digest(PIECE * 4 - 1));
         assert_ne!(digest(PIECE * 4), digest(PIECE * 8));
+    }
+    proptest! {
+        #[test]
+        fn any_cut_of_any_size_in_any_order_is_the_same_in_the_assumed_form(
+            size in 1..=i64::MAX as u64, shift in 0_u32..60, cuts in any::<[u64; 6]>(), start in 0_usize..7,
+        ) {
+            let size = (size >> shift).max(1);
+            let total = pieces(size);
+            let mut ends: Vec<u64> = cuts.iter().map(|cut| cut % total).chain([0, total]).collect();
+            ends.sort_unstable();
+            let mut digest = FileDigest::new(Form::Assumed, size);
+            for at in 0..7 {
+                let (first, end) = (ends[(at + start) % 7], ends[(at + start) % 7 + 1]);
+                if end == first + 1 {
+                    digest.add_piece(first, NO_DIGEST);
+                } else if end > first {
+                    digest.add_holes(first, end - first);
+                }
+            }
+            let mut whole = FileDigest::new(Form::Assumed, size);
+            whole.add_holes(0, total);
+            prop_assert!(digest.finish().is_some());
+            prop_assert_eq!(digest.finish(), whole.finish());
+        }
     }
 }
