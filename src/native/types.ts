@@ -126,8 +126,9 @@ export interface MaxDelete {
 }
 
 /**
- * "none": what is sent whole is not hashed, by neither side. "stream": the bytes that the source reads have the digest of those that the target writes. "disk": the target also
- * reads back from its medium what it has written, writes once more what is not there, and reads that back.
+ * "none": what is sent whole is not hashed, by neither side. "stream": the bytes that the source reads have the digest of
+ * those that the target writes. "disk": the target also reads back from its medium what it has written, writes once more
+ * what is not there, and reads that back.
  */
 export type VerifyMode = "none" | "stream" | "disk";
 
