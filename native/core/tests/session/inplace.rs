@@ -4,7 +4,7 @@
 use std::fs::{self, File};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use pvferry_core::session::item::{Item, ItemClass};
@@ -39,12 +39,21 @@ fn torn(place: &Place) -> Vec<Vec<u8>> {
     look(&place.root()).unwrap().map_or(Vec::new(), |look| look.torn.into_iter().map(|torn| torn.path).collect())
 }
 
-/// Begins to write the file into itself and ends in the middle of it.
+/// Begins to write the file into itself and ends in the middle of it. The lane dies only when something is written: what
+/// it carries is lost with it.
 fn tear(from: &Place, to: &Place) {
     let seen = AtomicU64::new(0);
+    let written = Arc::new(AtomicBool::new(false));
+    let dies = Arc::clone(&written);
     let hook: Hook = Arc::new(move |frame: &mut Frame<'_>| {
-        let dies = frame.kind == FrameType::Patch && seen.fetch_add(1, Ordering::SeqCst) >= 6;
-        if dies { Verdict::Kill } else { Verdict::Pass }
+        if frame.kind != FrameType::Patch || seen.fetch_add(1, Ordering::SeqCst) < 6 {
+            return Verdict::Pass;
+        }
+        let deadline = Instant::now() + DEADLINE;
+        while !dies.load(Ordering::SeqCst) && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        Verdict::Kill
     });
     let pair = pair(from, to, true, &[]).through(hook);
     pair.attach_index();
@@ -56,6 +65,7 @@ fn tear(from: &Place, to: &Place) {
         std::thread::sleep(Duration::from_millis(5));
     }
     assert_eq!(torn(to), [b"large".to_vec()]);
+    written.store(true, Ordering::SeqCst);
     pair.source.close();
     pair.target.gone_later()().unwrap();
 }
