@@ -115,15 +115,24 @@ export function judge(
       found.next,
     );
   }
-  if (pass === "stage") return verdict(0, staged(results, items), AFTER_STAGE);
+  if (pass === "stage") return verdict(0, staged(results, items, unverified), AFTER_STAGE);
   return verdict(0, everythingKept(results, unverified), "Nothing needs to be done.");
 }
 
 const AFTER_STAGE = "Stop the application, then run again with --pass cutover.";
 
-function staged({ target }: BothSides<SessionResult>, { changed }: ItemCounts): string {
+function staged(
+  { target }: BothSides<SessionResult>,
+  { changed }: ItemCounts,
+  unverified: number,
+): string {
   const count = changed === 0 ? "no entry" : quantityText(changed, "entry", "entries");
-  return `The stage pass is finished: ${filesText(target)}; ${count} changed while being read.`;
+  const said = [`${count} changed while being read`, ...notVerified(unverified)].join(", ");
+  return `The stage pass is finished: ${filesText(target)}; ${said}.`;
+}
+
+function notVerified(files: number): readonly string[] {
+  return files === 0 ? [] : [`${quantityText(files, "file")} of them sent and not verified`];
 }
 
 export function verdict(exitCode: ExitCode, message: string, next: string): Verdict {
@@ -131,12 +140,13 @@ export function verdict(exitCode: ExitCode, message: string, next: string): Verd
 }
 
 function everythingKept({ target }: BothSides<SessionResult>, unverified: number): string {
+  const { assumedFiles } = target;
   const doubts = [
-    [target.assumedFiles, "taken for equal by size and time"] as const,
-    [unverified, "sent and not verified"] as const,
-  ]
-    .filter(([count]) => count > 0)
-    .map(([count, how]) => `${quantityText(count, "file")} of them ${how}`);
+    ...(assumedFiles === 0
+      ? []
+      : [`${quantityText(assumedFiles, "file")} of them taken for equal by size and time`]),
+    ...notVerified(unverified),
+  ];
   const proof = doubts.length === 0 ? "both sides hold the same root digests" : doubts.join(", ");
   return `Everything was kept: ${filesText(target)}; ${proof}.`;
 }

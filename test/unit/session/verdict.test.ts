@@ -106,6 +106,16 @@ describe("the verdict on a stage pass", () => {
       next: "Stop the application, then run again with --pass cutover.",
     });
   });
+
+  it("says what was sent without digests, of either pass", () => {
+    const results = { source: side({}), target: side({}) };
+    expect(judge("stage", results, 2).message).toBe(
+      "The stage pass is finished: 2 files, 2.00 kB; no entry changed while being read, 2 files of them sent and not verified.",
+    );
+    expect(judge("cutover", results, 1).message).toBe(
+      "Everything was kept: 2 files, 2.00 kB; 1 file of them sent and not verified.",
+    );
+  });
 });
 
 describe("the receipt", () => {
