@@ -127,12 +127,17 @@ function staged(
   unverified: number,
 ): string {
   const count = changed === 0 ? "no entry" : quantityText(changed, "entry", "entries");
-  const said = [`${count} changed while being read`, ...notVerified(unverified)].join(", ");
+  const said = [`${count} changed while being read`, ...ofThem(unverified, NOT_VERIFIED)].join(
+    ", ",
+  );
   return `The stage pass is finished: ${filesText(target)}; ${said}.`;
 }
 
-function notVerified(files: number): readonly string[] {
-  return files === 0 ? [] : [`${quantityText(files, "file")} of them sent and not verified`];
+const NOT_VERIFIED = "sent and not verified";
+
+/** Nothing where there are none. */
+function ofThem(files: number, how: string): readonly string[] {
+  return files === 0 ? [] : [`${quantityText(files, "file")} of them ${how}`];
 }
 
 export function verdict(exitCode: ExitCode, message: string, next: string): Verdict {
@@ -140,12 +145,9 @@ export function verdict(exitCode: ExitCode, message: string, next: string): Verd
 }
 
 function everythingKept({ target }: BothSides<SessionResult>, unverified: number): string {
-  const { assumedFiles } = target;
   const doubts = [
-    ...(assumedFiles === 0
-      ? []
-      : [`${quantityText(assumedFiles, "file")} of them taken for equal by size and time`]),
-    ...notVerified(unverified),
+    ...ofThem(target.assumedFiles, "taken for equal by size and time"),
+    ...ofThem(unverified, NOT_VERIFIED),
   ];
   const proof = doubts.length === 0 ? "both sides hold the same root digests" : doubts.join(", ");
   return `Everything was kept: ${filesText(target)}; ${proof}.`;

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { expect, it } from "vitest";
 
 import { initPki, startSource, startTarget, type ListeningTarget } from "../agent/agent-pair.ts";
-import { receiptOf, type Receipt } from "../agent/receipt.ts";
+import { firstReceipt } from "../agent/first-receipt.ts";
 import { pvferry, type Agent } from "../agent/run-pvferry.ts";
 import { sharedVolume } from "../agent/shared-volume.ts";
 import { breakingRelay, type Relay } from "../bed/breaking-relay.ts";
@@ -83,18 +83,6 @@ async function unheard(target: string, pass: "stage" | "cutover"): Promise<Unhea
 async function killed(...agents: readonly Agent[]): Promise<void> {
   for (const agent of agents) agent.kill("SIGKILL");
   for (const agent of agents) expect((await agent.ended).signal).toBe("SIGKILL");
-}
-
-/** Both ended well, with the same receipt: that of the first pass of its transfer, which nobody has heard of before. */
-async function firstReceipt(source: Agent, target: Agent): Promise<Receipt> {
-  const [ours, theirs] = await Promise.all([source.ended, target.ended]);
-  expect(ours.code, ours.stderr).toBe(0);
-  expect(theirs.code, theirs.stderr).toBe(0);
-  const receipt = receiptOf(ours);
-  expect(receiptOf(theirs)).toEqual(receipt);
-  expect(receipt).toMatchObject({ movedBytes: 0, matchedBytes: 0, deleted: 0 });
-  expect(receipt).toMatchObject({ pass: { number: 1 }, previous: null });
-  return receipt;
 }
 
 describeWith({ programs: ["rsync", "getfattr", "getfacl", "strace"] }, "a finished copy", () => {
