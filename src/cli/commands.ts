@@ -1,6 +1,6 @@
 /** Every command: what help says of it, and where it lives. Loaded when used, so that --help loads none of them. */
 
-import type { CommandName } from "../config/flags.ts";
+import type { CommandName } from "../config/flag-row.ts";
 import type { Command } from "./run-command.ts";
 
 /** What stands between the command and its flags; all of them have to be given. */
@@ -52,6 +52,7 @@ export const COMMAND_ROWS = [
     arguments: [{ name: "SRC", help: "folder where the volume is mounted" }],
     examples: [
       "pvferry source /data --to 10.0.0.7:6443 --tls pki/source",
+      "pvferry source /data --to route:pvferry.apps.example --tls pki/source --via http://proxy.example:3128",
       "pvferry source /data --to [2001:db8::7]:6443 --tls pki/source --lanes 4 --items items.ndjson",
     ],
     load: async () => (await import("./source.ts")).sourceCommand,

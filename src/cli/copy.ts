@@ -8,11 +8,13 @@ import { PvferryError, toPvferryError } from "../core/errors.ts";
 import { isLook } from "../core/mode.ts";
 import type { Receipt } from "../core/receipt.ts";
 import { copyVolumeName } from "../core/transfer-id.ts";
+import { waitFor } from "../core/waiting.ts";
 import { defaultParallelism } from "../host/parallelism.ts";
+import { loadAddon } from "../native/addon.ts";
+import { directPath } from "../net/path.ts";
 import { copyIdentities, type CopyIdentities } from "../pki/copy-identities.ts";
 import { noDeadline } from "../session/late.ts";
 import type { SourceRun } from "../session/run-options.ts";
-import { waitFor } from "../session/waiting.ts";
 import { CopyChild, type ChildEnd } from "./copy-child.ts";
 import { prepareCopyFolders, requireFolder, type CopyFolders } from "./copy-folders.ts";
 import { modeOf } from "./mode.ts";
@@ -101,8 +103,7 @@ function sourceRun(
   return {
     volume: folders.source,
     pass: flags.pass,
-    host: "127.0.0.1",
-    port,
+    path: directPath({ kind: "tcp", hosts: ["127.0.0.1"], port }, () => loadAddon().socketPair()),
     tls: identities.source,
     lanes: flags.lanes ?? lanes,
     scanThreads: threads,

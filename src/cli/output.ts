@@ -8,6 +8,7 @@ import { inspect } from "node:util";
 
 import { errorDocument, type PvferryError } from "../core/errors.ts";
 import type { ExitCode } from "../core/exit-codes.ts";
+import { redacted } from "../core/secrets.ts";
 
 /** What a command ends with when it ends properly. */
 export interface Outcome {
@@ -36,12 +37,12 @@ export function tolerateClosedStreams(): void {
 
 export function printOutcome(outcome: Outcome, style: OutputStyle): void {
   if (style.json) {
-    if (outcome.document !== null) process.stdout.write(`${JSON.stringify(outcome.document)}\n`);
+    if (outcome.document !== null) say(process.stdout, JSON.stringify(outcome.document));
   } else {
-    for (const line of outcome.lines) process.stdout.write(`${line}\n`);
+    for (const line of outcome.lines) say(process.stdout, line);
   }
   const words = style.quiet ? quietWords(outcome) : outcome.words;
-  if (words !== null) process.stderr.write(`${words}\n`);
+  if (words !== null) say(process.stderr, words);
 }
 
 function quietWords({ code, brief }: Outcome): string | null {
@@ -49,7 +50,11 @@ function quietWords({ code, brief }: Outcome): string | null {
 }
 
 export function printError(error: PvferryError, style: OutputStyle): void {
-  if (style.json) process.stdout.write(`${JSON.stringify(errorDocument(error))}\n`);
-  process.stderr.write(`pvferry: ${error.message}\n${error.next}\n`);
-  if (style.verbose >= 2) process.stderr.write(`${inspect(error, { depth: 8 })}\n`);
+  if (style.json) say(process.stdout, JSON.stringify(errorDocument(error)));
+  say(process.stderr, `pvferry: ${error.message}\n${error.next}`);
+  if (style.verbose >= 2) say(process.stderr, inspect(error, { depth: 8 }));
+}
+
+function say(stream: NodeJS.WriteStream, text: string): void {
+  stream.write(`${redacted(text)}\n`);
 }

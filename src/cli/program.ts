@@ -4,13 +4,8 @@ import process from "node:process";
 
 import { Command, Option } from "commander";
 
-import {
-  COMMANDS,
-  environmentName,
-  flagsOf,
-  type CommandName,
-  type Flag,
-} from "../config/flags.ts";
+import { COMMANDS, type CommandName, type Flag } from "../config/flag-row.ts";
+import { environmentName, flagsOf } from "../config/flags.ts";
 import type { RawFlags, Typed } from "../config/resolve.ts";
 import { EXIT_CODES } from "../core/exit-codes.ts";
 import { COMMAND_ROWS, type CommandRow } from "./commands.ts";

@@ -2,7 +2,8 @@
 
 import process from "node:process";
 
-import { environmentName, FLAGS, type CommandName, type FlagValues } from "../config/flags.ts";
+import type { CommandName } from "../config/flag-row.ts";
+import { environmentName, FLAGS, type FlagValues } from "../config/flags.ts";
 import { resolveFlags, type RawFlags } from "../config/resolve.ts";
 import { SWITCH } from "../config/value-kinds.ts";
 import type { Environment } from "../config/variables.ts";

@@ -6,28 +6,29 @@ import { runSource } from "../session/source.ts";
 import { agentIdentity } from "./agent-identity.ts";
 import { modeOf } from "./mode.ts";
 import type { Outcome } from "./output.ts";
+import { pathFromFlags } from "./path.ts";
 import { readRules } from "./rules.ts";
 import type { CommandContext } from "./run-command.ts";
 import { runTransfer } from "./transfer.ts";
 import { volumeArgument } from "./volume-argument.ts";
 
-/** The certificates are read before the target is dialled: a wrong folder is told at once, not after the wait. */
+/** Certificates and proxies are read before the target is dialled: a wrong file is told at once, not after the wait. */
 export async function sourceCommand(context: CommandContext<"source">): Promise<Outcome> {
   const { flags, args, signal } = context;
   const volume = volumeArgument(args[0], "SRC");
   const rules = readRules(flags);
   const mode = modeOf(flags);
   return runTransfer({ ...flags, prints: true }, async (observe) => {
-    const tls = agentIdentity(flags.tls, "source", (message) =>
-      observe({ type: "notice", message }),
-    );
+    const notice = (message: string): void => observe({ type: "notice", message });
+    const path = await pathFromFlags(flags, notice);
+    const tls = agentIdentity(flags.tls, "source", notice);
     const { lanes, threads } = defaultParallelism();
     return runSource(
       {
         volume,
         mode,
         pass: flags.pass,
-        ...flags.to,
+        path,
         tls,
         lanes: flags.lanes ?? lanes,
         scanThreads: threads,

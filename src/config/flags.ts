@@ -5,95 +5,82 @@
  */
 
 import { durationText } from "../core/units.ts";
+import { ENDPOINT } from "./endpoint.ts";
+import { COMMANDS, flag, list, optional, toggle, type CommandName, type Flag } from "./flag-row.ts";
 import { DEFAULTS, LIMITS } from "./limits.ts";
+import { FINGERPRINT, VIA } from "./proxy-kinds.ts";
 import {
   choice,
   DELETE_LIMIT,
   duration,
-  HOST_PORT,
   integer,
   label,
   listenAddress,
   PATH,
   PATTERN,
-  SWITCH,
-  type Given,
-  type ValueKind,
 } from "./value-kinds.ts";
 
-export const COMMANDS = [
-  "copy",
-  "source",
-  "target",
-  "digest",
-  "journal",
-  "pki init",
-  "pki renew",
-] as const;
-export type CommandName = (typeof COMMANDS)[number];
-
-export interface Flag<T, Commands extends readonly CommandName[] = readonly CommandName[]> {
-  /** Without dashes; its environment variable is PVFERRY_ and the name in capitals. */
-  readonly name: string;
-  readonly short?: string;
-  /** Placeholder in help; null for a switch, which also has a --no- form when its fallback is true. */
-  readonly value: string | null;
-  readonly kind: ValueKind<NonNullable<T>>;
-  /** What holds when neither argument nor environment says anything; "required" when one of them has to. */
-  readonly fallback: T | "required";
-  /** The fallback in words; empty when the help says enough. */
-  readonly fallbackText: string;
-  readonly help: string;
-  readonly commands: Commands;
-  /** May be given several times: `kind` is that of one value, and a variable has one a line. */
-  readonly isList?: true;
-}
-
-type Row<Field extends keyof Flag<unknown>, Commands> = Pick<
-  Flag<unknown>,
-  "name" | "short" | "value" | "help" | Field
-> & { readonly commands: Commands };
-
-function toggle<const Commands extends readonly CommandName[]>(
-  row: Omit<Row<"name", Commands>, "value"> & { readonly on?: true },
-): Flag<boolean, Commands> {
-  const fallback = row.on ?? false;
-  return { ...row, value: null, kind: SWITCH, fallback, fallbackText: fallback ? "on" : "" };
-}
-
-/** A flag that has to be given, or has a fallback. */
-function flag<V, const Commands extends readonly CommandName[]>(
-  row: Row<"fallbackText", Commands> & {
-    readonly kind: ValueKind<V>;
-    readonly fallback: NoInfer<V> | "required";
-  },
-): Flag<V, Commands> {
-  return row as Flag<V, Commands>;
-}
-
-/** A flag that may be left out; its value is then null. */
-function optional<V, const Commands extends readonly CommandName[]>(
-  row: Row<"fallbackText", Commands> & { readonly kind: ValueKind<V> },
-): Flag<V | null, Commands> {
-  return { ...row, fallback: null } as Flag<V | null, Commands>;
-}
-
-/** A flag that may be given several times. */
-function list<V, const Commands extends readonly CommandName[]>(
-  row: Row<"name", Commands> & { readonly kind: ValueKind<V> },
-): Flag<readonly Given<V>[], Commands> {
-  const flagRow: unknown = { ...row, fallback: [], fallbackText: "", isList: true };
-  return flagRow as Flag<readonly Given<V>[], Commands>;
-}
-
 export const FLAGS = {
-  to: flag({
+  to: optional({
     name: "to",
-    value: "HOST:PORT",
-    kind: HOST_PORT,
-    fallback: "required",
+    value: "ENDPOINT",
+    kind: ENDPOINT,
+    fallbackText: "what --to-file says",
+    help: "where the target can be reached: HOST:PORT, route:HOST[:PORT], nodeport:HOST[,HOST...]:PORT or clusterip:HOST:PORT; an IPv6 address goes in brackets",
+    commands: ["source"],
+  }),
+  toFile: optional({
+    name: "to-file",
+    value: "FILE",
+    kind: PATH,
     fallbackText: "",
-    help: "where the target listens; an IPv6 address goes in brackets",
+    help: "read the endpoint from this file, such as one of a mounted Secret, in place of --to",
+    commands: ["source"],
+  }),
+  via: list({
+    name: "via",
+    value: "URL",
+    kind: VIA,
+    isSecret: true,
+    help: "go through this proxy: http, https, socks5, socks5h or ssh://[USER[:PASSWORD]@]HOST[:PORT]; given again, through one after the other, near to far; env: as HTTPS_PROXY and NO_PROXY say",
+    commands: ["source"],
+  }),
+  viaFile: list({
+    name: "via-file",
+    value: "FILE",
+    kind: PATH,
+    help: "read proxies from this file, one URL a line, so that no password stands in the command line; in its place among --via",
+    commands: ["source"],
+  }),
+  viaCa: optional({
+    name: "via-ca",
+    value: "FILE",
+    kind: PATH,
+    fallbackText: "",
+    help: "trust the CAs (PEM) in this file for https proxies, besides the well-known ones",
+    commands: ["source"],
+  }),
+  sshKey: optional({
+    name: "ssh-key",
+    value: "FILE",
+    kind: PATH,
+    fallbackText: "the agent in SSH_AUTH_SOCK, if there is one",
+    help: "private key for ssh proxies, without a passphrase",
+    commands: ["source"],
+  }),
+  sshKnownHosts: optional({
+    name: "ssh-known-hosts",
+    value: "FILE",
+    kind: PATH,
+    fallbackText: "~/.ssh/known_hosts",
+    help: "host keys of ssh proxies, as OpenSSH keeps them",
+    commands: ["source"],
+  }),
+  sshHostKey: list({
+    name: "ssh-host-key",
+    value: "FINGERPRINT",
+    kind: FINGERPRINT,
+    help: "trust an ssh proxy with this host key, SHA256:... as ssh-keygen -l prints it (may be given again)",
     commands: ["source"],
   }),
   tls: flag({

@@ -87,6 +87,8 @@ export const LIMITS = {
   certificateBackdateMs: 60 * MINUTE,
   /** PEM files are a few KiB. */
   pemFileBytes: 256 * KIB,
+  /** Files that say how to reach the other side; the known_hosts of a large site is the largest of them. */
+  pathFileBytes: 4 * MIB,
 
   /** A peer that proved who it is says hello within this. */
   helloTimeoutMs: 10 * SECOND,

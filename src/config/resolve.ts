@@ -2,14 +2,8 @@
 
 import { PvferryError } from "../core/errors.ts";
 import { escapeText } from "../core/names.ts";
-import {
-  environmentName,
-  flagsOf,
-  type CommandName,
-  type Flag,
-  type FlagKey,
-  type FlagValues,
-} from "./flags.ts";
+import type { CommandName, Flag } from "./flag-row.ts";
+import { environmentName, flagsOf, type FlagKey, type FlagValues } from "./flags.ts";
 import type { Given } from "./value-kinds.ts";
 import { refuseUnknownVariables, type Environment } from "./variables.ts";
 
@@ -73,7 +67,7 @@ function parseValue(row: Flag<unknown>, where: string, text: string): unknown {
   if (value !== undefined) return value;
   throw new PvferryError({
     code: 2,
-    message: `${where}: "${escapeText(text)}" is not ${row.kind.expects}.`,
+    message: `${where}: ${row.isSecret === true ? "the value" : `"${escapeText(text)}"`} is not ${row.kind.expects}.`,
     next: `Give it a value such as ${row.kind.example}.`,
   });
 }

@@ -100,14 +100,10 @@ export function label(mostBytes: number): ValueKind<string> {
 }
 
 /** "target.example:6443", "10.0.0.7:6443", "[2001:db8::7]:6443". */
-export const HOST_PORT: ValueKind<HostPort> = {
-  expects: "HOST:PORT (an IPv6 address goes in brackets)",
-  example: "target.example:6443",
-  parse: (text) => {
-    const { host, port } = splitHostPort(text);
-    return host === null || port === null || port === 0 ? undefined : { host, port };
-  },
-};
+export function parseHostPort(text: string): HostPort | undefined {
+  const { host, port } = splitHostPort(text);
+  return host === null || port === null || port === 0 ? undefined : { host, port };
+}
 
 /** "6443", ":6443", "127.0.0.1:0", "[::1]:6443"; without a host the given one. */
 export function listenAddress(anyHost: string, defaultPort: number): ValueKind<HostPort> {

@@ -8,18 +8,22 @@ export interface PvferryErrorInit {
   /** One sentence: what the reader can do about it. */
   readonly next: string;
   readonly cause?: unknown;
+  /** Whether it may be gone at the next attempt, nothing changed; a failure of the network is, when nobody says otherwise. */
+  readonly temporary?: boolean;
 }
 
-/** The only error class. Whoever decides anything looks at `code`, never at the text. */
+/** The only error class. Whoever decides anything looks at `code` and `temporary`, never at the text. */
 export class PvferryError extends Error {
   readonly code: ExitCode;
   readonly next: string;
+  readonly temporary: boolean;
 
   constructor(init: PvferryErrorInit) {
     super(sentence(init.message), init.cause === undefined ? undefined : { cause: init.cause });
     this.name = "PvferryError";
     this.code = init.code;
     this.next = sentence(init.next);
+    this.temporary = init.temporary ?? init.code === 20;
   }
 }
 
@@ -53,4 +57,9 @@ export function toPvferryError(thrown: unknown): PvferryError {
     next: REPORT_DEFECT,
     cause: thrown,
   });
+}
+
+/** Whatever a library has thrown, as an Error. */
+export function toError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(String(thrown), { cause: thrown });
 }

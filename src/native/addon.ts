@@ -89,6 +89,7 @@ export function wrapAddon(raw: Addon): Addon {
       ),
     connect: async (fd, options) =>
       wrapConnection(await guardAsync(() => raw.connect(fd, options))),
+    socketPair: () => guard(() => raw.socketPair()),
     stopFlag: () => guard(() => raw.stopFlag()),
     volumeFacts: (path) => guard(() => raw.volumeFacts(path)),
     badRule: (rules) => guard(() => raw.badRule(rules)),
@@ -131,8 +132,8 @@ function wrapConnection(raw: Connection): Connection {
 
 function wrapSource(raw: SourceSession): SourceSession {
   return {
-    attachIndex: (fd) => guard(() => raw.attachIndex(fd)),
-    attachLane: (fd, lane) => guard(() => raw.attachLane(fd, lane)),
+    attachIndex: (fd, peerName) => guard(() => raw.attachIndex(fd, peerName)),
+    attachLane: (fd, lane, peerName) => guard(() => raw.attachLane(fd, lane, peerName)),
     counters: () => guard(() => raw.counters()),
     close: () => guard(() => raw.close()),
   };

@@ -35,12 +35,14 @@ export interface ConnectOptions {
   readonly tls: TlsIdentity;
   /** SNI; null sends none (an IP address). Never used for trust. */
   readonly serverName: string | null;
+  /** What messages call the listener; null: the address that the kernel knows. */
+  readonly peerName: string | null;
   readonly timeoutMs: number;
 }
 
 /** A control connection: a byte stream after TLS and trust. */
 export interface Connection {
-  /** "address:port" of the peer as the kernel gives it. */
+  /** "address:port" of the peer as the kernel gives it, or its peerName. */
   peerAddress(): string;
   /** onData gets chunks; then null once at a clean end, or an error text (JSON NativeErrorText) once. Call exactly once. */
   start(onData: (chunk: Uint8Array | null, error: string | null) => void): void;

@@ -279,8 +279,8 @@ export const COUNTERS = [
 
 export interface SourceSession {
   /** Takes a duplicate of the connected socket's descriptor; TLS, trust and BIND happen in the background. */
-  attachIndex(fd: number): void;
-  attachLane(fd: number, lane: number): void;
+  attachIndex(fd: number, peerName: string | null): void;
+  attachLane(fd: number, lane: number, peerName: string | null): void;
   counters(): BigUint64Array;
   /** Stops all work; connections are closed; no event follows. May be called twice. */
   close(): void;
@@ -320,6 +320,8 @@ export interface Addon {
   listen(options: ListenOptions, onControl: (connection: Connection) => void): Listener;
   /** Takes a duplicate of fd. TLS, then trust; a refusal in words by the peer rejects with "untrusted". */
   connect(fd: number, options: ConnectOptions): Promise<Connection>;
+  /** Two connected local stream sockets; whoever calls closes both descriptors. */
+  socketPair(): number[];
   stopFlag(): StopFlag;
   volumeFacts(path: string): VolumeFacts;
   /** The first of these filter rules that cannot be followed; null when all can. */

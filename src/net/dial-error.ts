@@ -3,6 +3,9 @@
 import { PvferryError } from "../core/errors.ts";
 import { addressText, type DialRequest } from "./dialer.ts";
 
+/** What of a request its failure is about. */
+type Dialled = Omit<DialRequest, "signal">;
+
 interface Reason {
   readonly text: (address: string, host: string) => string;
   readonly next: string;
@@ -61,7 +64,7 @@ const REASONS: ReadonlyMap<string, Reason> = new Map([
   ],
 ]);
 
-export function dialError(error: Error, request: DialRequest): PvferryError {
+export function dialError(error: Error, request: Dialled): PvferryError {
   const address = addressText(request.host, request.port);
   const code = errnoOf(error);
   if (code === "ETIMEDOUT") return timedOut(request, error);
@@ -76,7 +79,7 @@ export function dialError(error: Error, request: DialRequest): PvferryError {
   });
 }
 
-export function timedOut(request: DialRequest, cause?: unknown): PvferryError {
+export function timedOut(request: Dialled, cause?: unknown): PvferryError {
   const address = addressText(request.host, request.port);
   return new PvferryError({
     code: 20,

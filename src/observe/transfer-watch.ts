@@ -1,4 +1,5 @@
 import type { TransferEvent } from "../core/events.ts";
+import { redacted } from "../core/secrets.ts";
 import { sentence } from "../core/sentences.ts";
 import { itemText } from "./item-text.ts";
 import type { Printer } from "./printers.ts";
@@ -22,7 +23,8 @@ export class TransferWatch {
   }
 
   /** An arrow, to be handed on by itself. Cheap enough to be called for every single item. */
-  readonly observe = (event: TransferEvent): void => {
+  readonly observe = (raw: TransferEvent): void => {
+    const event = withoutSecrets(raw);
     const before = this.#snapshot;
     this.#snapshot = reduce(before, event, performance.now());
     this.#printer.show(this.#snapshot);
@@ -41,4 +43,10 @@ export class TransferWatch {
     if (event.type !== "waiting" || event.for === before.waitingFor) return null;
     return sentence(`Waiting for ${event.for}`);
   }
+}
+
+/** These two hold sentences from anywhere; everything else is names and numbers. */
+function withoutSecrets(event: TransferEvent): TransferEvent {
+  if (event.type === "notice") return { ...event, message: redacted(event.message) };
+  return event.type === "waiting" ? { ...event, for: redacted(event.for) } : event;
 }

@@ -1,12 +1,10 @@
 /** The source's way to its target: dial, TLS, hello; again and again until the target is there or time is up. */
 
-import { isIP } from "node:net";
-
 import { LIMITS } from "../config/limits.ts";
 import { PvferryError, toPvferryError } from "../core/errors.ts";
 import { clause } from "../core/sentences.ts";
 import { durationText } from "../core/units.ts";
-import { addressText } from "../net/dialer.ts";
+import { sleep } from "../core/waiting.ts";
 import type { MessageOf } from "../wire/control-messages.ts";
 import { backOffMs } from "./back-off.ts";
 import { ControlChannel } from "./control-channel.ts";
@@ -14,7 +12,6 @@ import { isRefusal } from "./endings.ts";
 import { greetTarget, type Greeting } from "./greeting.ts";
 import type { SessionContext, SourceRun } from "./run-options.ts";
 import { toTlsIdentity } from "./tls-identity.ts";
-import { sleep } from "./waiting.ts";
 
 export interface Reached {
   readonly channel: ControlChannel;
@@ -22,7 +19,7 @@ export interface Reached {
 }
 
 export interface Attempts {
-  /** Until then a network failure is followed by another attempt; anything else ends at once. */
+  /** Until then a failure that may pass is followed by another attempt; anything else ends at once. */
   readonly timeoutMs: number;
   readonly onStep: (step: "connecting" | "greeting") => void;
 }
@@ -36,16 +33,18 @@ export async function reachTarget(
   attempts: Attempts,
 ): Promise<Reached> {
   const deadline = performance.now() + attempts.timeoutMs;
+  let earlier: PvferryError | null = null;
   for (let failures = 1; ; failures += 1) {
     attempts.onStep("connecting");
     const remaining = deadline - performance.now();
     try {
-      const channel = await openChannel(context, run, attemptMs(remaining));
+      const channel = await openChannel(context, run, attemptMs(remaining), failures - 1);
       attempts.onStep("greeting");
       return await greet(channel, greeting, context.signal);
     } catch (error) {
-      await pauseOrGiveUp(context, run, {
+      earlier = await pauseOrGiveUp(context, run, {
         error,
+        earlier,
         failures,
         deadline,
         timeoutMs: attempts.timeoutMs,
@@ -76,12 +75,14 @@ async function openChannel(
   context: SessionContext,
   run: SourceRun,
   timeoutMs: number,
+  turn: number,
 ): Promise<ControlChannel> {
-  const { addon, dialer, agent } = context.parts;
-  const { host, port } = run;
-  const stream = await dialer.dial({ host, port, timeoutMs, signal: context.signal });
+  const { addon, agent } = context.parts;
+  const { serverName } = run.path;
+  const stream = await run.path.dial(turn, { timeoutMs, signal: context.signal });
   try {
-    const options = { tls: toTlsIdentity(run.tls), serverName: serverNameFor(host), timeoutMs };
+    const { peerName } = stream;
+    const options = { tls: toTlsIdentity(run.tls), serverName, peerName, timeoutMs };
     const connecting = addon.connect(stream.fd, options);
     return new ControlChannel(await connecting, { role: "source", agent });
   } finally {
@@ -89,13 +90,10 @@ async function openChannel(
   }
 }
 
-/** For routing only: an OpenShift Route wants it. An address is no server name. */
-export function serverNameFor(host: string): string | null {
-  return isIP(host) === 0 ? host : null;
-}
-
 interface Failure {
   readonly error: unknown;
+  /** Of the attempt before. */
+  readonly earlier: PvferryError | null;
   readonly failures: number;
   readonly deadline: number;
   readonly timeoutMs: number;
@@ -104,34 +102,40 @@ interface Failure {
 
 /** A target that knows nothing of the session whose verdict is asked for will not come to know it. */
 function isFinal(error: PvferryError, wants: Greeting["wants"]): boolean {
-  return error.code !== 20 || (wants === "verdict" && isRefusal(error));
+  return !error.temporary || (wants === "verdict" && isRefusal(error));
 }
 
+/** Resolves with the error when it is time for the next attempt. */
 async function pauseOrGiveUp(
   context: SessionContext,
   run: SourceRun,
   failure: Failure,
-): Promise<void> {
+): Promise<PvferryError> {
   context.signal.throwIfAborted();
   const error = toPvferryError(failure.error);
   if (isFinal(error, failure.wants)) throw error;
   const pause = backOffMs(BACK_OFF, failure.failures);
+  // An attempt that the deadline has cut short says nothing but that; the one before it knows more.
+  if (performance.now() >= failure.deadline) {
+    throw notReached(run, failure.timeoutMs, failure.earlier ?? error);
+  }
   if (performance.now() + pause >= failure.deadline) {
     throw notReached(run, failure.timeoutMs, error);
   }
   context.observe({
     type: "waiting",
-    for: `the target at ${addressText(run.host, run.port)}: ${clause(error.message)}`,
+    for: `the target at ${run.path.text}: ${clause(error.message)}`,
   });
   await sleep(pause, context.signal);
+  return error;
 }
 
 function notReached(run: SourceRun, timeoutMs: number, last: PvferryError): PvferryError {
-  const address = addressText(run.host, run.port);
   return new PvferryError({
-    code: 20,
-    message: `The target at ${address} was not reached within ${durationText(timeoutMs)}: ${last.message}`,
+    code: last.code,
+    message: `The target at ${run.path.text} was not reached within ${durationText(timeoutMs)}: ${last.message}`,
     next: last.next,
+    temporary: true,
     cause: last,
   });
 }

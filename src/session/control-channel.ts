@@ -8,6 +8,7 @@ import { LIMITS } from "../config/limits.ts";
 import type { PvferryError } from "../core/errors.ts";
 import { toPvferryError } from "../core/errors.ts";
 import { oppositeRole, type Role } from "../core/transfer-id.ts";
+import { waitFor, type Wait } from "../core/waiting.ts";
 import { nativeErrorFromJson } from "../native/errors.ts";
 import type { Connection } from "../native/types.ts";
 import { ControlFrameDecoder, encodeControlFrame } from "../wire/control-frame.ts";
@@ -31,7 +32,6 @@ import {
 import * as endings from "./endings.ts";
 import { FloodGate, Inbox } from "./inbox.ts";
 import { KeepAlive } from "./keep-alive.ts";
-import { waitFor, type Wait } from "./waiting.ts";
 
 export interface ChannelSelf {
   readonly role: Role;

@@ -8,6 +8,7 @@ import { LIMITS } from "../config/limits.ts";
 import { PvferryError, toPvferryError } from "../core/errors.ts";
 import { escapeText } from "../core/names.ts";
 import { quantityText } from "../core/units.ts";
+import { waitFor, type Wait } from "../core/waiting.ts";
 import type { Listener } from "../native/types.ts";
 import type { MessageOf } from "../wire/control-messages.ts";
 import { ControlChannel } from "./control-channel.ts";
@@ -15,7 +16,6 @@ import { checkSameVolume, helloMessage, receiveHello } from "./greeting.ts";
 import type { SessionContext, TargetRun } from "./run-options.ts";
 import { Strangers } from "./strangers.ts";
 import { toTlsIdentity } from "./tls-identity.ts";
-import { waitFor, type Wait } from "./waiting.ts";
 
 export interface Guest {
   readonly channel: ControlChannel;

@@ -6,6 +6,7 @@
 import { PvferryError } from "../core/errors.ts";
 import { isExitCode, type ExitCode } from "../core/exit-codes.ts";
 import { harmlessText } from "../core/names.ts";
+import { redacted } from "../core/secrets.ts";
 import {
   CONTROL_MESSAGES,
   type ControlMessageType,
@@ -122,8 +123,9 @@ export function cancelledBy(peer: string, cancel: MessageOf<"cancel">): PvferryE
 
 /** What the peer is told when this side ends: a refusal as long as nothing was copied, a cancel afterwards. */
 export function lastWord(stage: ControlStage, error: PvferryError): OutgoingMessage {
-  const { code, next } = error;
-  const message = error.message.slice(0, 2_000);
+  const { code } = error;
+  const message = redacted(error.message).slice(0, 2_000);
+  const next = redacted(error.next);
   const refusing = CONTROL_MESSAGES.refused.during.some((early) => early === stage);
   if (refusing && (stage === "hello" || REFUSALS.has(code))) {
     return { type: "refused", code, message, next: next.slice(0, 2_000) };

@@ -7,15 +7,16 @@ import { LIMITS } from "../config/limits.ts";
 import { PvferryError, toPvferryError } from "../core/errors.ts";
 import { sentence } from "../core/sentences.ts";
 import { durationText, quantityText } from "../core/units.ts";
+import { sleep } from "../core/waiting.ts";
 import type { SourceSession } from "../native/types.ts";
 import type { DialedStream } from "../net/dialer.ts";
 import { backOffMs } from "./back-off.ts";
 import type { Counters } from "./counters.ts";
 import type { LaneLoss } from "./native-events.ts";
-import { sleep } from "./waiting.ts";
 
 export interface LaneCalls {
-  readonly dial: (signal: AbortSignal) => Promise<DialedStream>;
+  /** `turn` grows with each try, and differs from lane to lane. */
+  readonly dial: (turn: number, signal: AbortSignal) => Promise<DialedStream>;
   readonly notice: (message: string) => void;
   /** The session cannot go on. */
   readonly fail: (error: PvferryError) => void;
@@ -94,7 +95,9 @@ export class Lanes {
 
   async #attachIndex(): Promise<void> {
     try {
-      await this.#attach((fd) => this.#session.attachIndex(fd));
+      await this.#attach(this.#indexFailures, ({ fd, peerName }) =>
+        this.#session.attachIndex(fd, peerName),
+      );
     } catch (error) {
       await this.#attachIndexAgain(toPvferryError(error));
     }
@@ -114,7 +117,9 @@ export class Lanes {
       try {
         const failures = this.#failures.get(lane) ?? 0;
         if (failures > 0) await sleep(backOffMs(BACK_OFF, failures), this.#closed.signal);
-        return await this.#attach((fd) => this.#session.attachLane(fd, lane));
+        return await this.#attach(lane + 1 + failures, ({ fd, peerName }) =>
+          this.#session.attachLane(fd, lane, peerName),
+        );
       } catch {
         // Silent on purpose: watch() speaks up when no lane is left.
         if (this.#closed.signal.aborted) return;
@@ -124,10 +129,10 @@ export class Lanes {
     }
   }
 
-  async #attach(hand: (fd: number) => void): Promise<void> {
-    const stream = await this.#calls.dial(this.#closed.signal);
+  async #attach(turn: number, hand: (stream: DialedStream) => void): Promise<void> {
+    const stream = await this.#calls.dial(turn, this.#closed.signal);
     try {
-      if (!this.#closed.signal.aborted) hand(stream.fd);
+      if (!this.#closed.signal.aborted) hand(stream);
     } finally {
       stream.release();
     }

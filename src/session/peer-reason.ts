@@ -2,7 +2,7 @@
 
 import { LIMITS } from "../config/limits.ts";
 import { toPvferryError, type PvferryError } from "../core/errors.ts";
-import { waitFor } from "./waiting.ts";
+import { waitFor } from "../core/waiting.ts";
 
 /**
  * The better of two reasons: `error`, or how the channel ends within a moment, if that is more than a lost connection.

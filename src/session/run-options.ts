@@ -5,7 +5,7 @@ import type { Mode } from "../core/mode.ts";
 import type { PassKind } from "../core/receipt.ts";
 import type { Role } from "../core/transfer-id.ts";
 import type { Addon, Existing, MaxDelete, VerifyMode } from "../native/types.ts";
-import type { Dialer } from "../net/dialer.ts";
+import type { Path } from "../net/path.ts";
 
 /** One side's certificate folder, read. PEM texts. */
 export interface TlsMaterial {
@@ -21,8 +21,8 @@ export interface SourceRun {
   readonly volume: string;
   readonly mode: Mode;
   readonly pass: PassKind;
-  readonly host: string;
-  readonly port: number;
+  /** To the listener of the target. */
+  readonly path: Path;
   readonly tls: TlsMaterial;
   readonly lanes: number;
   readonly scanThreads: number;
@@ -74,7 +74,6 @@ export type Observe = (event: TransferEvent) => void;
 /** What a session works with; tests bring their own. */
 export interface SessionParts {
   readonly addon: Addon;
-  readonly dialer: Dialer;
   /** This agent's version. */
   readonly agent: string;
 }

@@ -1,6 +1,7 @@
 /** What the source settles with its target before the first byte: that it fits, and that it may begin. */
 
 import { LIMITS } from "../config/limits.ts";
+import { waitFor } from "../core/waiting.ts";
 import { stoppable } from "../native/stoppable.ts";
 import type { VolumeFacts, VolumeTotals } from "../native/types.ts";
 import type { MessageOf } from "../wire/control-messages.ts";
@@ -9,7 +10,6 @@ import { tooLate } from "./late.ts";
 import { preflightMessage, receivePreflight } from "./preflight.ts";
 import type { SessionContext, SourceRun } from "./run-options.ts";
 import { refusalBeforeCopy, type SpaceFacts } from "./space.ts";
-import { waitFor } from "./waiting.ts";
 
 export interface Volumes {
   readonly facts: VolumeFacts;

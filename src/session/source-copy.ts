@@ -5,7 +5,6 @@ import type { PvferryError } from "../core/errors.ts";
 import { isLook } from "../core/mode.ts";
 import type { SessionResult, SourceSession } from "../native/types.ts";
 import type { MessageOf } from "../wire/control-messages.ts";
-import { serverNameFor } from "./connect.ts";
 import type { ControlChannel } from "./control-channel.ts";
 import { readCounters, type Counters } from "./counters.ts";
 import { DifferenceLedger } from "./difference-ledger.ts";
@@ -114,11 +113,10 @@ export class SourceCopy {
   }
 
   #openLanes(count: number): Lanes {
-    const { host, port } = this.#start.run;
-    const { dialer } = this.#context.parts;
+    const { path } = this.#start.run;
     const timeoutMs = LIMITS.connectAttemptMs;
     const lanes = new Lanes(this.#session, {
-      dial: (signal) => dialer.dial({ host, port, timeoutMs, signal }),
+      dial: (turn, signal) => path.dial(turn, { timeoutMs, signal }),
       notice: (message) => this.#context.observe({ type: "notice", message }),
       fail: (error) => this.#fail(error),
     });
@@ -199,7 +197,7 @@ function openNative(
       compare: ready.compare,
       secret: ready.secret,
       tls: toTlsIdentity(run.tls),
-      serverName: serverNameFor(run.host),
+      serverName: run.path.serverName,
       handshakeTimeoutMs: LIMITS.handshakeTimeoutMs,
       idleTimeoutMs: LIMITS.idleTimeoutMs,
       keepAliveMs: LIMITS.keepAliveMs,

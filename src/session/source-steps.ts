@@ -6,6 +6,7 @@ import { LIMITS } from "../config/limits.ts";
 import { toPvferryError, type PvferryError } from "../core/errors.ts";
 import { isLook } from "../core/mode.ts";
 import type { Receipt } from "../core/receipt.ts";
+import { sleep, waitFor } from "../core/waiting.ts";
 import type { VolumeFacts } from "../native/types.ts";
 import type { MessageOf, OutgoingMessage } from "../wire/control-messages.ts";
 import { reachTarget } from "./connect.ts";
@@ -26,7 +27,6 @@ import { agreeWithTarget, askToStart, type SourceAgreement } from "./source-agre
 import { SourceCopy } from "./source-copy.ts";
 import { StateMachine } from "./state-machine.ts";
 import { SOURCE_STATES, type SourceState } from "./states.ts";
-import { sleep, waitFor } from "./waiting.ts";
 
 type Hello = MessageOf<"hello">;
 type Durable = MessageOf<"durable">;

@@ -4,7 +4,6 @@ import { toPvferryError } from "../core/errors.ts";
 import type { Receipt } from "../core/receipt.ts";
 import { loadAddon, packageVersion } from "../native/addon.ts";
 import type { VolumeFacts } from "../native/types.ts";
-import { directDialer } from "../net/direct.ts";
 import type { Observe, SessionParts, SourceRun } from "./run-options.ts";
 import { SourceSteps } from "./source-steps.ts";
 import { stayAlive } from "./stay-alive.ts";
@@ -16,11 +15,11 @@ export async function runSource(
   observe: Observe,
   signal: AbortSignal,
 ): Promise<Receipt> {
-  const parts = { addon: loadAddon(), dialer: directDialer, agent: packageVersion() };
+  const parts = { addon: loadAddon(), agent: packageVersion() };
   return sourceSession(run, parts, observe, signal);
 }
 
-/** The same with parts of the caller's choice, such as another dialer. */
+/** The same with parts of the caller's choice, such as another addon. */
 export async function sourceSession(
   run: SourceRun,
   parts: SessionParts,

@@ -7,6 +7,7 @@ import { PvferryError, toPvferryError } from "../core/errors.ts";
 import type { FinishedEnd } from "../core/finished-end.ts";
 import { isLook, type Mode } from "../core/mode.ts";
 import type { Receipt } from "../core/receipt.ts";
+import { waitFor, type Wait } from "../core/waiting.ts";
 import type { PassRecord } from "../native/journal-types.ts";
 import type { SessionResult } from "../native/types.ts";
 import type { MessageOf, OutgoingMessage } from "../wire/control-messages.ts";
@@ -33,7 +34,6 @@ import {
 import { TargetCopy } from "./target-copy.ts";
 import { isFinished } from "./verdict.ts";
 import { checkTargetVolume } from "./volume-checks.ts";
-import { waitFor, type Wait } from "./waiting.ts";
 
 type Settled = MessageOf<"settled">;
 type Durable = Extract<OutgoingMessage, { type: "durable" }>;

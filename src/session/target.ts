@@ -4,7 +4,6 @@ import { toPvferryError } from "../core/errors.ts";
 import type { FinishedEnd } from "../core/finished-end.ts";
 import type { Receipt } from "../core/receipt.ts";
 import { loadAddon, packageVersion } from "../native/addon.ts";
-import { directDialer } from "../net/direct.ts";
 import type { Observe, SessionParts, TargetRun } from "./run-options.ts";
 import { stayAlive } from "./stay-alive.ts";
 import { TargetSteps } from "./target-steps.ts";
@@ -30,7 +29,7 @@ export async function runTarget(
   observe: Observe,
   signal: AbortSignal,
 ): Promise<TargetEnd> {
-  const parts = { addon: loadAddon(), dialer: directDialer, agent: packageVersion() };
+  const parts = { addon: loadAddon(), agent: packageVersion() };
   return targetSession(run, parts, observe, signal);
 }
 

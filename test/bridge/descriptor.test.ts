@@ -8,8 +8,8 @@ import { afterEach, describe, expect, it } from "vitest";
 
 import { loadAddon } from "../../src/native/addon.ts";
 import type { Connection } from "../../src/native/types.ts";
-import { directDialer } from "../../src/net/direct.ts";
 import { toTlsIdentity } from "../../src/session/tls-identity.ts";
+import { dialLocally } from "../fixtures/local-path.ts";
 import { testTls } from "../fixtures/test-pki.ts";
 
 const closers: (() => void)[] = [];
@@ -62,15 +62,14 @@ describe("a dialled socket handed to the native core", () => {
     );
     closers.push(() => listener.close());
     const relay = await relayTo(listener.port());
-    const { signal } = new AbortController();
-    const stream = await directDialer.dial({
-      host: "127.0.0.1",
-      port: relay.port,
-      timeoutMs: 5_000,
-      signal,
-    });
+    const stream = await dialLocally(relay.port);
     const tls = toTlsIdentity(await testTls("source"));
-    const connecting = addon.connect(stream.fd, { tls, serverName: null, timeoutMs: 5_000 });
+    const connecting = addon.connect(stream.fd, {
+      tls,
+      serverName: null,
+      peerName: null,
+      timeoutMs: 5_000,
+    });
     stream.release();
     stream.release();
     const dialled = await connecting;

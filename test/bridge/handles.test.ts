@@ -10,9 +10,9 @@ import { describe, expect, it } from "vitest";
 
 import { loadAddon } from "../../src/native/addon.ts";
 import type { Connection, Listener } from "../../src/native/types.ts";
-import { directDialer } from "../../src/net/direct.ts";
 import { toTlsIdentity } from "../../src/session/tls-identity.ts";
 import { scratch } from "../bed/scratch.ts";
+import { dialLocally } from "../fixtures/local-path.ts";
 import { testTls } from "../fixtures/test-pki.ts";
 
 const run = promisify(execFile);
@@ -32,10 +32,14 @@ async function listen(onControl: (connection: Connection) => void): Promise<List
 }
 
 async function dial(port: number): Promise<Connection> {
-  const { signal } = new AbortController();
-  const stream = await directDialer.dial({ host: "127.0.0.1", port, timeoutMs: 5_000, signal });
+  const stream = await dialLocally(port);
   const tls = toTlsIdentity(await testTls("source"));
-  const connecting = loadAddon().connect(stream.fd, { tls, serverName: null, timeoutMs: 5_000 });
+  const connecting = loadAddon().connect(stream.fd, {
+    tls,
+    serverName: null,
+    peerName: null,
+    timeoutMs: 5_000,
+  });
   stream.release();
   return connecting;
 }

@@ -12,7 +12,7 @@ use napi::threadsafe_function::{ThreadsafeCallContext, ThreadsafeFunction, Threa
 use napi_derive::napi;
 use outgoing::Outgoing;
 use pvferry_core::error::CoreError;
-use pvferry_core::net::{Duplex, TlsStream, connect_control, raw_descriptor};
+use pvferry_core::net::{Dialled, Duplex, TlsStream, connect_control, raw_descriptor};
 use serde::Deserialize;
 use std::io;
 use std::sync::Arc;
@@ -25,6 +25,8 @@ pub struct ConnectOptions {
     tls: TlsIdentity,
     #[serde(deserialize_with = "nullable")]
     server_name: Option<String>,
+    #[serde(deserialize_with = "nullable")]
+    peer_name: Option<String>,
     timeout_ms: u32,
 }
 
@@ -94,8 +96,14 @@ pub fn connect<'env>(env: &'env Env, fd: i32, options: Dto<ConnectOptions>) -> n
         let credentials = options.tls.credentials()?;
         let name = options.server_name.as_deref();
         let timeout = Duration::from_millis(options.timeout_ms.into());
-        connect_control(fd?, &credentials, name, timeout).map(Connection::new)
+        let dialled = Dialled { fd: fd?, peer: options.peer_name };
+        connect_control(dialled, &credentials, name, timeout).map(Connection::new)
     })
+}
+
+#[napi]
+pub fn socket_pair() -> napi::Result<Vec<i32>> {
+    raw_descriptor::socket_pair().map(Vec::from).map_err(thrown)
 }
 
 /// What `onData` is called with.

@@ -16,7 +16,7 @@ use napi_derive::napi;
 use pvferry_core::error::CoreError;
 use pvferry_core::fs::stat::Timestamp;
 use pvferry_core::net::bind::Secret;
-use pvferry_core::net::raw_descriptor;
+use pvferry_core::net::{Dialled, raw_descriptor};
 use pvferry_core::scan::filter::{BadRule, Filter};
 use pvferry_core::scan::volume::ScanPolicy;
 use pvferry_core::session::compress::Mode;
@@ -182,17 +182,17 @@ pub struct SourceSession {
 #[napi]
 impl SourceSession {
     #[napi]
-    pub fn attach_index(&self, fd: i32) -> napi::Result<()> {
-        self.inner.attach_index(raw_descriptor::duplicate(fd).map_err(thrown)?);
+    pub fn attach_index(&self, fd: i32, peer_name: Option<String>) -> napi::Result<()> {
+        self.inner.attach_index(dialled(fd, peer_name)?);
         Ok(())
     }
 
     #[napi]
-    pub fn attach_lane(&self, fd: i32, lane: u16) -> napi::Result<()> {
+    pub fn attach_lane(&self, fd: i32, lane: u16, peer_name: Option<String>) -> napi::Result<()> {
         if lane >= self.lanes {
             return Err(thrown(CoreError::bug(format!("There is no lane {lane}."))));
         }
-        self.inner.attach_lane(raw_descriptor::duplicate(fd).map_err(thrown)?, lane);
+        self.inner.attach_lane(dialled(fd, peer_name)?, lane);
         Ok(())
     }
 
@@ -205,6 +205,10 @@ impl SourceSession {
     pub fn close(&self) {
         self.inner.close();
     }
+}
+
+fn dialled(fd: i32, peer: Option<String>) -> napi::Result<Dialled> {
+    Ok(Dialled { fd: raw_descriptor::duplicate(fd).map_err(thrown)?, peer })
 }
 
 #[napi]

@@ -67,7 +67,7 @@ fn pair(dir: &Path) -> (TlsStream, TlsStream) {
     .unwrap();
     let fd = TcpStream::connect(("127.0.0.1", listener.port())).unwrap();
     let own = credentials(dir, "source", "target");
-    let near = connect_control(fd.into(), &own, None, LONG).unwrap();
+    let near = connect_control(fd, &own, None, LONG).unwrap();
     (near, receiver.recv().unwrap())
 }
 

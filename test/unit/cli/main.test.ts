@@ -62,7 +62,7 @@ describe("wrong usage is code 2, one sentence and what next, on stderr only", ()
     [["copy", "a", "b", "c"], "too many arguments"],
     [["digest", "--flies", "x"], "--files"],
     [["digest", ""], "DIR is empty"],
-    [["source", "/x", "--tls", "y"], "--to HOST:PORT"],
+    [["source", "/x", "--tls", "y"], "--to ENDPOINT"],
     [["source", "/x", "--tls", "y", "--to", "::1:5"], "brackets"],
     [["source", "/x", "--tls", "y", "--to", "h:1", "--connect-timeout", "10"], "duration"],
     [["target", "/x", "--tls", "/none"], "there is no folder /none"],

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 
-import { COMMANDS, environmentName, FLAGS, flagsOf, type Flag } from "../../../src/config/flags.ts";
+import { COMMANDS, type Flag } from "../../../src/config/flag-row.ts";
+import { environmentName, FLAGS, flagsOf } from "../../../src/config/flags.ts";
 
 const ROWS: readonly Flag<unknown>[] = Object.values(FLAGS);
 

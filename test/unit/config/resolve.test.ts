@@ -10,7 +10,7 @@ describe("resolving flags", () => {
     const environment = { PVFERRY_LANES: "3", PVFERRY_COMPRESS: "zstd" };
     const values = resolveFlags("source", { ...NEEDED, lanes: "5" }, environment);
     expect(values).toMatchObject({ lanes: 5, compress: "zstd", connectTimeout: 600_000 });
-    expect(values.to).toEqual({ host: "host", port: 1 });
+    expect(values.to).toEqual({ kind: "tcp", hosts: ["host"], port: 1 });
   });
 
   test("an empty variable is not set; a switch can be switched off by either", () => {
@@ -53,9 +53,16 @@ describe("resolving flags", () => {
   });
 
   test("a missing flag says its two names", () => {
-    const missing = refusalOf(() => resolveFlags("source", { tls: "x" }, {}));
+    const missing = refusalOf(() => resolveFlags("target", {}, {}));
     expect(missing).toMatchObject({ code: 2 });
-    expect(missing.message).toContain("--to HOST:PORT");
-    expect(missing.next).toContain("PVFERRY_TO");
+    expect(missing.message).toContain("--tls DIR");
+    expect(missing.next).toContain("PVFERRY_TLS");
+  });
+
+  test("a bad value that may hold a password is not repeated", () => {
+    const via = [{ at: 0, text: "htp://alice:s3cr3t@proxy:3128" }];
+    const refused = refusalOf(() => resolveFlags("source", { ...NEEDED, via }, {}));
+    expect(refused.message).toMatch(/^--via: the value is not the URL of a proxy/);
+    expect(`${refused.message} ${refused.next}`).not.toMatch(/alice|s3cr3t/);
   });
 });

@@ -1,5 +1,6 @@
 import { once } from "node:events";
-import { createServer, type AddressInfo } from "node:net";
+import { createServer, type AddressInfo, type Socket } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 
 import { describe, expect, it } from "vitest";
 
@@ -52,15 +53,20 @@ describe("dialling directly", () => {
     expect(performance.now() - started).toBeLessThan(1_500);
   });
 
-  it("gives a descriptor that ends with release()", async () => {
+  it("gives a paused socket that nothing has been read from", async () => {
     const server = createServer().listen(0, "127.0.0.1");
     await once(server, "listening");
     const accepted = once(server, "connection");
     const { port } = server.address() as AddressInfo;
     const stream = await directDialer.dial({ ...request, port });
-    expect(stream.fd).toBeGreaterThan(2);
-    const [socket] = (await accepted) as [NodeJS.EventEmitter & { destroy: () => void }];
-    stream.release();
+    const [socket] = (await accepted) as [Socket];
+    socket.write("early");
+    await sleep(50);
+    expect(stream.isPaused()).toBe(true);
+    expect(stream.readableLength).toBe(0);
+    const [early] = (await once(stream.resume(), "data")) as [Buffer];
+    expect(early.toString()).toBe("early");
+    stream.destroy();
     await once(socket, "close");
     server.close();
   });

@@ -6,8 +6,8 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
 import { LIMITS } from "../../../src/config/limits.ts";
 import type { PvferryError } from "../../../src/core/errors.ts";
+import type { Wait } from "../../../src/core/waiting.ts";
 import { ControlChannel } from "../../../src/session/control-channel.ts";
-import type { Wait } from "../../../src/session/waiting.ts";
 import { connectionPair } from "../../fixtures/fake-native.ts";
 import { RAW_HELLO, RawPeer } from "../../fixtures/raw-peer.ts";
 

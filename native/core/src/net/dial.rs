@@ -1,6 +1,7 @@
-//! The dialling side: a connected descriptor becomes a trusted stream.
+//! The dialling side: a connected socket becomes a trusted stream.
 
 use super::bind::{self, Bind, Secret};
+use super::dialled::Dialled;
 use super::duplex::Duplex;
 use super::handshake::{self, Limit};
 use super::identity::{Credentials, Protocol};
@@ -8,7 +9,6 @@ use super::listener::Channel;
 use super::socket::Socket;
 use super::stream::TlsStream;
 use crate::error::CoreError;
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,18 +16,18 @@ use std::time::Duration;
 pub(super) const REFUSAL_DRAIN: Duration = Duration::from_secs(1);
 
 pub fn connect_control(
-    fd: OwnedFd,
+    dialled: impl Into<Dialled>,
     tls: &Credentials,
     server_name: Option<&str>,
     timeout: Duration,
 ) -> Result<TlsStream, CoreError> {
     let limit = Limit::from_now(timeout);
-    connect(fd, tls, Protocol::Control, server_name, limit)
+    connect(dialled.into(), tls, Protocol::Control, server_name, limit)
 }
 
 /// The index or a lane: connected, and bound to the session that has the secret.
 pub fn connect_bound(
-    fd: OwnedFd,
+    dialled: impl Into<Dialled>,
     channel: Channel,
     tls: &Credentials,
     server_name: Option<&str>,
@@ -39,7 +39,7 @@ pub fn connect_bound(
         Channel::Index => (Protocol::Index, 0),
         Channel::Lane(number) => (Protocol::Lane, number),
     };
-    let stream = connect(fd, tls, protocol, server_name, limit)?;
+    let stream = connect(dialled.into(), tls, protocol, server_name, limit)?;
     match bind::request(&stream, &Bind { lane, secret: *secret }, stream.peer(), limit) {
         Ok(()) => Ok(stream),
         Err(error) => {
@@ -50,14 +50,14 @@ pub fn connect_bound(
 }
 
 fn connect(
-    fd: OwnedFd,
+    dialled: Dialled,
     tls: &Credentials,
     protocol: Protocol,
     server_name: Option<&str>,
     limit: Limit,
 ) -> Result<TlsStream, CoreError> {
     tls.check_validity()?;
-    let socket = Arc::new(Socket::new(fd)?);
+    let socket = Arc::new(Socket::new(dialled.fd)?.named(dialled.peer));
     socket.tune();
     let established = match handshake::as_client(&socket, tls, protocol, server_name, limit) {
         Ok(established) => established,

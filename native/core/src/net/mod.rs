@@ -2,6 +2,7 @@
 
 pub mod bind;
 pub mod dial;
+pub mod dialled;
 pub mod duplex;
 pub mod explain;
 pub mod handshake;
@@ -15,6 +16,7 @@ pub mod stream;
 pub mod trust;
 
 pub use dial::{connect_bound, connect_control};
+pub use dialled::Dialled;
 pub use duplex::Duplex;
 pub use identity::{Credentials, IdentityTexts, Protocol};
 pub use listener::{Channel, Listener, ListenerCounts, ListenerOptions, Registration, SessionSink};

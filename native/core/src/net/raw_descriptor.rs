@@ -1,10 +1,11 @@
-//! The one place where a descriptor comes in as a bare number, from JavaScript.
+//! The one place where descriptors come in, or go out, as bare numbers: JavaScript knows them as nothing else.
 
 #![allow(unsafe_code)]
 
 use crate::error::{CoreError, ErrorKind};
+use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use std::io;
-use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{BorrowedFd, IntoRawFd, OwnedFd, RawFd};
 
 /// A duplicate of our own; the number's owner keeps and closes the original.
 pub fn duplicate(fd: RawFd) -> Result<OwnedFd, CoreError> {
@@ -20,4 +21,14 @@ pub fn duplicate(fd: RawFd) -> Result<OwnedFd, CoreError> {
             &io::Error::from(error),
         )
     })
+}
+
+/// Two connected local stream sockets, for a stream that has no descriptor of its own. Whoever gets the numbers closes them.
+pub fn socket_pair() -> Result<[RawFd; 2], CoreError> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let (near, far) =
+        rustix::net::socketpair(AddressFamily::UNIX, SocketType::STREAM, flags, None).map_err(|error| {
+            CoreError::from_io(ErrorKind::Network, "No local socket pair can be made", &io::Error::from(error))
+        })?;
+    Ok([near.into_raw_fd(), far.into_raw_fd()])
 }

@@ -15,6 +15,8 @@ const MAX_PARTS: usize = 1024;
 pub struct Socket {
     fd: OwnedFd,
     aborted: AtomicBool,
+    /// In place of the kernel's address.
+    name: Option<String>,
 }
 
 /// How soon the kernel notices that the other machine is gone while nothing is sent: after 25 s. TCP_USER_TIMEOUT is left
@@ -34,7 +36,12 @@ impl Socket {
     /// The descriptor is made non-blocking, which also holds for every duplicate of it.
     pub fn new(fd: OwnedFd) -> io::Result<Self> {
         rustix::io::ioctl_fionbio(&fd, true)?;
-        Ok(Self { fd, aborted: AtomicBool::new(false) })
+        Ok(Self { fd, aborted: AtomicBool::new(false), name: None })
+    }
+
+    /// What the other end is called from now on.
+    pub fn named(self, name: Option<String>) -> Self {
+        Self { name, ..self }
     }
 
     pub fn fd(&self) -> BorrowedFd<'_> {
@@ -50,8 +57,11 @@ impl Socket {
         let _ = sockopt::set_tcp_keepcnt(&self.fd, KEEP_PROBES);
     }
 
-    /// "address:port"; IPv4 addresses in their own form also on a dual-stack socket.
+    /// Its name, or "address:port"; IPv4 addresses in their own form also on a dual-stack socket.
     pub fn peer_address(&self) -> String {
+        if let Some(name) = &self.name {
+            return name.clone();
+        }
         let address = rustix::net::getpeername(&self.fd).ok().flatten();
         match address.and_then(|any| SocketAddr::try_from(any).ok()) {
             Some(address) => SocketAddr::new(address.ip().to_canonical(), address.port()).to_string(),

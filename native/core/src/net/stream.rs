@@ -64,7 +64,7 @@ impl TlsStream {
         })
     }
 
-    /// "address:port" of the peer.
+    /// "address:port" of the peer, or the name that its dialler gave it.
     pub fn peer(&self) -> &str {
         &self.peer
     }

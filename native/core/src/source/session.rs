@@ -1,6 +1,5 @@
 //! The source's session: attached connections, the threads that serve them, and the end.
 
-use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -19,6 +18,7 @@ use crate::fs::directory_path::DirectoryNode;
 use crate::fs::stat::Stat;
 use crate::net::bind::Secret;
 use crate::net::dial::connect_bound;
+use crate::net::dialled::Dialled;
 use crate::net::identity::Credentials;
 use crate::net::listener::Channel as Bound;
 use crate::scan::attributes::Report;
@@ -120,8 +120,8 @@ impl SourceSession {
     }
 
     /// Takes the connected socket of the index; the scan begins when it is bound.
-    pub fn attach_index(&self, fd: OwnedFd) {
-        self.spawn("index", move |shared| match shared.bind_index(fd) {
+    pub fn attach_index(&self, dialled: Dialled) {
+        self.spawn("index", move |shared| match shared.bind_index(dialled) {
             Ok(()) => shared.serve_index(),
             Err(error) if error.kind == ErrorKind::Network => shared.life.events.send(Event::IndexLost(error)),
             Err(error) => shared.fail(error),
@@ -129,10 +129,10 @@ impl SourceSession {
     }
 
     /// Takes the connected socket of a lane.
-    pub fn attach_lane(&self, fd: OwnedFd, number: u16) {
+    pub fn attach_lane(&self, dialled: Dialled, number: u16) {
         self.spawn("lane", move |shared| {
             shared.counters.add(Counter::LanesAlive, 1);
-            match shared.bind_lane(fd, number) {
+            match shared.bind_lane(dialled, number) {
                 Ok(lane) => shared.serve_lane(&lane),
                 // A refused lane is as good as a dead one: why the target refuses, its control channel says.
                 Err(error) if matches!(error.kind, ErrorKind::Network | ErrorKind::Untrusted) => {
@@ -193,17 +193,18 @@ impl Shared {
     }
 
     /// A connected socket becomes the channel that the target takes it for.
-    fn bind(&self, fd: OwnedFd, bound: Bound) -> Result<Arc<Channel>, CoreError> {
+    fn bind(&self, dialled: Dialled, bound: Bound) -> Result<Arc<Channel>, CoreError> {
         let config = &self.config;
         let name = config.server_name.as_deref();
-        let stream = connect_bound(fd, bound, &config.credentials, name, &config.secret, config.handshake_timeout)?;
+        let stream =
+            connect_bound(dialled, bound, &config.credentials, name, &config.secret, config.handshake_timeout)?;
         let channel = Arc::new(Channel::new(Arc::new(stream), config.idle_timeout));
         channel.stay_alive(config.keep_alive)?;
         Ok(channel)
     }
 
-    fn bind_index(&self, fd: OwnedFd) -> Result<(), CoreError> {
-        let channel = self.bind(fd, Bound::Index)?;
+    fn bind_index(&self, dialled: Dialled) -> Result<(), CoreError> {
+        let channel = self.bind(dialled, Bound::Index)?;
         if self.index.set(Index::new(channel)).is_err() {
             return Err(CoreError::bug("The index was attached twice."));
         }
@@ -268,8 +269,8 @@ impl Shared {
         Err(CoreError::network("The target closed the index connection."))
     }
 
-    fn bind_lane(&self, fd: OwnedFd, number: u16) -> Result<Arc<Lane>, CoreError> {
-        let channel = self.bind(fd, Bound::Lane(number))?;
+    fn bind_lane(&self, dialled: Dialled, number: u16) -> Result<Arc<Lane>, CoreError> {
+        let channel = self.bind(dialled, Bound::Lane(number))?;
         let lane = Arc::new(Lane::new(number, channel, Compressor::new(self.config.compress)));
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&lane));
         if self.life.stop.is_stopped() {

@@ -67,7 +67,7 @@ impl SessionSink for Sink {
 }
 
 fn dial(port: u16, channel: Bound) -> Result<TlsStream, CoreError> {
-    let fd = TcpStream::connect(("127.0.0.1", port))?.into();
+    let fd = TcpStream::connect(("127.0.0.1", port))?;
     connect_bound(fd, channel, &pki::source(), None, &SECRET, LONG)
 }
 

@@ -1,6 +1,6 @@
-/** Waiting with an end: every wait of a session has a deadline and obeys its signal. */
+/** Waiting with an end: every wait has a deadline and obeys its signal. */
 
-import type { PvferryError } from "../core/errors.ts";
+import type { PvferryError } from "./errors.ts";
 
 export interface Wait {
   /** null: as long as the other side lives, which is what the keep-alives watch. */

@@ -1,0 +1,127 @@
+/** What the dialers through a proxy have in common: the way to the proxy itself, the time that is left, and its failures. */
+
+import type { Duplex } from "node:stream";
+
+import { proxyText, type Proxy } from "../config/proxy.ts";
+import { PvferryError, toPvferryError } from "../core/errors.ts";
+import { harmlessText } from "../core/names.ts";
+import { waitFor } from "../core/waiting.ts";
+import { addressText, type Dialer, type DialRequest } from "./dialer.ts";
+
+/** One request on its way through one proxy. */
+export interface Passage {
+  readonly proxy: Proxy;
+  /** The proxy as messages call it, without credentials. */
+  readonly name: string;
+  /** What it is asked to connect to. */
+  readonly host: string;
+  readonly port: number;
+  readonly address: string;
+  readonly timeoutMs: number;
+}
+
+/**
+ * Speaks to a proxy over a connected stream, and resolves with the stream that leads through it, paused. Whoever has called
+ * it destroys the connected stream when nobody waits any longer, which is the end of all that was begun over it.
+ */
+export type Pass = (stream: Duplex, passage: Passage) => Promise<Duplex>;
+
+/** A dialer that reaches the proxy by `through` and then lets `pass` speak to it; one deadline for both. */
+export function proxied(proxy: Proxy, through: Dialer, pass: Pass): Dialer {
+  return { dial: async (request) => dialThrough(proxy, through, pass, request) };
+}
+
+async function dialThrough(
+  proxy: Proxy,
+  through: Dialer,
+  pass: Pass,
+  request: DialRequest,
+): Promise<Duplex> {
+  const { host, port, timeoutMs, signal } = request;
+  const deadline = performance.now() + timeoutMs;
+  const name = proxyText(proxy);
+  const passage = { proxy, name, host, port, address: addressText(host, port), timeoutMs };
+  const stream = await toProxy(passage, through, request);
+  try {
+    return await waitFor(pass(stream, passage), {
+      deadlineMs: Math.max(1, Math.ceil(deadline - performance.now())),
+      signal,
+      tooLate: () => noAnswer(passage),
+    });
+  } catch (error) {
+    stream.destroy();
+    throw error;
+  }
+}
+
+async function toProxy(passage: Passage, through: Dialer, request: DialRequest): Promise<Duplex> {
+  const { host, port } = passage.proxy;
+  try {
+    return await through.dial({ ...request, host, port });
+  } catch (thrown) {
+    request.signal.throwIfAborted();
+    const error = toPvferryError(thrown);
+    if (error.code !== 20) throw error;
+    throw proxyError(passage, {
+      how: `cannot be reached: ${error.message}`,
+      next: "Check the proxy's address, whether it runs, and whether this machine may reach it.",
+      temporary: true,
+      cause: error,
+    });
+  }
+}
+
+interface ProxyFailure {
+  /** Completes "The proxy http://proxy:3128 ...". */
+  readonly how: string;
+  readonly next: string;
+  readonly temporary: boolean;
+  readonly cause?: unknown;
+}
+
+export function proxyError(passage: Passage, failure: ProxyFailure): PvferryError {
+  const { how, next, temporary, cause } = failure;
+  return new PvferryError({
+    code: 21,
+    message: `The proxy ${passage.name} ${how}`,
+    next,
+    temporary,
+    cause,
+  });
+}
+
+/** It was reached, and then said nothing that ends the matter. */
+function noAnswer(passage: Passage): PvferryError {
+  return proxyError(passage, {
+    how: `did not connect to ${passage.address} within ${passage.timeoutMs / 1_000} s`,
+    next: "Check whether the proxy can resolve that name and reach that address, and whether it is a proxy of this kind.",
+    temporary: true,
+  });
+}
+
+/** `status` is the proxy's own word for it, where it has one. */
+export function badCredentials(passage: Passage, status: string, cause?: unknown): PvferryError {
+  const { user, scheme } = passage.proxy;
+  return proxyError(passage, {
+    how:
+      user === null
+        ? `wants a user and a password${status}`
+        : `does not accept user ${harmlessText(user)} with that password${status}`,
+    next:
+      user === null
+        ? `Give them in a file with --via-file, or in PVFERRY_VIA: ${scheme}://user:password@host:port.`
+        : "Correct user and password; characters such as @ : / % may be percent-encoded.",
+    temporary: false,
+    cause,
+  });
+}
+
+/** The connection to the proxy ended before it had answered. */
+export function brokenOff(passage: Passage, cause?: unknown): PvferryError {
+  return proxyError(passage, {
+    how: `closed the connection when it was asked for ${passage.address}`,
+    next: "Look into the proxy's log; it may be restarting, or refuse this machine.",
+    temporary: true,
+    cause,
+  });
+}
