@@ -10,19 +10,23 @@ packages=(
   bindfs         # a file system that keeps less, and mounts beneath a volume
   btrfs-progs    # a btrfs to copy to
   catatonit      # what podman keeps a pod open with
+  curl           # a client of proxies
   e2fsprogs      # an ext4, chattr, filefrag
   fuse-overlayfs # a target volume whose writes come late
   git            # judges what filter rules exclude
   iproute2       # ss -K kills lanes; ip makes network namespaces
   libcap2-bin    # setcap, capsh
+  nftables       # what goes wrong on a link
   openssl        # clients with wrong certificates
   podman         # builds the image and runs it
   postgresql     # an application that writes while its volume is copied, and checks what it finds
   rsync          # the second judge, and one half of the benchmark's rival
   runc           # what podman runs containers with
   socat          # peers that are silent or talk nonsense
+  squid          # a proxy for CONNECT
   strace         # which files an agent opens
   stunnel4       # the other half of the rival
+  tinyproxy      # a smaller one, with other answers
   tshark         # what the wire looks like
   xfsprogs       # an xfs
 )
@@ -39,5 +43,17 @@ if [[ ${1-} == --check ]]; then
 fi
 echo "installing the tests' system packages: ${missing[*]}" >&2
 export DEBIAN_FRONTEND=noninteractive
+
+# Some are servers. The tests start their own; as services nobody has asked for them, neither now nor after a reboot.
+readonly policy=/usr/sbin/policy-rc.d
+if [[ ! -e $policy ]]; then
+  trap 'rm -f "$policy"' EXIT
+  printf '#!/bin/sh\nexit 101\n' >"$policy"
+  chmod +x "$policy"
+fi
 apt-get update -qq >&2
 apt-get install -y -qq --no-install-recommends -o Dpkg::Use-Pty=0 "${missing[@]}" >/dev/null
+if command -v systemctl >/dev/null; then
+  dpkg --listfiles "${missing[@]}" | sed -n 's#^\(/usr\)\?/lib/systemd/system/\([^@]*\.service\)$#\2#p' |
+    xargs --no-run-if-empty systemctl --quiet disable >/dev/null
+fi

@@ -3,8 +3,6 @@
  * packets with their headers, both directions together.
  */
 import { execFileSync } from "node:child_process";
-import { basename } from "node:path";
-import process from "node:process";
 
 import { networkNamespace, type NetworkNamespace } from "../test/bed/network-namespace.ts";
 
@@ -28,7 +26,7 @@ export const TARGET_ADDRESS = "192.0.2.2";
 const SOURCE_ADDRESS = "192.0.2.1";
 
 function ip(namespace: NetworkNamespace, ...args: readonly string[]): string {
-  return execFileSync("ip", ["-n", basename(namespace.path), ...args], { encoding: "utf8" });
+  return execFileSync("ip", ["-n", namespace.name, ...args], { encoding: "utf8" });
 }
 
 function counters(namespace: NetworkNamespace, device: string): LinkCounters["stats64"] {
@@ -38,27 +36,13 @@ function counters(namespace: NetworkNamespace, device: string): LinkCounters["st
   return link.stats64;
 }
 
-/** A network that is gone with this process at the latest. */
-function ownNetwork(): NetworkNamespace {
-  const { path, ...namespace } = networkNamespace();
-  const close = namespace[Symbol.dispose];
-  process.once("exit", close);
-  return {
-    path,
-    [Symbol.dispose]: () => {
-      process.removeListener("exit", close);
-      close();
-    },
-  };
-}
-
 function enter(namespace: NetworkNamespace): readonly string[] {
   return ["nsenter", `--net=${namespace.path}`];
 }
 
 /** One end for both: the loopback interface, on which each packet is received once. */
 export function loopbackWire(): Wire {
-  const namespace = ownNetwork();
+  const namespace = networkNamespace();
   return {
     source: enter(namespace),
     target: enter(namespace),
@@ -69,8 +53,8 @@ export function loopbackWire(): Wire {
 
 /** Two ends, for somebody whose processes also talk in the clear at either end, which is not to be counted. */
 export function pairWire(): Wire {
-  const [source, target] = [ownNetwork(), ownNetwork()];
-  const peer = ["type", "veth", "peer", "name", "wire", "netns", basename(target.path)];
+  const [source, target] = [networkNamespace(), networkNamespace()];
+  const peer = ["type", "veth", "peer", "name", "wire", "netns", target.name];
   ip(source, "link", "add", "wire", ...peer);
   for (const [end, address] of [
     [source, SOURCE_ADDRESS],

@@ -41,7 +41,7 @@ export function discardBed(folder: string): void {
   inUse.delete(folder);
 }
 
-function isAlive(pid: number): boolean {
+export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
     return true;
