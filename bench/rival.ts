@@ -7,14 +7,14 @@
  * "no", as for everybody but privileged pods. Either side's processes have a network of their own, as in a pod.
  */
 import { execFileSync, type ChildProcess } from "node:child_process";
-import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs";
+import { closeSync, mkdirSync, openSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
-import { setTimeout as sleep } from "node:timers/promises";
 
 import { succeeds, type Contender } from "./contender.ts";
+import { untilListening } from "./listening.ts";
 import { openGroup } from "./measure.ts";
-import { pairWire, TARGET_ADDRESS } from "./wire.ts";
+import { pairWire, TARGET_ADDRESS, type Wire } from "./wire.ts";
 
 const PORTS = { rsyncd: 22_722, server: 26_443, client: 26_444 } as const;
 const MODULE = "d41d8cd98f00b204e9800998ecf8427e";
@@ -111,35 +111,14 @@ function writeConfiguration(folder: string, target: string): void {
   makeCertificate(folder);
 }
 
-/** Whether somebody listens on a port, in the network of a process. Column 2 is the address, 4 the state (proc(5)). */
-function listens(pid: number, port: number): boolean {
-  const suffix = `:${port.toString(16).toUpperCase().padStart(4, "0")}`;
-  return ["tcp", "tcp6"].some((family) =>
-    readFileSync(`/proc/${pid}/net/${family}`, "latin1")
-      .split("\n")
-      .map((line) => line.trim().split(/\s+/))
-      .some(([, address, , state]) => address?.endsWith(suffix) === true && state === "0A"),
-  );
-}
-
-async function untilListening(daemon: ChildProcess, port: number): Promise<void> {
-  for (;;) {
-    if (daemon.exitCode !== null || daemon.pid === undefined) {
-      throw new Error("a daemon of the rival did not start");
-    }
-    if (listens(daemon.pid, port)) return;
-    await sleep(50);
-  }
-}
-
 export async function rsyncThroughStunnel(
   folder: string,
   source: string,
   target: string,
+  wire: Wire = pairWire(),
 ): Promise<Contender> {
   writeConfiguration(folder, target);
   const group = openGroup("rsync");
-  const wire = pairWire();
   const logFile = join(folder, "log");
   const log = openSync(logFile, "w");
   const start = (command: readonly string[]): ChildProcess =>

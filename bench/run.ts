@@ -2,6 +2,9 @@
  * npm run bench [-- SET... --pairs N --scale SHARE --on FILESYSTEM --flags "FLAG..."]: pvferry copy, with these flags
  * besides, against rsync + stunnel, alternating, on tmpfs, or on ext4, xfs or btrfs in a file. Needs root and, for the sets
  * of 4 GB, some 14 GB of free memory or disk; --scale makes the second copies smaller.
+ *
+ * npm run bench -- wan [--path NAME... --volume NAME... --pairs N --flags "FLAG..." --alone]: the two agents over long
+ * paths, against the same; --alone without that.
  */
 import { cpus, release, totalmem } from "node:os";
 import process from "node:process";
@@ -17,6 +20,7 @@ import { runsTable, summaryLines, type Run } from "./report.ts";
 import { rsyncThroughStunnel } from "./rival.ts";
 import type { BenchSet } from "./sets/set.ts";
 import { setNamed, setsAtScale } from "./sets/table.ts";
+import { benchWan } from "./wan/run.ts";
 
 async function measure(contender: Contender, place: Place, set: BenchSet): Promise<Run> {
   place.prepare();
@@ -77,9 +81,12 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
-    pairs: { type: "string", default: "5" },
+    pairs: { type: "string" },
     scale: { type: "string", default: "1" },
     on: { type: "string", default: "tmpfs" },
+    path: { type: "string", multiple: true, default: [] },
+    volume: { type: "string", multiple: true, default: [] },
+    alone: { type: "boolean", default: false },
     flags: { type: "string", default: "" },
   },
 });
@@ -87,11 +94,16 @@ const kind = FILESYSTEMS.find((known) => known === values.on);
 if (kind === undefined) throw new Error(`--on takes one of ${FILESYSTEMS.join(", ")}.`);
 const sets = setsAtScale(Number(values.scale));
 const chosen = positionals.length === 0 ? Object.keys(sets) : positionals;
+const flags = values.flags.split(" ").filter(Boolean);
 const model = cpus()[0]?.model ?? "unknown processor";
 const memory = Math.round(totalmem() / 2 ** 30);
 process.stdout.write(
   `${new Date().toISOString().slice(0, 16)}, Linux ${release()}, ${cpus().length} x ${model}, ${memory} GiB\n`,
 );
-for (const set of chosen.map((name) => setNamed(sets, name))) {
-  await benchmark(set, kind, Number(values.pairs), values.flags.split(" ").filter(Boolean));
+if (chosen.includes("wan")) {
+  const { path: paths, volume: volumes, alone } = values;
+  await benchWan({ paths, volumes, pairs: Number(values.pairs ?? 2), flags, alone });
+}
+for (const set of chosen.filter((name) => name !== "wan").map((name) => setNamed(sets, name))) {
+  await benchmark(set, kind, Number(values.pairs ?? 5), flags);
 }

@@ -23,20 +23,20 @@ interface LinkCounters {
 
 /** The target's address on a wire between two ends. */
 export const TARGET_ADDRESS = "192.0.2.2";
-const SOURCE_ADDRESS = "192.0.2.1";
+export const SOURCE_ADDRESS = "192.0.2.1";
 
-function ip(namespace: NetworkNamespace, ...args: readonly string[]): string {
+export function ip(namespace: NetworkNamespace, ...args: readonly string[]): string {
   return execFileSync("ip", ["-n", namespace.name, ...args], { encoding: "utf8" });
 }
 
-function counters(namespace: NetworkNamespace, device: string): LinkCounters["stats64"] {
+export function counters(namespace: NetworkNamespace, device: string): LinkCounters["stats64"] {
   const told = ip(namespace, "-s", "-j", "link", "show", "dev", device);
   const [link] = JSON.parse(told) as LinkCounters[];
   if (link === undefined) throw new Error(`the kernel has no counters for ${device}`);
   return link.stats64;
 }
 
-function enter(namespace: NetworkNamespace): readonly string[] {
+export function enter(namespace: NetworkNamespace): readonly string[] {
   return ["nsenter", `--net=${namespace.path}`];
 }
 

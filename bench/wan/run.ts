@@ -1,0 +1,163 @@
+/** The two agents over long paths, alternating with rsync + stunnel on the same ones. Needs root. */
+import { mkdirSync, readdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import process from "node:process";
+import { fileURLToPath } from "node:url";
+
+import { mountFilesystem } from "../../test/bed/filesystem.ts";
+import { compareTrees } from "../../test/judge/compare-trees.ts";
+import { copy, type Contender } from "../contender.ts";
+import { rsyncThroughStunnel } from "../rival.ts";
+import { agents, type Agents } from "./agents.ts";
+import { openLongPath } from "./long-path.ts";
+import { pathNamed, PATHS, pathText, type PathFacts } from "./paths.ts";
+import { wanSummary, wanTable, type WanRun } from "./table.ts";
+import { volumeNamed, VOLUMES, type VolumeName } from "./volumes.ts";
+
+export interface WanOptions {
+  /** Names; none means all. */
+  readonly paths: readonly string[];
+  /** What pvferry copies; none means what the goals are about. */
+  readonly volumes: readonly string[];
+  readonly pairs: number;
+  /** What pvferry is told besides. */
+  readonly flags: readonly string[];
+  /** Without the rival. */
+  readonly alone: boolean;
+}
+
+/** Everything is written before a clock starts, and each copy is emptied before the next one. */
+interface Place extends Disposable {
+  readonly source: (volume: VolumeName) => string;
+  readonly target: string;
+  readonly folder: string;
+}
+
+const OUT = fileURLToPath(new URL("../out", import.meta.url));
+const ROOM_MIB = 700;
+
+function openPlace(): Place {
+  const folder = join(OUT, `wan-${process.pid}`);
+  mkdirSync(folder, { recursive: true });
+  const bed = mountFilesystem({ kind: "tmpfs", mebibytes: ROOM_MIB });
+  const source = (volume: VolumeName): string => join(bed.path, volume);
+  const close = (): void => {
+    bed[Symbol.dispose]();
+    rmSync(folder, { recursive: true, force: true });
+  };
+  process.once("exit", close);
+  for (const [name, { write }] of Object.entries(VOLUMES)) {
+    mkdirSync(join(bed.path, name));
+    write(join(bed.path, name));
+  }
+  const target = join(bed.path, "target");
+  mkdirSync(target);
+  return {
+    source,
+    target,
+    folder,
+    [Symbol.dispose]: () => {
+      process.removeListener("exit", close);
+      close();
+    },
+  };
+}
+
+/** A copy that is wrong is no result. */
+async function judge(contender: Contender, source: string, target: string): Promise<void> {
+  const [first] = await compareTrees(source, target, { rsync: false });
+  if (first === undefined) return;
+  throw new Error(`${contender.name} did not copy ${first.path}: ${first.what}`);
+}
+
+async function measure(
+  contender: Contender & Partial<Agents>,
+  volume: VolumeName,
+  place: Place,
+): Promise<WanRun> {
+  for (const name of readdirSync(place.target)) {
+    rmSync(join(place.target, name), { recursive: true });
+  }
+  await contender.prepare?.();
+  const { group, wire } = contender;
+  const [cpuBefore, wireBefore, started] = [group.cpuSeconds(), wire.bytes(), performance.now()];
+  await copy(contender);
+  const seconds = (performance.now() - started) / 1000;
+  await contender.finish?.();
+  const [cpuSeconds, wireBytes] = [group.cpuSeconds() - cpuBefore, wire.bytes() - wireBefore];
+  await judge(contender, place.source(volume), place.target);
+  const run: WanRun = {
+    volume,
+    contender: contender.name,
+    seconds,
+    cpuSeconds,
+    wireBytes,
+    lanes: contender.lanes?.() ?? null,
+  };
+  process.stderr.write(`${run.contender}, ${VOLUMES[volume].what}: ${seconds.toFixed(2)} s\n`);
+  return run;
+}
+
+/** What either contender copies, each time. */
+function volumesOf(
+  path: PathFacts,
+  chosen: readonly VolumeName[],
+): { readonly [who in "ours" | "rivals"]: readonly VolumeName[] } {
+  return {
+    ours: chosen.length === 0 ? ["file", "small", "same"] : chosen,
+    rivals: [path.rivalIsSlow ? "shorter" : "file", "small"],
+  };
+}
+
+async function measureOurs(
+  place: Place,
+  volume: VolumeName,
+  wire: Contender["wire"],
+  flags: readonly string[],
+): Promise<WanRun> {
+  const volumes = { source: place.source(volume), target: place.target };
+  await using ours = agents(join(place.folder, "pvferry"), volumes, wire, flags);
+  return await measure(ours, volume, place);
+}
+
+async function measureRival(
+  place: Place,
+  volume: VolumeName,
+  wire: Contender["wire"],
+): Promise<WanRun> {
+  const folder = join(place.folder, "rival");
+  await using rival = await rsyncThroughStunnel(folder, place.source(volume), place.target, wire);
+  return await measure(rival, volume, place);
+}
+
+async function benchPath(path: PathFacts, place: Place, options: WanOptions): Promise<void> {
+  process.stdout.write(`\n## ${pathText(path)}\n\n`);
+  await using way = await openLongPath(path);
+  const runs: WanRun[] = [];
+  const { ours, rivals } = volumesOf(path, options.volumes.map(volumeNamed));
+  const turns = [
+    async (): Promise<void> => {
+      for (const volume of ours) {
+        runs.push(await measureOurs(place, volume, way.wire, options.flags));
+      }
+    },
+    async (): Promise<void> => {
+      if (options.alone) return;
+      for (const volume of rivals) runs.push(await measureRival(place, volume, way.wire));
+    },
+  ];
+  for (let pair = 0; pair < options.pairs; pair++) {
+    // Whoever is first in one pair is second in the next.
+    for (const turn of pair % 2 === 0 ? turns : turns.toReversed()) await turn();
+  }
+  const packets = await way.end();
+  const summary = wanSummary(runs, path, ["pvferry", "rsync + stunnel"]);
+  process.stdout.write(`${wanTable(runs, path)}\n${summary.join("\n")}\n- packets: ${packets}\n`);
+}
+
+export async function benchWan(options: WanOptions): Promise<void> {
+  const names = options.paths.length === 0 ? Object.keys(PATHS) : options.paths;
+  const paths = names.map(pathNamed);
+  using place = openPlace();
+  for (const path of paths) await benchPath(path, place, options);
+}
