@@ -29,23 +29,24 @@ type PathFlags = Pick<
 /** Throws (2) when the flags, or the files that they name, say nothing usable. `notice` is told what is unwise. */
 export async function pathFromFlags(
   flags: PathFlags,
+  command: "source" | "doctor",
   notice: (message: string) => void,
 ): Promise<Path> {
-  const endpoint = endpointFrom(flags);
+  const endpoint = endpointFrom(flags, command);
   const proxies = await proxiesFrom(flags, endpoint, notice);
   const trust = trustFrom(flags, proxies);
   return pathTo({ endpoint, proxies, trust, pair: () => loadAddon().socketPair() });
 }
 
-function endpointFrom({ to, toFile }: PathFlags): Endpoint {
+function endpointFrom({ to, toFile }: PathFlags, command: string): Endpoint {
   if (to !== null && toFile !== null) {
     throw wrongFlags("--to and --to-file both say where the target is.", "Give one of them.");
   }
   if (to !== null) return to;
   if (toFile !== null) return parsedLine(ENDPOINT, "endpoint", toFile, readText(toFile).trim());
   throw wrongFlags(
-    "pvferry source needs to know where the target can be reached.",
-    "Add --to ENDPOINT or --to-file FILE, or set PVFERRY_TO; pvferry source --help shows an example.",
+    `pvferry ${command} needs to know where the target can be reached.`,
+    `Add --to ENDPOINT or --to-file FILE, or set PVFERRY_TO; pvferry ${command} --help shows an example.`,
   );
 }
 

@@ -20,7 +20,7 @@ export async function sourceCommand(context: CommandContext<"source">): Promise<
   const mode = modeOf(flags);
   return runTransfer({ ...flags, prints: true }, async (observe) => {
     const notice = (message: string): void => observe({ type: "notice", message });
-    const path = await pathFromFlags(flags, notice);
+    const path = await pathFromFlags(flags, "source", notice);
     const tls = agentIdentity(flags.tls, "source", notice);
     const { lanes, threads } = defaultParallelism();
     return runSource(

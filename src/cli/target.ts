@@ -1,10 +1,10 @@
 /** The side that listens and writes. */
 
-import { DEFAULTS, LIMITS } from "../config/limits.ts";
-import { hostPortText, type HostPort } from "../config/value-kinds.ts";
-import { hasIpv6 } from "../host/ipv6.ts";
+import { LIMITS } from "../config/limits.ts";
+import { hostPortText } from "../config/value-kinds.ts";
 import { runTarget } from "../session/target.ts";
 import { agentIdentity } from "./agent-identity.ts";
+import { boundAddress } from "./bound-address.ts";
 import type { Outcome } from "./output.ts";
 import type { CommandContext } from "./run-command.ts";
 import { runTransfer } from "./transfer.ts";
@@ -20,7 +20,7 @@ export async function targetCommand(context: CommandContext<"target">): Promise<
   return runTransfer({ ...flags, prints: false }, async (observe) => {
     const notice = (message: string): void => observe({ type: "notice", message });
     const tls = agentIdentity(flags.tls, "target", notice);
-    const listen = reachable(flags.listen);
+    const listen = boundAddress(flags.listen);
     return runTarget(
       {
         volume,
@@ -44,11 +44,4 @@ export async function targetCommand(context: CommandContext<"target">): Promise<
       signal,
     );
   });
-}
-
-/** Every address means IPv4's alone where the kernel has no IPv6. */
-function reachable(listen: HostPort): HostPort {
-  return listen.host === DEFAULTS.listenHost && !hasIpv6()
-    ? { ...listen, host: "0.0.0.0" }
-    : listen;
 }

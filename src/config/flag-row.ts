@@ -8,6 +8,7 @@ export const COMMANDS = [
   "target",
   "digest",
   "journal",
+  "doctor",
   "pki init",
   "pki renew",
 ] as const;

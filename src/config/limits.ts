@@ -21,6 +21,8 @@ export const DEFAULTS = {
   rereads: 3,
   /** A transfer's certificates outlive a slow migration, not a forgotten one. */
   certificateDays: 30,
+  /** Goodput is measured this long for each number of lanes. */
+  doctorMeasureMs: 2 * SECOND,
   /** Copying between two agents needs no name; kept short since it is sent in the hello. */
   volumeName: "volume",
 } as const;
@@ -136,6 +138,15 @@ export const LIMITS = {
   reasonGraceMs: 1_500,
   /** The native session's word that it has settled, on its way to where a lost connection was noticed first. */
   settledNewsMs: 100,
+  /** One load of a doctor's: large enough to fill packets, small enough to be answered soon on a slow way. */
+  doctorLoadBytes: 1 * MIB,
+  /** From a doctor's question to its answer. */
+  doctorAnswerMs: 10 * SECOND,
+  /** One of a doctor's connections, and how many there may be at a listener. */
+  doctorVisitMs: 5 * MINUTE,
+  doctorVisitsMost: 64,
+  /** How long a measurement of goodput may be asked to last. */
+  doctorMeasureMostMs: 60 * SECOND,
   /** One line about lost lanes at most this often. */
   laneNoticeEveryMs: 10 * SECOND,
 } as const;

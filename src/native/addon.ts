@@ -124,6 +124,7 @@ function wrapListener(raw: Listener): Listener {
 function wrapConnection(raw: Connection): Connection {
   return {
     peerAddress: () => guard(() => raw.peerAddress()),
+    protocol: () => guard(() => raw.protocol()),
     start: (onData) => guard(() => raw.start(onData)),
     send: (bytes, timeoutMs) => guardAsync(() => raw.send(bytes, timeoutMs)),
     close: () => guard(() => raw.close()),

@@ -38,12 +38,17 @@ export interface ConnectOptions {
   /** What messages call the listener; null: the address that the kernel knows. */
   readonly peerName: string | null;
   readonly timeoutMs: number;
+  readonly protocol: ConnectionProtocol;
 }
 
-/** A control connection: a byte stream after TLS and trust. */
+/** What a connection that JavaScript speaks is for: a session, or finding out about the way. */
+export type ConnectionProtocol = "control" | "doctor";
+
+/** A connection of either protocol: a byte stream after TLS and trust. */
 export interface Connection {
   /** "address:port" of the peer as the kernel gives it, or its peerName. */
   peerAddress(): string;
+  protocol(): ConnectionProtocol;
   /** onData gets chunks; then null once at a clean end, or an error text (JSON NativeErrorText) once. Call exactly once. */
   start(onData: (chunk: Uint8Array | null, error: string | null) => void): void;
   /** Resolves when the bytes are with the kernel. Rejects with "network" when that takes longer than timeoutMs. */

@@ -26,6 +26,7 @@ import type {
 
 export type {
   Connection,
+  ConnectionProtocol,
   ConnectOptions,
   Listener,
   ListenerCounts,

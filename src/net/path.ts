@@ -12,16 +12,39 @@ import { handOver, type SocketPair } from "./hand-over.ts";
 /** For the way to the listener as a whole, with all hosts and proxies. */
 export type DialLimits = Pick<DialRequest, "timeoutMs" | "signal">;
 
+/** A proxy on the way. */
+export interface Hop {
+  readonly name: string;
+  readonly host: string;
+  /** Reaches the proxy itself, through those before it, and asks it for nothing. */
+  connect(limits: DialLimits): Promise<Duplex>;
+}
+
 export interface Path {
   /** One line: the endpoint and what stands before it. */
   readonly text: string;
   /** For SNI, which a router wants; never for trust. */
   readonly serverName: string | null;
+  readonly endpoint: Endpoint;
+  readonly proxies: readonly Proxy[];
+  readonly hops: readonly Hop[];
   /**
    * `turn` spreads connections over the hosts of an endpoint: that many after the first is tried first. The others are
    * tried when it fails, in the time that is left. Rejects as a dialer does, with the last host's error.
    */
   dial(turn: number, limits: DialLimits): Promise<DialedStream>;
+  /** The same, for whoever has other uses for the stream. */
+  connect(turn: number, limits: DialLimits): Promise<Connected>;
+  /** From what connect() gave to what dial() gives. */
+  hand(connected: Connected): DialedStream;
+  /** Only the endpoint's host with this number, and no other in its place. */
+  connectTo(host: number, limits: DialLimits): Promise<Connected>;
+}
+
+export interface Connected {
+  /** The endpoint's host that has answered. */
+  readonly host: string;
+  readonly stream: Duplex;
 }
 
 export interface PathParts {
@@ -37,13 +60,25 @@ export function pathTo({ endpoint, proxies, trust, pair }: PathParts): Path {
   const through = `through ${proxies.map(proxyText).join(", then ")}`;
   return {
     text: `${endpointText(endpoint)} ${through}`,
+    proxies,
+    hops: proxies.map((proxy, at) => hopTo(proxy, dialerThrough(proxies.slice(0, at), trust))),
     ...wayTo(endpoint, dialerThrough(proxies, trust), pair, (address) => `${address} ${through}`),
   };
 }
 
 /** What the other end is called then, the kernel knows. */
 export function directPath(endpoint: Endpoint, pair: SocketPair): Path {
-  return { text: endpointText(endpoint), ...wayTo(endpoint, directDialer, pair, () => null) };
+  const text = endpointText(endpoint);
+  return { text, proxies: [], hops: [], ...wayTo(endpoint, directDialer, pair, () => null) };
+}
+
+function hopTo(proxy: Proxy, dialer: Dialer): Hop {
+  const { host, port } = proxy;
+  return {
+    name: proxyText(proxy),
+    host,
+    connect: async (limits) => dialer.dial({ host, port, ...limits }),
+  };
 }
 
 function wayTo(
@@ -51,19 +86,22 @@ function wayTo(
   dialer: Dialer,
   pair: SocketPair,
   peerName: (address: string) => string | null,
-): Omit<Path, "text"> {
+): Omit<Path, "text" | "proxies" | "hops"> {
+  const connect = async (turn: number, limits: DialLimits): Promise<Connected> =>
+    dialInTurn(dialer, endpoint, turn, limits);
+  const hand = ({ host, stream }: Connected): DialedStream =>
+    handOver(stream, peerName(addressText(host, endpoint.port)), pair);
   return {
+    endpoint,
     serverName: serverNameOf(endpoint),
-    dial: async (turn, limits) => {
-      const { host, stream } = await dialInTurn(dialer, endpoint, turn, limits);
-      return handOver(stream, peerName(addressText(host, endpoint.port)), pair);
+    connect,
+    hand,
+    connectTo: async (number, limits) => {
+      const host = endpoint.hosts[number % endpoint.hosts.length] ?? endpoint.hosts[0];
+      return { host, stream: await dialer.dial({ host, port: endpoint.port, ...limits }) };
     },
+    dial: async (turn, limits) => hand(await connect(turn, limits)),
   };
-}
-
-interface Dialled {
-  readonly host: string;
-  readonly stream: Duplex;
 }
 
 async function dialInTurn(
@@ -71,7 +109,7 @@ async function dialInTurn(
   { hosts, port }: Endpoint,
   turn: number,
   { timeoutMs, signal }: DialLimits,
-): Promise<Dialled> {
+): Promise<Connected> {
   const deadline = performance.now() + timeoutMs;
   for (let attempt = 0; ; attempt += 1) {
     const host = hosts[(turn + attempt) % hosts.length] ?? hosts[0];

@@ -10,8 +10,8 @@ import { backOffMs } from "./back-off.ts";
 import { ControlChannel } from "./control-channel.ts";
 import { isRefusal } from "./endings.ts";
 import { greetTarget, type Greeting } from "./greeting.ts";
+import { openConnection } from "./open-connection.ts";
 import type { SessionContext, SourceRun } from "./run-options.ts";
-import { toTlsIdentity } from "./tls-identity.ts";
 
 export interface Reached {
   readonly channel: ControlChannel;
@@ -77,17 +77,12 @@ async function openChannel(
   timeoutMs: number,
   turn: number,
 ): Promise<ControlChannel> {
-  const { addon, agent } = context.parts;
-  const { serverName } = run.path;
-  const stream = await run.path.dial(turn, { timeoutMs, signal: context.signal });
-  try {
-    const { peerName } = stream;
-    const options = { tls: toTlsIdentity(run.tls), serverName, peerName, timeoutMs };
-    const connecting = addon.connect(stream.fd, options);
-    return new ControlChannel(await connecting, { role: "source", agent });
-  } finally {
-    stream.release();
-  }
+  const { parts, signal } = context;
+  const { addon, agent } = parts;
+  const { path, tls } = run;
+  const opening = { addon, path, tls, protocol: "control", turn } as const;
+  const connection = await openConnection(opening, { timeoutMs, signal });
+  return new ControlChannel(connection, { role: "source", agent });
 }
 
 interface Failure {

@@ -9,9 +9,10 @@ import { PvferryError, toPvferryError } from "../core/errors.ts";
 import { escapeText } from "../core/names.ts";
 import { quantityText } from "../core/units.ts";
 import { waitFor, type Wait } from "../core/waiting.ts";
-import type { Listener } from "../native/types.ts";
+import type { Connection, Listener } from "../native/types.ts";
 import type { MessageOf } from "../wire/control-messages.ts";
 import { ControlChannel } from "./control-channel.ts";
+import { DoctorHost } from "./doctor/host.ts";
 import { checkSameVolume, helloMessage, receiveHello } from "./greeting.ts";
 import type { SessionContext, TargetRun } from "./run-options.ts";
 import { Strangers } from "./strangers.ts";
@@ -45,6 +46,7 @@ export class Door {
   readonly #greeting = new Set<ControlChannel>();
   readonly #closed = new AbortController();
   readonly #strangers: Strangers;
+  readonly #doctors: DoctorHost;
   /** Where the next session is waited for. */
   #admitting: PromiseWithResolvers<Guest> | null = null;
   /** Let in while the session before it was still being ended. */
@@ -57,6 +59,8 @@ export class Door {
   constructor(context: SessionContext, run: TargetRun) {
     this.#context = context;
     this.#run = run;
+    const notice = (message: string): void => context.observe({ type: "notice", message });
+    this.#doctors = new DoctorHost(context.parts.agent, notice);
     this.listener = context.parts.addon.listen(
       {
         host: run.listen.host,
@@ -65,12 +69,9 @@ export class Door {
         handshakeTimeoutMs: LIMITS.handshakeTimeoutMs,
         maxUnauthenticated: LIMITS.maxUnauthenticated,
       },
-      (connection) => void this.#greet(new ControlChannel(connection, this.#self())),
+      (connection) => this.#take(connection),
     );
-    this.#strangers = new Strangers(
-      () => this.listener.counts(),
-      (message) => this.#context.observe({ type: "notice", message }),
-    );
+    this.#strangers = new Strangers(() => this.listener.counts(), notice);
   }
 
   /** The next session; the one before it is over. */
@@ -98,7 +99,14 @@ export class Door {
     this.#closed.abort(closing());
     void this.#waiting?.channel.closeWith(closing());
     this.#strangers.close();
+    this.#doctors.close();
     this.listener.close();
+  }
+
+  /** Doctors are no guests: what they ask takes no session's place. */
+  #take(connection: Connection): void {
+    if (connection.protocol() === "doctor") return this.#doctors.welcome(connection);
+    void this.#greet(new ControlChannel(connection, this.#self()));
   }
 
   async #greet(channel: ControlChannel): Promise<void> {

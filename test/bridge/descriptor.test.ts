@@ -69,6 +69,7 @@ describe("a dialled socket handed to the native core", () => {
       serverName: null,
       peerName: null,
       timeoutMs: 5_000,
+      protocol: "control",
     });
     stream.release();
     stream.release();

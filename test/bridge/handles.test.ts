@@ -39,6 +39,7 @@ async function dial(port: number): Promise<Connection> {
     serverName: null,
     peerName: null,
     timeoutMs: 5_000,
+    protocol: "control",
   });
   stream.release();
   return connecting;

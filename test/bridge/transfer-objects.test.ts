@@ -22,7 +22,7 @@ const calls = {
     call: (options: never) => addon.listen(options, () => undefined),
   },
   connect: {
-    options: { tls, serverName: null, peerName: null, timeoutMs: 1_000 },
+    options: { tls, serverName: null, peerName: null, timeoutMs: 1_000, protocol: "control" },
     call: (options: never) => addon.connect(0, options),
   },
   digestVolume: {

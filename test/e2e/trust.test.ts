@@ -85,7 +85,9 @@ describeWith({ programs: ["openssl"] }, "a dialler", () => {
   it("with another CA's certificate, of which the listener speaks as well", async () => {
     const other = await initPki(place.at("other"));
     expectRefusal(await dial(`${other}/source`), 22, /trust|CA|certificate/i);
-    await target.agent.says(/Turned away 1 connection: 1 without a TLS handshake in which both/);
+    await target.agent.says(
+      /Turned away \d connections?: \d without a TLS handshake in which both/,
+    );
   });
 
   it("of another transfer under the same CA", async () => {

@@ -12,7 +12,7 @@ use napi::threadsafe_function::{ThreadsafeCallContext, ThreadsafeFunction, Threa
 use napi_derive::napi;
 use outgoing::Outgoing;
 use pvferry_core::error::CoreError;
-use pvferry_core::net::{Dialled, Duplex, TlsStream, connect_control, raw_descriptor};
+use pvferry_core::net::{Dialled, Duplex, Protocol, TlsStream, connect_control, connect_doctor, raw_descriptor};
 use serde::Deserialize;
 use std::io;
 use std::sync::Arc;
@@ -28,6 +28,15 @@ pub struct ConnectOptions {
     #[serde(deserialize_with = "nullable")]
     peer_name: Option<String>,
     timeout_ms: u32,
+    protocol: Purpose,
+}
+
+/// Of the protocols, those that JavaScript speaks.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum Purpose {
+    Control,
+    Doctor,
 }
 
 #[napi]
@@ -47,6 +56,15 @@ impl Connection {
     #[napi]
     pub fn peer_address(&self) -> String {
         self.stream.peer().to_owned()
+    }
+
+    /// "control" or "doctor".
+    #[napi]
+    pub fn protocol(&self) -> &'static str {
+        match self.stream.protocol() {
+            Some(Protocol::Doctor) => "doctor",
+            _ => "control",
+        }
     }
 
     #[napi]
@@ -97,7 +115,11 @@ pub fn connect<'env>(env: &'env Env, fd: i32, options: Dto<ConnectOptions>) -> n
         let name = options.server_name.as_deref();
         let timeout = Duration::from_millis(options.timeout_ms.into());
         let dialled = Dialled { fd: fd?, peer: options.peer_name };
-        connect_control(dialled, &credentials, name, timeout).map(Connection::new)
+        match options.protocol {
+            Purpose::Control => connect_control(dialled, &credentials, name, timeout),
+            Purpose::Doctor => connect_doctor(dialled, &credentials, name, timeout),
+        }
+        .map(Connection::new)
     })
 }
 

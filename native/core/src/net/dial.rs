@@ -25,6 +25,17 @@ pub fn connect_control(
     connect(dialled.into(), tls, Protocol::Control, server_name, limit)
 }
 
+/// A connection that examines the way, and belongs to no session.
+pub fn connect_doctor(
+    dialled: Dialled,
+    tls: &Credentials,
+    server_name: Option<&str>,
+    timeout: Duration,
+) -> Result<TlsStream, CoreError> {
+    let limit = Limit::from_now(timeout);
+    connect(dialled, tls, Protocol::Doctor, server_name, limit)
+}
+
 /// The index or a lane: connected, and bound to the session that has the secret.
 pub fn connect_bound(
     dialled: impl Into<Dialled>,
@@ -71,7 +82,7 @@ fn connect(
     match trusted {
         Ok(()) => Ok(stream),
         Err(sentence) => {
-            if protocol == Protocol::Control {
+            if matches!(protocol, Protocol::Control | Protocol::Doctor) {
                 let frame = bind::refused_control(22, &sentence, WRONG_CERTIFICATE);
                 let _ = stream.write_all(&[&frame], REFUSAL_DRAIN);
             }

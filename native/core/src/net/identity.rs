@@ -29,16 +29,18 @@ pub enum Protocol {
     Control,
     Index,
     Lane,
+    Doctor,
 }
 
 impl Protocol {
-    pub const ALL: [Self; 3] = [Self::Control, Self::Index, Self::Lane];
+    pub const ALL: [Self; 4] = [Self::Control, Self::Index, Self::Lane, Self::Doctor];
 
     pub fn alpn(self) -> &'static [u8] {
         match self {
             Self::Control => b"pvferry-control/1",
             Self::Index => b"pvferry-index/1",
             Self::Lane => b"pvferry-lane/1",
+            Self::Doctor => b"pvferry-doctor/1",
         }
     }
 
@@ -50,7 +52,7 @@ impl Protocol {
 /// One identity, ready for any number of connections in either role.
 pub struct Credentials {
     server: Arc<ServerConfig>,
-    clients: [Arc<ClientConfig>; 3],
+    clients: [Arc<ClientConfig>; Protocol::ALL.len()],
     own_chain: Vec<CertificateDer<'static>>,
     ca: Vec<CertificateDer<'static>>,
     peer: PeerName,

@@ -48,7 +48,7 @@ pub struct ListenerCounts {
     pub displaced: u64,
 }
 
-/// Gets each proven control connection, on a thread of that connection's own.
+/// Gets each proven control connection, and each of a doctor's, on a thread of that connection's own.
 pub type ControlSink = Box<dyn Fn(TlsStream) + Send + Sync>;
 
 pub struct Listener {

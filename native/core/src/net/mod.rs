@@ -15,7 +15,7 @@ pub mod socket;
 pub mod stream;
 pub mod trust;
 
-pub use dial::{connect_bound, connect_control};
+pub use dial::{connect_bound, connect_control, connect_doctor};
 pub use dialled::Dialled;
 pub use duplex::Duplex;
 pub use identity::{Credentials, IdentityTexts, Protocol};

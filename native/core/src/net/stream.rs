@@ -4,6 +4,7 @@
 use super::duplex::Duplex;
 use super::explain;
 use super::handshake::Established;
+use super::identity::Protocol;
 use super::record::{self, Arrival, Inbox, KeySchedule, Outbox, RecordKey};
 use super::socket::{Readiness, Socket};
 use crate::error::CoreError;
@@ -27,6 +28,7 @@ pub struct TlsStream {
     /// The peer has asked for a KeyUpdate; whoever writes next sends it.
     key_update_wanted: AtomicBool,
     peer: String,
+    protocol: Option<Protocol>,
 }
 
 struct Reading {
@@ -47,6 +49,7 @@ impl TlsStream {
     /// Goes on where the handshake over `socket` has ended.
     pub(super) fn new(socket: Arc<Socket>, established: Established) -> Result<Self, CoreError> {
         let peer = socket.peer_address();
+        let protocol = established.protocol();
         let unusable = |error| explain::tls_error(&error, &peer);
         let receiving = RecordKey::new(established.secrets.rx).map_err(unusable)?;
         let sending = RecordKey::new(established.secrets.tx).map_err(unusable)?;
@@ -61,12 +64,18 @@ impl TlsStream {
             schedule: Mutex::new(established.schedule),
             key_update_wanted: AtomicBool::new(false),
             peer,
+            protocol,
         })
     }
 
     /// "address:port" of the peer, or the name that its dialler gave it.
     pub fn peer(&self) -> &str {
         &self.peer
+    }
+
+    /// What the handshake agreed on.
+    pub fn protocol(&self) -> Option<Protocol> {
+        self.protocol
     }
 
     /// Bytes that precede the first write of whoever writes first, or replaces them as long as nobody has.

@@ -46,7 +46,7 @@ pub(super) fn welcome(shared: &Shared, socket: &Arc<Socket>, ticket: &Ticket) {
             let answer = bind::refused_control(CODE_PROTOCOL, NO_PROTOCOL, NAME_PROTOCOL);
             refuse(shared, ticket, &stream, &answer);
         }
-        (Ok(()), Some(Protocol::Control)) => {
+        (Ok(()), Some(Protocol::Control | Protocol::Doctor)) => {
             if ticket.leave() {
                 count(&shared.counters.authenticated);
                 (shared.on_control)(stream);

@@ -1,0 +1,97 @@
+/** Who it is that answers in the target's place, from the certificate that was shown, in words. Pure. */
+
+import type { Endpoint } from "../../config/endpoint.ts";
+import { proxyText, type Proxy } from "../../config/proxy.ts";
+import { PvferryError } from "../../core/errors.ts";
+import { harmlessText } from "../../core/names.ts";
+import { addressText } from "../../net/dialer.ts";
+import { canonical, type SeenCertificate } from "../../net/tls-look.ts";
+
+export interface Answerer {
+  readonly endpoint: Endpoint;
+  /** The one of the endpoint's hosts that was dialled. */
+  readonly host: string;
+  readonly proxies: readonly Proxy[];
+  readonly certificate: SeenCertificate;
+}
+
+/** null when it is the transfer's own certificate: then somebody else knows better what is wrong. */
+export function explainCertificate(answerer: Answerer): PvferryError | null {
+  const { certificate, endpoint } = answerer;
+  if (certificate.isOurs) return null;
+  if (certificate.uris.some((uri) => uri.startsWith("pvferry://"))) return otherTransfer(answerer);
+  if (isRoutersDefault(answerer)) return routersDefault(answerer);
+  const isForHost = certificate.names.includes(canonical(answerer.host.toLowerCase()));
+  if (isForHost && endpoint.kind === "route") return endsTls(answerer);
+  return isForHost && !certificate.isPublic ? manInTheMiddle(answerer) : anotherServer(answerer);
+}
+
+/** OpenShift's own default certificate, and what routers show for a name that they do not know. */
+function isRoutersDefault({ endpoint, host, certificate }: Answerer): boolean {
+  if (/\bCN=ingress-operator@/.test(certificate.issuer)) return true;
+  const isForHost = certificate.names.includes(host.toLowerCase());
+  return endpoint.kind === "route" && !isForHost;
+}
+
+function routersDefault(answerer: Answerer): PvferryError {
+  return new PvferryError({
+    code: 22,
+    message: `${whoAnswers(answerer)}, which is a router's default: it knows no route with TLS termination passthrough for the name ${answerer.host}`,
+    next: `Whoever manages the target's namespace can tell: the Route's host has to be ${answerer.host}, its TLS termination passthrough, and the router has to have admitted it (oc get route).`,
+    // A router takes a moment to learn of a new route.
+    temporary: answerer.endpoint.kind === "route",
+  });
+}
+
+function endsTls(answerer: Answerer): PvferryError {
+  return new PvferryError({
+    code: 22,
+    message: `${whoAnswers(answerer)}: TLS ends before the target, at the router (termination edge or reencrypt) or at somebody in between who inspects it`,
+    next:
+      "Set the Route's TLS termination to passthrough, which whoever manages the target's namespace can do; if it is, " +
+      "somebody on the way inspects TLS and has to let this name through untouched.",
+  });
+}
+
+function manInTheMiddle(answerer: Answerer): PvferryError {
+  return new PvferryError({
+    code: 22,
+    message: `${whoAnswers(answerer)}: somebody on the way inspects TLS (a man in the middle)${suspect(answerer)}`,
+    next:
+      `Whoever runs it has to let connections to ${address(answerer)} through untouched. In squid: an acl for that ` +
+      "address (dst or ssl::server_name) and `ssl_bump splice` for it, before the rule that bumps.",
+  });
+}
+
+function anotherServer(answerer: Answerer): PvferryError {
+  return new PvferryError({
+    code: 22,
+    message: `${whoAnswers(answerer)}: that is another TLS server, not an agent of this transfer`,
+    next: "Check address and port: they have to be those of the target, not of a web server or load balancer before it.",
+  });
+}
+
+function otherTransfer(answerer: Answerer): PvferryError {
+  const uri = answerer.certificate.uris.find((one) => one.startsWith("pvferry://")) ?? "";
+  return new PvferryError({
+    code: 22,
+    message: `The pvferry agent at ${address(answerer)} belongs to another transfer, or to an older PKI of this one (${harmlessText(uri)}, issued by another CA)`,
+    next: "Give both sides the folders of one and the same `pvferry pki init`.",
+  });
+}
+
+/** The last one is the nearest to the target, but any of them may do it. */
+function suspect({ proxies }: Answerer): string {
+  if (proxies.length === 0) return "";
+  return `, most likely ${proxies.map(proxyText).join(" or ")}`;
+}
+
+function whoAnswers({ certificate, ...answerer }: Answerer): string {
+  const { subject, issuer, names } = certificate;
+  const shown = names.length > 0 ? names.slice(0, 3).join(", ") : subject;
+  return `${address(answerer)} answers with a certificate for ${harmlessText(shown)}, issued by ${harmlessText(issuer)}`;
+}
+
+function address({ endpoint, host }: Pick<Answerer, "endpoint" | "host">): string {
+  return addressText(host, endpoint.port);
+}

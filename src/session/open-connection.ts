@@ -1,0 +1,37 @@
+/** From a path to a trusted connection; when only the handshake fails, with the reason as far as it can be found out. */
+
+import { toPvferryError } from "../core/errors.ts";
+import type { Addon, Connection, ConnectionProtocol } from "../native/types.ts";
+import type { Connected, DialLimits, Path } from "../net/path.ts";
+import { explainFailure } from "./doctor/explain-failure.ts";
+import type { TlsMaterial } from "./run-options.ts";
+import { toTlsIdentity } from "./tls-identity.ts";
+
+export interface Opening {
+  readonly addon: Addon;
+  readonly path: Path;
+  readonly tls: TlsMaterial;
+  readonly protocol: ConnectionProtocol;
+  /** As Path.dial takes it. */
+  readonly turn: number;
+  /** When it has been dialled already. */
+  readonly connected?: Connected | undefined;
+}
+
+/** Rejects with a PvferryError, or with the signal's reason. */
+export async function openConnection(opening: Opening, limits: DialLimits): Promise<Connection> {
+  const { addon, path, tls, protocol, turn, connected } = opening;
+  const { serverName } = path;
+  const stream = connected ? path.hand(connected) : await path.dial(turn, limits);
+  try {
+    const { fd, peerName } = stream;
+    const identity = toTlsIdentity(tls);
+    const { timeoutMs } = limits;
+    return await addon.connect(fd, { tls: identity, serverName, peerName, timeoutMs, protocol });
+  } catch (thrown) {
+    const error = toPvferryError(thrown);
+    throw await explainFailure({ path, turn, ca: tls.ca, error }, limits.signal);
+  } finally {
+    stream.release();
+  }
+}

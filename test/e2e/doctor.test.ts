@@ -1,0 +1,127 @@
+/** A doctor examines the path to a target, or to another doctor, and neither disturbs a transfer. */
+import { once } from "node:events";
+import { readFileSync, writeFileSync } from "node:fs";
+import { createServer as createTlsServer } from "node:tls";
+
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+
+import type { Diagnosis } from "../../src/session/doctor/diagnosis.ts";
+import { initPki, startSource, startTarget } from "../agent/agent-pair.ts";
+import { pvferry, startPvferry, type Agent, type Ended } from "../agent/run-pvferry.ts";
+import { freePort, listenAnywhere } from "../bed/ports.ts";
+import { scratch } from "../bed/scratch.ts";
+
+const place = scratch();
+const pki = place.at("pki");
+const others = place.at("others");
+
+beforeAll(async () => {
+  await initPki(pki);
+  await initPki(others);
+});
+
+afterAll(() => place[Symbol.dispose]());
+
+async function examine(to: string, ...flags: string[]): Promise<Ended & { diagnosis: Diagnosis }> {
+  const args = ["doctor", "--to", to, "--tls", `${pki}/source`, "--measure", "200ms", "--json"];
+  const ended = await pvferry([...args, ...flags]);
+  return { ...ended, diagnosis: JSON.parse(ended.stdout) as Diagnosis };
+}
+
+async function startListening(port: number): Promise<Agent> {
+  const address = `127.0.0.1:${port}`;
+  const agent = startPvferry(["doctor", "--listen", address, "--tls", `${pki}/target`]);
+  await agent.says(/^Listening on/m);
+  return agent;
+}
+
+const verdicts = ({ steps }: Diagnosis): string[] => steps.map(({ verdict }) => verdict);
+
+describe("pvferry doctor", () => {
+  it("finds a sound path to another doctor, with figures", async () => {
+    const port = await freePort();
+    await using listening = await startListening(port);
+    const { code, stderr, diagnosis } = await examine(`localhost:${port}`);
+    expect(code, stderr).toBe(0);
+    expect(new Set(verdicts(diagnosis))).toEqual(new Set(["ok"]));
+    expect(diagnosis.measurements?.roundTripMs).toBeGreaterThan(0);
+    expect(Math.abs(diagnosis.measurements?.clockDifferenceMs ?? Infinity)).toBeLessThan(60_000);
+    expect(diagnosis.measurements?.goodput.map(({ lanes }) => lanes)).toEqual([1, 2, 4, 8]);
+    for (const { bytesPerSecond } of diagnosis.measurements?.goodput ?? []) {
+      expect(bytesPerSecond).toBeGreaterThan(0);
+    }
+    expect(stderr).toMatch(/^ok +\S+ +TLS: an agent of this transfer/m);
+    await listening.says(/^A doctor examines the path from 127\.0\.0\.1:\d+\.$/m);
+    expect(listening.stderr()).not.toContain("Turned away");
+    listening.kill("SIGINT");
+    expect((await listening.ended).code).toBe(130);
+  });
+
+  it("uses up no session of a target's", async () => {
+    const volume = place.directory("volume");
+    writeFileSync(`${volume}/file`, "the data");
+    const { agent: target, port } = await startTarget({ volume: place.directory("copy"), pki });
+    await using listening = target;
+    await listening.says(/^Listening on/m);
+    expect((await examine(`127.0.0.1:${port}`, "--measure", "0s")).code).toBe(0);
+    await using source = startSource({ volume, pki, port });
+    expect((await source.ended).code).toBe(0);
+    expect((await listening.ended).code).toBe(0);
+    expect(readFileSync(place.at("copy/file"), "utf8")).toBe("the data");
+  });
+
+  it("says that nobody listens, and ends with the code of a transfer", async () => {
+    const { code, diagnosis } = await examine(`127.0.0.1:${await freePort()}`);
+    expect(code).toBe(20);
+    expect(verdicts(diagnosis)).toEqual(["failed"]);
+    expect(diagnosis.message).toContain("connection refused");
+    expect(diagnosis.measurements).toBeNull();
+  });
+
+  it("goes on to the next node of a NodePort", async () => {
+    const port = await freePort();
+    await using listening = await startListening(port);
+    const { code, diagnosis } = await examine(
+      `nodeport:127.0.0.2,127.0.0.1:${port}`,
+      "--measure",
+      "0s",
+    );
+    expect(listening.isRunning()).toBe(true);
+    expect(code).toBe(0);
+    expect(verdicts(diagnosis).slice(0, 2)).toEqual(["warning", "ok"]);
+  });
+
+  it("names the transfer of an agent with another PKI, and a transfer says the same", async () => {
+    const volume = place.directory("another");
+    const { agent, port } = await startTarget({ volume: place.directory("theirs"), pki: others });
+    await using listening = agent;
+    await listening.says(/^Listening on/m);
+    const { code, diagnosis } = await examine(`127.0.0.1:${port}`);
+    expect(code).toBe(22);
+    expect(diagnosis.message).toMatch(/belongs to another transfer.*pvferry:\/\/[\da-f-]+\/target/);
+    await using source = startSource({ volume, pki, port });
+    const ended = await source.ended;
+    expect(ended.code).toBe(22);
+    expect(ended.stderr).toContain(diagnosis.message);
+  });
+
+  it("names a TLS server that is no agent", async () => {
+    const [key, cert] = ["tls.key", "tls.crt"].map((name) =>
+      readFileSync(`${others}/source/${name}`),
+    );
+    const server = createTlsServer({ key, cert, ALPNProtocols: ["h2"] });
+    const port = await listenAnywhere(server);
+    const { code, diagnosis } = await examine(`127.0.0.1:${port}`);
+    server.close();
+    await once(server, "close");
+    expect(code).toBe(23);
+    expect(diagnosis.message).toMatch(/speaks TLS but/);
+  });
+
+  it("is either end, not both", async () => {
+    const args = ["doctor", "--to", "h:1", "--listen", "0", "--tls", `${pki}/source`];
+    const ended = await pvferry(args);
+    expect(ended.code).toBe(2);
+    expect(ended.stderr).toContain("either examines a path (--to) or is its other end (--listen)");
+  });
+});
