@@ -11,12 +11,16 @@ packages=(
   btrfs-progs    # a btrfs to copy to
   catatonit      # what podman keeps a pod open with
   curl           # a client of proxies
+  dante-server   # a proxy for SOCKS5
   e2fsprogs      # an ext4, chattr, filefrag
   fuse-overlayfs # a target volume whose writes come late
   git            # judges what filter rules exclude
   iproute2       # ss -K kills lanes; ip makes network namespaces
   libcap2-bin    # setcap, capsh
+  microsocks     # a smaller one
   nftables       # what goes wrong on a link
+  openssh-client # a client of a bastion
+  openssh-server # a bastion
   openssl        # clients with wrong certificates
   podman         # builds the image and runs it
   postgresql     # an application that writes while its volume is copied, and checks what it finds

@@ -14,6 +14,8 @@ export interface ProgramOptions {
   readonly namespace: NetworkNamespace;
   /** Runs in the foreground. */
   readonly command: readonly string[];
+  /** What has to happen in there before it starts: words that are put before the command. */
+  readonly before?: readonly string[];
   /** It is there when somebody listens on this port. */
   readonly port: number;
   /** Removed in the end. */
@@ -98,9 +100,10 @@ function killFamily(child: ChildProcess): readonly number[] {
 process.once("exit", () => running.forEach(killFamily));
 
 /** Debian's programs for servers are where a plain user does not look. */
-function lineOf({ namespace, command }: ProgramOptions): readonly [string, string[]] {
+function lineOf({ namespace, command, before = [] }: ProgramOptions): readonly [string, string[]] {
   const [program = "", ...args] = command;
-  const [first = "", ...rest] = [...namespace.wrapper, programPath(program) ?? program, ...args];
+  const path = programPath(program) ?? program;
+  const [first = "", ...rest] = [...namespace.wrapper, ...before, path, ...args];
   return [first, rest];
 }
 
