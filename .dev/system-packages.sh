@@ -15,6 +15,7 @@ packages=(
   e2fsprogs      # an ext4, chattr, filefrag
   fuse-overlayfs # a target volume whose writes come late
   git            # judges what filter rules exclude
+  haproxy        # a router of routes
   iproute2       # ss -K kills lanes; ip makes network namespaces
   libcap2-bin    # setcap, capsh
   microsocks     # a smaller one

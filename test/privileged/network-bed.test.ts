@@ -89,7 +89,7 @@ describeWith({ root: true, programs }, "two clusters with a router that forwards
 describeWith({ root: true, programs }, "two clusters with a router that does not forward", () => {
   it("do not reach each other, nor do they know each other's names", async () => {
     using clusters = twoClusters();
-    await using greets = await greeter(clusters.target, GREETER_PORT);
+    await using greets = await greeter({ namespace: clusters.target, port: GREETER_PORT });
     const asked = { from: clusters.source };
     for (const url of [V4, V6]) {
       expect((await curl(url, { ...asked, flags: SOON })).status).toBe(TIMED_OUT);

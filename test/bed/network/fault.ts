@@ -1,7 +1,6 @@
 /** What goes wrong on one of the router's links until it is disposed, with what is forwarded and what the router's own programs say and hear. */
-import { execFileSync } from "node:child_process";
-
 import type { NetworkNamespace } from "../network-namespace.ts";
+import { chain, nftTable, type Table } from "./nft.ts";
 import type { TO_SOURCE, TO_TARGET } from "./two-clusters.ts";
 
 export interface FaultOptions {
@@ -24,43 +23,18 @@ export function longerThan(bytes: number): string {
   return `meta length > ${bytes} counter drop`;
 }
 
-export interface Fault extends Disposable {
-  /** How many packets it has met. */
-  readonly packets: () => number;
-}
-
-let count = 0;
-
 /** The refusal itself goes out as well, and is the kernel's. */
 const BY_PROGRAMS = "meta skuid >= 0";
+const PRIORITY = { type: "filter", priority: -5 } as const;
 
-function chain(hook: "input" | "forward" | "output", rules: readonly string[]): string {
-  return `chain ${hook}s {\ntype filter hook ${hook} priority -5\n${rules.join("\n")}\n}`;
-}
-
-function ruleset(table: string, { link, rule, packets = "both" }: FaultOptions): string {
+/** Counts the packets that it has met. */
+export function fault({ router, link, rule, packets = "both" }: FaultOptions): Table {
   const from = packets === "to" ? [] : [`iifname "${link}" ${rule}`];
   const to = packets === "from" ? [] : [`oifname "${link}" ${rule}`];
   const sent = rule.includes("reject") ? to.map((line) => `${BY_PROGRAMS} ${line}`) : to;
-  const chains = [chain("input", from), chain("forward", [...from, ...to]), chain("output", sent)];
-  return `table inet ${table} {\n${chains.join("\n")}\n}\n`;
-}
-
-export function fault(options: FaultOptions): Fault {
-  count++;
-  const table = `fault${count}`;
-  const nft = (input: string, ...args: readonly string[]): string =>
-    execFileSync("nsenter", [`--net=${options.router.path}`, "nft", ...args], {
-      input,
-      stdio: ["pipe", "pipe", "pipe"],
-      encoding: "utf8",
-    });
-  nft(ruleset(table, options), "-f", "-");
-  return {
-    packets: () => {
-      const counters = nft("", "list", "table", "inet", table).matchAll(/counter packets (\d+)/g);
-      return [...counters].reduce((sum, [, packets]) => sum + Number(packets), 0);
-    },
-    [Symbol.dispose]: () => void nft("", "delete", "table", "inet", table),
-  };
+  return nftTable(router, [
+    chain({ ...PRIORITY, hook: "input", rules: from }),
+    chain({ ...PRIORITY, hook: "forward", rules: [...from, ...to] }),
+    chain({ ...PRIORITY, hook: "output", rules: sent }),
+  ]);
 }

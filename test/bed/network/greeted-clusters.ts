@@ -26,7 +26,7 @@ export function greetedClusters(options: ClustersOptions = {}): () => TwoCluster
 
   beforeAll(async () => {
     clusters = twoClusters(options);
-    greets = await greeter(clusters.target, GREETER_PORT);
+    greets = await greeter({ namespace: clusters.target, port: GREETER_PORT });
   });
 
   afterAll(async () => {

@@ -64,7 +64,7 @@ function isListening(pid: number, port: number): boolean {
   });
 }
 
-async function until(condition: () => boolean, otherwise: () => string): Promise<void> {
+export async function until(condition: () => boolean, otherwise: () => string): Promise<void> {
   const deadline = Date.now() + PATIENCE_MS;
   while (!condition()) {
     if (Date.now() > deadline) throw new Error(otherwise());

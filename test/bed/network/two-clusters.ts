@@ -34,6 +34,9 @@ export const TO_TARGET = "to-target";
 export const ROUTER_NAME = "proxy.example.test";
 export const TARGET_NAME = "agent.example.test";
 
+/** The source knows the router by this one as well. */
+export const ROUTE_NAME = "agent.apps.example.test";
+
 type Place = keyof typeof ADDRESSES;
 
 function bothOf(place: Place): readonly string[] {
@@ -86,6 +89,8 @@ function joinAll({ source, router, target }: Omit<TwoClusters, symbol>): void {
   };
   join(end(source, "uplink", "source"), end(router, TO_SOURCE, "sourceRouter"));
   join(end(target, "uplink", "target"), end(router, TO_TARGET, "targetRouter"));
+  const both = bothOf("sourceRouter");
+  source.knows({ [ROUTER_NAME]: both, [ROUTE_NAME]: both });
   router.knows({ [TARGET_NAME]: bothOf("target") });
 }
 
