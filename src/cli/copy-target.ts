@@ -46,7 +46,7 @@ async function outcome(start: CopyStart, signal: AbortSignal): Promise<CopyRepor
       const receipt = await runTarget(
         {
           volume: start.volume,
-          listen: { host: "127.0.0.1", port: 0 },
+          reach: { by: "listening", host: "127.0.0.1", port: 0 },
           tls: start.tls,
           volumeName: start.volumeName,
           reconnectTimeoutMs: start.reconnectTimeoutMs,

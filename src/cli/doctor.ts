@@ -4,7 +4,6 @@ import process from "node:process";
 
 import type { FlagValues } from "../config/flags.ts";
 import { hostPortText } from "../config/value-kinds.ts";
-import { PvferryError } from "../core/errors.ts";
 import { redacted } from "../core/secrets.ts";
 import { durationText } from "../core/units.ts";
 import { loadAddon, packageVersion } from "../native/addon.ts";
@@ -13,7 +12,7 @@ import { listenForDoctors } from "../session/doctor/listen.ts";
 import { agentIdentity } from "./agent-identity.ts";
 import { boundAddress } from "./bound-address.ts";
 import type { Outcome } from "./output.ts";
-import { pathFromFlags } from "./path.ts";
+import { pathFromFlags, refuseBothWays } from "./path.ts";
 import type { CommandContext } from "./run-command.ts";
 
 /** With --listen it is the other side of a doctor, until it is interrupted. */
@@ -42,13 +41,7 @@ async function listen(
   notice: (message: string) => void,
   signal: AbortSignal,
 ): Promise<Outcome> {
-  if (flags.to !== null || flags.toFile !== null) {
-    throw new PvferryError({
-      code: 2,
-      message: "pvferry doctor either examines a path (--to) or is its other end (--listen).",
-      next: "Give one of them here, and the other one on the other side.",
-    });
-  }
+  refuseBothWays(flags);
   const address = boundAddress(flags.listen);
   const tls = agentIdentity(flags.tls, "target", notice);
   const onListening = (port: number): void =>

@@ -3,7 +3,7 @@
 import { Buffer } from "node:buffer";
 import { readFileSync } from "node:fs";
 import { homedir } from "node:os";
-import path from "node:path";
+import { join } from "node:path";
 import process from "node:process";
 
 import { ENDPOINT, type Endpoint } from "../config/endpoint.ts";
@@ -12,14 +12,16 @@ import { hostKeys } from "../config/known-hosts.ts";
 import { LIMITS } from "../config/limits.ts";
 import { VIA, type Via } from "../config/proxy-kinds.ts";
 import { proxyText, type Proxy } from "../config/proxy.ts";
-import { hostPortText, type Given, type ValueKind } from "../config/value-kinds.ts";
+import { hostPortText, type Given, type HostPort, type ValueKind } from "../config/value-kinds.ts";
 import { PvferryError } from "../core/errors.ts";
 import { escapeText } from "../core/names.ts";
 import { keepSecret } from "../core/secrets.ts";
 import { errnoOf, fileError } from "../core/system-errors.ts";
 import { loadAddon } from "../native/addon.ts";
 import type { ProxyTrust } from "../net/chain.ts";
+import { listenForTarget, type IncomingPath } from "../net/incoming-path.ts";
 import { pathTo, type Path } from "../net/path.ts";
+import { boundAddress } from "./bound-address.ts";
 
 type PathFlags = Pick<
   FlagValues<"source">,
@@ -29,13 +31,34 @@ type PathFlags = Pick<
 /** Throws (2) when the flags, or the files that they name, say nothing usable. `notice` is told what is unwise. */
 export async function pathFromFlags(
   flags: PathFlags,
-  command: "source" | "doctor",
+  command: "source" | "target" | "doctor",
   notice: (message: string) => void,
 ): Promise<Path> {
   const endpoint = endpointFrom(flags, command);
   const proxies = await proxiesFrom(flags, endpoint, notice);
   const trust = trustFrom(flags, proxies);
   return pathTo({ endpoint, proxies, trust, pair: () => loadAddon().socketPair() });
+}
+
+/** The path of a source whose target dials. Ends with its disposal. */
+export async function incomingPath(
+  flags: PathFlags & { readonly listen: HostPort },
+  notice: (message: string) => void,
+): Promise<IncomingPath> {
+  refuseBothWays(flags);
+  const address = boundAddress(flags.listen);
+  const path = await listenForTarget(address, () => loadAddon().socketPair());
+  notice(`Listening on ${path.text}`);
+  return path;
+}
+
+/** Throws (2) when --listen stands beside what is for dialling. */
+export function refuseBothWays({ to, toFile, via, viaFile }: PathFlags): void {
+  if (to === null && toFile === null && via.length === 0 && viaFile.length === 0) return;
+  throw wrongFlags(
+    "--listen waits for the other side, and --to and --via are for dialling it.",
+    "Give --listen on one side, and --to, with --via where it is needed, on the other.",
+  );
 }
 
 function endpointFrom({ to, toFile }: PathFlags, command: string): Endpoint {
@@ -137,7 +160,7 @@ function trustFrom(flags: PathFlags, proxies: readonly Proxy[]): ProxyTrust {
 function readKnownHosts(file: string | null): string {
   if (file !== null) return readText(file);
   try {
-    return readText(path.join(homedir(), ".ssh", "known_hosts"));
+    return readText(join(homedir(), ".ssh", "known_hosts"));
   } catch (error) {
     if (error instanceof PvferryError && errnoOf(error.cause) === "ENOENT") return "";
     throw error;

@@ -1,12 +1,14 @@
-/** The side that dials and reads. */
+/** The side that reads. Usually it dials; with --listen its target does. */
 
+import type { FlagValues } from "../config/flags.ts";
 import { DEFAULTS } from "../config/limits.ts";
 import { defaultParallelism } from "../host/parallelism.ts";
+import type { Path } from "../net/path.ts";
 import { runSource } from "../session/source.ts";
 import { agentIdentity } from "./agent-identity.ts";
 import { modeOf } from "./mode.ts";
 import type { Outcome } from "./output.ts";
-import { pathFromFlags } from "./path.ts";
+import { incomingPath, pathFromFlags } from "./path.ts";
 import { readRules } from "./rules.ts";
 import type { CommandContext } from "./run-command.ts";
 import { runTransfer } from "./transfer.ts";
@@ -20,10 +22,10 @@ export async function sourceCommand(context: CommandContext<"source">): Promise<
   const mode = modeOf(flags);
   return runTransfer({ ...flags, prints: true }, async (observe) => {
     const notice = (message: string): void => observe({ type: "notice", message });
-    const path = await pathFromFlags(flags, "source", notice);
+    using path = await pathOf(flags, notice);
     const tls = agentIdentity(flags.tls, "source", notice);
     const { lanes, threads } = defaultParallelism();
-    return runSource(
+    return await runSource(
       {
         volume,
         mode,
@@ -47,4 +49,15 @@ export async function sourceCommand(context: CommandContext<"source">): Promise<
       signal,
     );
   });
+}
+
+async function pathOf(
+  flags: FlagValues<"source">,
+  notice: (message: string) => void,
+): Promise<Path & Disposable> {
+  const { listen } = flags;
+  if (listen !== null) return incomingPath({ ...flags, listen }, notice);
+  const path = await pathFromFlags(flags, "source", notice);
+  // What has been dialled, the session closes.
+  return { ...path, [Symbol.dispose]: () => undefined };
 }

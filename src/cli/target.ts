@@ -1,11 +1,14 @@
-/** The side that listens and writes. */
+/** The side that writes. Usually it listens; with --to it dials its source. */
 
+import type { FlagValues } from "../config/flags.ts";
 import { LIMITS } from "../config/limits.ts";
 import { hostPortText } from "../config/value-kinds.ts";
+import type { Reach } from "../session/run-options.ts";
 import { runTarget } from "../session/target.ts";
 import { agentIdentity } from "./agent-identity.ts";
 import { boundAddress } from "./bound-address.ts";
 import type { Outcome } from "./output.ts";
+import { pathFromFlags, refuseBothWays } from "./path.ts";
 import type { CommandContext } from "./run-command.ts";
 import { runTransfer } from "./transfer.ts";
 import { volumeArgument } from "./volume-argument.ts";
@@ -20,11 +23,11 @@ export async function targetCommand(context: CommandContext<"target">): Promise<
   return runTransfer({ ...flags, prints: false }, async (observe) => {
     const notice = (message: string): void => observe({ type: "notice", message });
     const tls = agentIdentity(flags.tls, "target", notice);
-    const listen = boundAddress(flags.listen);
+    const reach = await reachOf(flags, notice);
     return runTarget(
       {
         volume,
-        listen,
+        reach,
         tls,
         volumeName: flags.volumeName,
         reconnectTimeoutMs: flags.reconnectTimeout,
@@ -37,11 +40,28 @@ export async function targetCommand(context: CommandContext<"target">): Promise<
         checkpointMs: flags.checkpoint,
         discardJournal: flags.discardJournal,
         readOnly: flags.readOnly,
-        // docs/flags.md promises this line to scripts that let the kernel choose the port.
-        onListening: (port) => notice(`Listening on ${hostPortText({ ...listen, port })}`),
+        onListening: (port) => notice(reachedText(reach, port)),
       },
       observe,
       signal,
     );
   });
+}
+
+async function reachOf(
+  flags: FlagValues<"target">,
+  notice: (message: string) => void,
+): Promise<Reach> {
+  if (flags.to === null && flags.toFile === null) {
+    return { by: "listening", ...boundAddress(flags.listen) };
+  }
+  if (flags.listen !== null) refuseBothWays(flags);
+  return { by: "dialling", path: await pathFromFlags(flags, "target", notice) };
+}
+
+/** docs/flags.md promises the first of them to scripts that let the kernel choose the port. */
+function reachedText(reach: Reach, port: number): string {
+  return reach.by === "listening"
+    ? `Listening on ${hostPortText({ ...reach, port })}`
+    : `Dialling the source at ${reach.path.text}`;
 }

@@ -26,8 +26,8 @@ export const FLAGS = {
     value: "ENDPOINT",
     kind: ENDPOINT,
     fallbackText: "what --to-file says",
-    help: "where the target can be reached: HOST:PORT, route:HOST[:PORT], nodeport:HOST[,HOST...]:PORT or clusterip:HOST:PORT; an IPv6 address goes in brackets",
-    commands: ["source", "doctor"],
+    help: "dial this: HOST:PORT, route:HOST[:PORT], nodeport:HOST[,HOST...]:PORT or clusterip:HOST:PORT; an IPv6 address goes in brackets. Of a source, where its target listens; of a target, where its source does",
+    commands: ["source", "target", "doctor"],
   }),
   toFile: optional({
     name: "to-file",
@@ -35,7 +35,7 @@ export const FLAGS = {
     kind: PATH,
     fallbackText: "",
     help: "read the endpoint from this file, such as one of a mounted Secret, in place of --to",
-    commands: ["source", "doctor"],
+    commands: ["source", "target", "doctor"],
   }),
   via: list({
     name: "via",
@@ -43,14 +43,14 @@ export const FLAGS = {
     kind: VIA,
     isSecret: true,
     help: "go through this proxy: http, https, socks5, socks5h or ssh://[USER[:PASSWORD]@]HOST[:PORT]; given again, through one after the other, near to far; env: as HTTPS_PROXY and NO_PROXY say",
-    commands: ["source", "doctor"],
+    commands: ["source", "target", "doctor"],
   }),
   viaFile: list({
     name: "via-file",
     value: "FILE",
     kind: PATH,
     help: "read proxies from this file, one URL a line, so that no password stands in the command line; in its place among --via",
-    commands: ["source", "doctor"],
+    commands: ["source", "target", "doctor"],
   }),
   viaCa: optional({
     name: "via-ca",
@@ -58,7 +58,7 @@ export const FLAGS = {
     kind: PATH,
     fallbackText: "",
     help: "trust the CAs (PEM) in this file for https proxies, besides the well-known ones",
-    commands: ["source", "doctor"],
+    commands: ["source", "target", "doctor"],
   }),
   sshKey: optional({
     name: "ssh-key",
@@ -66,7 +66,7 @@ export const FLAGS = {
     kind: PATH,
     fallbackText: "the agent in SSH_AUTH_SOCK, if there is one",
     help: "private key for ssh proxies, without a passphrase",
-    commands: ["source", "doctor"],
+    commands: ["source", "target", "doctor"],
   }),
   sshKnownHosts: optional({
     name: "ssh-known-hosts",
@@ -74,14 +74,14 @@ export const FLAGS = {
     kind: PATH,
     fallbackText: "~/.ssh/known_hosts",
     help: "host keys of ssh proxies, as OpenSSH keeps them",
-    commands: ["source", "doctor"],
+    commands: ["source", "target", "doctor"],
   }),
   sshHostKey: list({
     name: "ssh-host-key",
     value: "FINGERPRINT",
     kind: FINGERPRINT,
     help: "trust an ssh proxy with this host key, SHA256:... as ssh-keygen -l prints it (may be given again)",
-    commands: ["source", "doctor"],
+    commands: ["source", "target", "doctor"],
   }),
   tls: flag({
     name: "tls",
@@ -97,8 +97,8 @@ export const FLAGS = {
     value: "[HOST:]PORT",
     kind: listenAddress(DEFAULTS.listenHost, DEFAULTS.listenPort),
     fallbackText: `of a target, ${DEFAULTS.listenPort} on every address`,
-    help: "address and port to listen on; port 0 lets the kernel choose; makes a doctor the other end of the path",
-    commands: ["target", "doctor"],
+    help: "address and port to listen on; port 0 lets the kernel choose. Either side may: a source that listens has a target with --to, a doctor that does is the other end of the path",
+    commands: ["source", "target", "doctor"],
   }),
   measure: flag({
     name: "measure",

@@ -129,6 +129,8 @@ export const LIMITS = {
 
   /** The first of several addresses gets this long before the next one is tried beside it. */
   addressAttemptMs: 3 * SECOND,
+  /** Idle connections of a target that dials: control, index and two lanes begin at once, others follow in a round trip. */
+  spareConnections: 4,
   /** The index is dialled right after the control connection; the same way leads there. */
   indexAttempts: 8,
   /** Nothing acknowledged for this long, while every lane was lost again this often, ends the session. */

@@ -12,3 +12,8 @@ export function sentence(text: string): string {
 export function clause(text: string): string {
   return text.replace(/\.$/, "");
 }
+
+/** `text` as the beginning of a sentence. */
+export function capitalized(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}

@@ -114,6 +114,7 @@ export function wrapAddon(raw: Addon): Addon {
 function wrapListener(raw: Listener): Listener {
   const wrapped: Listener = {
     port: () => guard(() => raw.port()),
+    admit: (fd, peerName) => guardAsync(() => raw.admit(fd, peerName)),
     counts: () => guard(() => raw.counts()),
     close: () => guard(() => raw.close()),
   };

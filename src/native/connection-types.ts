@@ -11,8 +11,8 @@ export interface TlsIdentity {
 
 export interface ListenOptions {
   readonly host: string;
-  /** 0 lets the kernel choose. */
-  readonly port: number;
+  /** 0 lets the kernel choose; null listens nowhere: there are only connections that this side has dialled. */
+  readonly port: number | null;
   readonly tls: TlsIdentity;
   /** From accept to the end of the handshake, and again to the BIND frame. */
   readonly handshakeTimeoutMs: number;
@@ -58,7 +58,13 @@ export interface Connection {
 }
 
 export interface Listener {
+  /** 0 when it listens nowhere. */
   port(): number;
+  /**
+   * Takes a duplicate of a descriptor that this side has dialled, and waits until its other end speaks; from then on it is
+   * like one that was accepted. Resolves with false when it ends before, or the listener is closed.
+   */
+  admit(fd: number, peerName: string | null): Promise<boolean>;
   counts(): ListenerCounts;
   close(): void;
 }

@@ -23,6 +23,10 @@ export interface Hop {
 export interface Path {
   /** One line: the endpoint and what stands before it. */
   readonly text: string;
+  /** "the target at ..." or "a target that dials ...", for sentences. */
+  readonly target: string;
+  /** The other side dials. */
+  readonly isIncoming: boolean;
   /** For SNI, which a router wants; never for trust. */
   readonly serverName: string | null;
   readonly endpoint: Endpoint;
@@ -58,8 +62,10 @@ export interface PathParts {
 export function pathTo({ endpoint, proxies, trust, pair }: PathParts): Path {
   if (proxies.length === 0) return directPath(endpoint, pair);
   const through = `through ${proxies.map(proxyText).join(", then ")}`;
+  const text = `${endpointText(endpoint)} ${through}`;
   return {
-    text: `${endpointText(endpoint)} ${through}`,
+    text,
+    target: `the target at ${text}`,
     proxies,
     hops: proxies.map((proxy, at) => hopTo(proxy, dialerThrough(proxies.slice(0, at), trust))),
     ...wayTo(endpoint, dialerThrough(proxies, trust), pair, (address) => `${address} ${through}`),
@@ -69,7 +75,14 @@ export function pathTo({ endpoint, proxies, trust, pair }: PathParts): Path {
 /** What the other end is called then, the kernel knows. */
 export function directPath(endpoint: Endpoint, pair: SocketPair): Path {
   const text = endpointText(endpoint);
-  return { text, proxies: [], hops: [], ...wayTo(endpoint, directDialer, pair, () => null) };
+  const target = `the target at ${text}`;
+  return {
+    text,
+    target,
+    proxies: [],
+    hops: [],
+    ...wayTo(endpoint, directDialer, pair, () => null),
+  };
 }
 
 function hopTo(proxy: Proxy, dialer: Dialer): Hop {
@@ -86,13 +99,14 @@ function wayTo(
   dialer: Dialer,
   pair: SocketPair,
   peerName: (address: string) => string | null,
-): Omit<Path, "text" | "proxies" | "hops"> {
+): Omit<Path, "text" | "target" | "proxies" | "hops"> {
   const connect = async (turn: number, limits: DialLimits): Promise<Connected> =>
     dialInTurn(dialer, endpoint, turn, limits);
   const hand = ({ host, stream }: Connected): DialedStream =>
     handOver(stream, peerName(addressText(host, endpoint.port)), pair);
   return {
     endpoint,
+    isIncoming: false,
     serverName: serverNameOf(endpoint),
     connect,
     hand,

@@ -2,7 +2,7 @@
 
 import { LIMITS } from "../config/limits.ts";
 import { PvferryError, toPvferryError } from "../core/errors.ts";
-import { clause } from "../core/sentences.ts";
+import { capitalized, clause } from "../core/sentences.ts";
 import { durationText } from "../core/units.ts";
 import { sleep } from "../core/waiting.ts";
 import type { MessageOf } from "../wire/control-messages.ts";
@@ -119,7 +119,7 @@ async function pauseOrGiveUp(
   }
   context.observe({
     type: "waiting",
-    for: `the target at ${run.path.text}: ${clause(error.message)}`,
+    for: `${run.path.target}: ${clause(error.message)}`,
   });
   await sleep(pause, context.signal);
   return error;
@@ -128,7 +128,7 @@ async function pauseOrGiveUp(
 function notReached(run: SourceRun, timeoutMs: number, last: PvferryError): PvferryError {
   return new PvferryError({
     code: last.code,
-    message: `The target at ${run.path.text} was not reached within ${durationText(timeoutMs)}: ${last.message}`,
+    message: `${capitalized(run.path.target)} was not reached within ${durationText(timeoutMs)}: ${last.message}`,
     next: last.next,
     temporary: true,
     cause: last,

@@ -10,11 +10,13 @@ import { escapeText } from "../core/names.ts";
 import { quantityText } from "../core/units.ts";
 import { waitFor, type Wait } from "../core/waiting.ts";
 import type { Connection, Listener } from "../native/types.ts";
+import type { Path } from "../net/path.ts";
 import type { MessageOf } from "../wire/control-messages.ts";
 import { ControlChannel } from "./control-channel.ts";
 import { DoctorHost } from "./doctor/host.ts";
 import { checkSameVolume, helloMessage, receiveHello } from "./greeting.ts";
 import type { SessionContext, TargetRun } from "./run-options.ts";
+import { SpareConnections } from "./spare-connections.ts";
 import { Strangers } from "./strangers.ts";
 import { toTlsIdentity } from "./tls-identity.ts";
 
@@ -47,6 +49,7 @@ export class Door {
   readonly #closed = new AbortController();
   readonly #strangers: Strangers;
   readonly #doctors: DoctorHost;
+  readonly #spares: SpareConnections | null;
   /** Where the next session is waited for. */
   #admitting: PromiseWithResolvers<Guest> | null = null;
   /** Let in while the session before it was still being ended. */
@@ -61,10 +64,11 @@ export class Door {
     this.#run = run;
     const notice = (message: string): void => context.observe({ type: "notice", message });
     this.#doctors = new DoctorHost(context.parts.agent, notice);
+    const { reach } = run;
     this.listener = context.parts.addon.listen(
       {
-        host: run.listen.host,
-        port: run.listen.port,
+        host: reach.by === "listening" ? reach.host : "",
+        port: reach.by === "listening" ? reach.port : null,
         tls: toTlsIdentity(run.tls),
         handshakeTimeoutMs: LIMITS.handshakeTimeoutMs,
         maxUnauthenticated: LIMITS.maxUnauthenticated,
@@ -72,6 +76,7 @@ export class Door {
       (connection) => this.#take(connection),
     );
     this.#strangers = new Strangers(() => this.listener.counts(), notice);
+    this.#spares = reach.by === "dialling" ? this.#dial(reach.path) : null;
   }
 
   /** The next session; the one before it is over. */
@@ -98,9 +103,20 @@ export class Door {
   close(): void {
     this.#closed.abort(closing());
     void this.#waiting?.channel.closeWith(closing());
+    this.#spares?.close();
     this.#strangers.close();
     this.#doctors.close();
     this.listener.close();
+  }
+
+  /** A failure for good counts as long as nobody has been let in: a session that runs has its connections. */
+  #dial(path: Path): SpareConnections {
+    return new SpareConnections(this.listener, path, {
+      waiting: (what) => {
+        if (this.#admitting !== null) this.#context.observe({ type: "waiting", for: what });
+      },
+      fail: (error) => this.#admitting?.reject(error),
+    });
   }
 
   /** Doctors are no guests: what they ask takes no session's place. */

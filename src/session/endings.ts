@@ -7,6 +7,7 @@ import { PvferryError } from "../core/errors.ts";
 import { isExitCode, type ExitCode } from "../core/exit-codes.ts";
 import { harmlessText } from "../core/names.ts";
 import { redacted } from "../core/secrets.ts";
+import { capitalized } from "../core/sentences.ts";
 import {
   CONTROL_MESSAGES,
   type ControlMessageType,
@@ -131,8 +132,4 @@ export function lastWord(stage: ControlStage, error: PvferryError): OutgoingMess
     return { type: "refused", code, message, next: next.slice(0, 2_000) };
   }
   return { type: "cancel", code, message };
-}
-
-function capitalized(text: string): string {
-  return text.charAt(0).toUpperCase() + text.slice(1);
 }

@@ -1,6 +1,6 @@
 /** From a path to a trusted connection; when only the handshake fails, with the reason as far as it can be found out. */
 
-import { toPvferryError } from "../core/errors.ts";
+import { PvferryError, toPvferryError } from "../core/errors.ts";
 import type { Addon, Connection, ConnectionProtocol } from "../native/types.ts";
 import type { Connected, DialLimits, Path } from "../net/path.ts";
 import { explainFailure } from "./doctor/explain-failure.ts";
@@ -30,8 +30,15 @@ export async function openConnection(opening: Opening, limits: DialLimits): Prom
     return await addon.connect(fd, { tls: identity, serverName, peerName, timeoutMs, protocol });
   } catch (thrown) {
     const error = toPvferryError(thrown);
+    if (path.isIncoming) throw byStranger(error);
     throw await explainFailure({ path, turn, ca: tls.ca, error }, limits.signal);
   } finally {
     stream.release();
   }
+}
+
+/** Anybody may have connected: the one who is meant may be the next. */
+function byStranger(error: PvferryError): PvferryError {
+  const { code, message, next } = error;
+  return new PvferryError({ code, message, next, temporary: true, cause: error });
 }

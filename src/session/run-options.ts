@@ -44,7 +44,8 @@ export interface SourceRun {
 
 export interface TargetRun {
   readonly volume: string;
-  readonly listen: { readonly host: string; readonly port: number };
+  /** Where the source is waited for, or how it is dialled; it speaks first in either case. */
+  readonly reach: Reach;
   readonly tls: TlsMaterial;
   readonly volumeName: string;
   /** How long to wait for the source after a lost connection; 0 does not. */
@@ -65,9 +66,13 @@ export interface TargetRun {
   readonly discardJournal: boolean;
   /** The volume is not written to, whatever a source wants: one that wants to copy is turned away. */
   readonly readOnly: boolean;
-  /** Called once, with the port in use. */
+  /** Called once, with the port in use; 0 when this side dials. */
   readonly onListening: (port: number) => void;
 }
+
+export type Reach =
+  | { readonly by: "listening"; readonly host: string; readonly port: number }
+  | { readonly by: "dialling"; readonly path: Path };
 
 export type Observe = (event: TransferEvent) => void;
 

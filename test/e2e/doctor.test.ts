@@ -122,6 +122,6 @@ describe("pvferry doctor", () => {
     const args = ["doctor", "--to", "h:1", "--listen", "0", "--tls", `${pki}/source`];
     const ended = await pvferry(args);
     expect(ended.code).toBe(2);
-    expect(ended.stderr).toContain("either examines a path (--to) or is its other end (--listen)");
+    expect(ended.stderr).toContain("--listen waits for the other side");
   });
 });

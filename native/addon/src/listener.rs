@@ -1,13 +1,15 @@
 //! TlsIdentity, ListenOptions, ListenerCounts, Listener, listen.
 
 use crate::connection::Connection;
-use crate::dto::Dto;
+use crate::dto::{Dto, nullable};
 use crate::error::thrown;
-use napi::bindgen_prelude::Function;
+use crate::promise::on_thread;
+use napi::Env;
+use napi::bindgen_prelude::{Function, Object};
 use napi::threadsafe_function::{ThreadsafeCallContext, ThreadsafeFunctionCallMode};
 use napi_derive::napi;
 use pvferry_core::error::CoreError;
-use pvferry_core::net::{self, Credentials, IdentityTexts, TlsStream};
+use pvferry_core::net::{self, Credentials, Dialled, IdentityTexts, TlsStream, raw_descriptor};
 use serde::Deserialize;
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,7 +40,8 @@ impl TlsIdentity {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ListenOptions {
     host: String,
-    port: u16,
+    #[serde(deserialize_with = "nullable")]
+    port: Option<u16>,
     tls: TlsIdentity,
     handshake_timeout_ms: u32,
     max_unauthenticated: u32,
@@ -55,7 +58,7 @@ pub struct ListenerCounts {
 
 #[napi]
 pub struct Listener {
-    inner: net::Listener,
+    inner: Arc<net::Listener>,
 }
 
 impl Listener {
@@ -81,6 +84,13 @@ impl Listener {
             refused: number(counts.refused),
             displaced: number(counts.displaced),
         }
+    }
+
+    #[napi(ts_return_type = "Promise<boolean>")]
+    pub fn admit<'env>(&self, env: &'env Env, fd: i32, peer: Option<String>) -> napi::Result<Object<'env>> {
+        let listener = Arc::clone(&self.inner);
+        let fd = raw_descriptor::duplicate(fd).map_err(thrown)?;
+        on_thread(env, "pvferry-spare", move || listener.admit(Dialled { fd, peer }))
     }
 
     #[napi]
@@ -114,7 +124,7 @@ pub fn listen(options: Dto<ListenOptions>, on_control: Function<'_, Connection, 
         }),
     )
     .map_err(thrown)?;
-    Ok(Listener { inner })
+    Ok(Listener { inner: Arc::new(inner) })
 }
 
 fn number(count: u64) -> i64 {

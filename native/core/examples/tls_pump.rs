@@ -60,7 +60,12 @@ fn pair(dir: &Path) -> (TlsStream, TlsStream) {
     let (sender, receiver) = mpsc::channel();
     let sender = Mutex::new(sender);
     let listener = Listener::open(
-        &ListenerOptions { host: "127.0.0.1".to_owned(), port: 0, handshake_timeout: LONG, max_unauthenticated: 8 },
+        &ListenerOptions {
+            host: "127.0.0.1".to_owned(),
+            port: Some(0),
+            handshake_timeout: LONG,
+            max_unauthenticated: 8,
+        },
         Arc::new(credentials(dir, "target", "source")),
         Box::new(move |stream| drop(sender.lock().unwrap().send(stream))),
     )

@@ -9,6 +9,7 @@ mod welcome;
 pub use registry::{Channel, Registration, SessionSink};
 
 use super::bind::Secret;
+use super::dialled::Dialled;
 use super::identity::Credentials;
 use super::socket::Socket;
 use super::stream::TlsStream;
@@ -16,7 +17,8 @@ use crate::error::CoreError;
 use registry::Registry;
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::io::Errno;
-use rustix::net::SocketFlags;
+use rustix::net::{RecvFlags, SocketFlags};
+use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -32,8 +34,8 @@ const EXHAUSTED_PAUSE: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
 
 pub struct ListenerOptions {
     pub host: String,
-    /// 0 lets the kernel choose.
-    pub port: u16,
+    /// 0 lets the kernel choose. None listens nowhere: there are only connections that this side has dialled.
+    pub port: Option<u16>,
     /// From accept to the end of the handshake, and again to the BIND frame.
     pub handshake_timeout: Duration,
     pub max_unauthenticated: usize,
@@ -83,7 +85,8 @@ impl Listener {
         credentials: Arc<Credentials>,
         on_control: ControlSink,
     ) -> Result<Self, CoreError> {
-        let (fd, port) = address::open(&options.host, options.port)?;
+        let bound = options.port.map(|port| address::open(&options.host, port)).transpose()?;
+        let port = bound.as_ref().map_or(0, |(_, port)| *port);
         let shared = Arc::new(Shared {
             credentials,
             handshake_timeout: options.handshake_timeout,
@@ -94,13 +97,39 @@ impl Listener {
             closing: AtomicBool::new(false),
             wake: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
         });
-        let accepting = Arc::clone(&shared);
-        let thread = std::thread::Builder::new()
-            .name("pvferry-accept".to_owned())
-            .spawn(move || accept_until_closed(&fd, &accepting))?;
-        Ok(Self { port, shared, accepting: Mutex::new(Some(thread)) })
+        let accepting = bound.map(|(fd, _)| accept_on_thread(fd, Arc::clone(&shared))).transpose()?;
+        Ok(Self { port, shared, accepting: Mutex::new(accepting) })
     }
 
+    /// Waits until the other end of a connection that this side has dialled speaks, and then takes it for one that was
+    /// accepted. False when it ends before, or the listener is closed.
+    pub fn admit(&self, dialled: Dialled) -> Result<bool, CoreError> {
+        let socket = Socket::new(dialled.fd)?.named(dialled.peer);
+        socket.tune();
+        let spoken = self.await_first_byte(&socket);
+        if spoken {
+            take(socket, &self.shared);
+        }
+        Ok(spoken)
+    }
+
+    /// Keep-alives of the kernel's see to it that an end which is gone is noticed.
+    fn await_first_byte(&self, socket: &Socket) -> bool {
+        let mut byte = [0_u8; 1];
+        while !self.shared.closing.load(Ordering::SeqCst) {
+            let mut fds =
+                [PollFd::from_borrowed_fd(socket.fd(), PollFlags::IN), PollFd::new(&self.shared.wake, PollFlags::IN)];
+            let _ = poll(&mut fds, None);
+            match rustix::net::recv(socket.fd(), &mut byte, RecvFlags::PEEK | RecvFlags::DONTWAIT) {
+                Ok((_, count)) => return count > 0,
+                Err(Errno::AGAIN | Errno::INTR) => {}
+                Err(_) => return false,
+            }
+        }
+        false
+    }
+
+    /// 0 when it listens nowhere.
     pub fn port(&self) -> u16 {
         self.port
     }
@@ -122,7 +151,7 @@ impl Listener {
         Registry::register(&self.shared.registry, secret, sink)
     }
 
-    /// The port is free when this returns. Proven connections live on; the others are closed. May be called twice.
+    /// The port is free when this returns; who waits in `admit` returns soon. Proven connections live on; the others are closed. May be called twice.
     pub fn close(&self) {
         self.shared.closing.store(true, Ordering::SeqCst);
         let _ = rustix::io::write(&self.shared.wake, &1_u64.to_ne_bytes());
@@ -138,6 +167,11 @@ impl Drop for Listener {
     fn drop(&mut self) {
         self.close();
     }
+}
+
+fn accept_on_thread(fd: OwnedFd, shared: Arc<Shared>) -> io::Result<JoinHandle<()>> {
+    let thread = std::thread::Builder::new().name("pvferry-accept".to_owned());
+    thread.spawn(move || accept_until_closed(&fd, &shared))
 }
 
 fn accept_until_closed(listening: &OwnedFd, shared: &Arc<Shared>) {
@@ -169,12 +203,20 @@ fn pause(shared: &Shared) {
 }
 
 fn admit(fd: OwnedFd, shared: &Arc<Shared>) {
+    match Socket::new(fd) {
+        Ok(socket) => {
+            socket.tune();
+            take(socket, shared);
+        }
+        Err(_) => {
+            count(&shared.counters.accepted);
+            count(&shared.counters.handshakes_failed);
+        }
+    }
+}
+
+fn take(socket: Socket, shared: &Arc<Shared>) {
     count(&shared.counters.accepted);
-    let Ok(socket) = Socket::new(fd) else {
-        count(&shared.counters.handshakes_failed);
-        return;
-    };
-    socket.tune();
     let socket = Arc::new(socket);
     let (ticket, displaced) = shared.room.enter(&socket);
     if displaced {

@@ -217,7 +217,8 @@ impl Desk {
         let (to_controls, controls) = channel();
         let (sender, bound) = channel();
         let to_controls = Mutex::new(to_controls);
-        let options = ListenerOptions { host: host.to_owned(), port, handshake_timeout, max_unauthenticated };
+        let options =
+            ListenerOptions { host: host.to_owned(), port: Some(port), handshake_timeout, max_unauthenticated };
         let hand_out = move |stream| {
             let controls = to_controls.lock().unwrap_or_else(PoisonError::into_inner);
             let _ = controls.send(stream);

@@ -89,8 +89,12 @@ impl Witness {
 }
 
 pub(crate) fn listener(credentials: pvferry_core::net::Credentials) -> Listener {
-    let options =
-        ListenerOptions { host: "127.0.0.1".to_owned(), port: 0, handshake_timeout: LONG, max_unauthenticated: 64 };
+    let options = ListenerOptions {
+        host: "127.0.0.1".to_owned(),
+        port: Some(0),
+        handshake_timeout: LONG,
+        max_unauthenticated: 64,
+    };
     Listener::open(&options, Arc::new(credentials), Box::new(drop)).unwrap()
 }
 
