@@ -114,8 +114,8 @@ export function wrapAddon(raw: Addon): Addon {
 function wrapListener(raw: Listener): Listener {
   const wrapped: Listener = {
     port: () => guard(() => raw.port()),
-    admit: (fd, peerName) => guardAsync(() => raw.admit(fd, peerName)),
     counts: () => guard(() => raw.counts()),
+    admit: (fd, peerName) => guardAsync(() => raw.admit(fd, peerName)),
     close: () => guard(() => raw.close()),
   };
   rawListeners.set(wrapped, raw);

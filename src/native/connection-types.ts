@@ -60,11 +60,11 @@ export interface Connection {
 export interface Listener {
   /** 0 when it listens nowhere. */
   port(): number;
+  counts(): ListenerCounts;
   /**
    * Takes a duplicate of a descriptor that this side has dialled, and waits until its other end speaks; from then on it is
    * like one that was accepted. Resolves with false when it ends before, or the listener is closed.
    */
   admit(fd: number, peerName: string | null): Promise<boolean>;
-  counts(): ListenerCounts;
   close(): void;
 }
