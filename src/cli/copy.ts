@@ -106,6 +106,7 @@ function sourceRun(
     path: directPath({ kind: "tcp", hosts: ["127.0.0.1"], port }, () => loadAddon().socketPair()),
     tls: identities.source,
     lanes: flags.lanes ?? lanes,
+    bwlimit: flags.bwlimit,
     scanThreads: threads,
     compress: flags.compress,
     oneFileSystem: flags.oneFileSystem,

@@ -33,6 +33,7 @@ export async function sourceCommand(context: CommandContext<"source">): Promise<
         path,
         tls,
         lanes: flags.lanes ?? lanes,
+        bwlimit: flags.bwlimit,
         scanThreads: threads,
         compress: flags.compress,
         oneFileSystem: flags.oneFileSystem,

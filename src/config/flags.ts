@@ -18,6 +18,7 @@ import {
   listenAddress,
   PATH,
   PATTERN,
+  rate,
 } from "./value-kinds.ts";
 
 export const FLAGS = {
@@ -124,6 +125,14 @@ export const FLAGS = {
     kind: integer(1, LIMITS.lanesMost, 4),
     fallbackText: "from the CPU quota",
     help: "parallel connections that carry data",
+    commands: ["copy", "source"],
+  }),
+  bwlimit: optional({
+    name: "bwlimit",
+    value: "RATE",
+    kind: rate(LIMITS.bwlimitLeast, LIMITS.bwlimitMost),
+    fallbackText: "none",
+    help: "send at most so many bytes a second, over all lanes together: 800k, 12.5M (decimal), 10Mi (binary)",
     commands: ["copy", "source"],
   }),
   pass: flag({

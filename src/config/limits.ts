@@ -61,6 +61,9 @@ export const LIMITS = {
 
   /** More lanes than this never measured faster, and every lane holds buffers on both sides. */
   lanesMost: 64,
+  /** Less than a packet or two a second is a stall; more than this no interface carries. */
+  bwlimitLeast: 16 * KIB,
+  bwlimitMost: 1024 * 1024 * MIB,
   /** Lanes from the CPU quota are enough well before this. */
   lanesDefaultMost: 8,
   /** Walkers wait for the volume rather than for a CPU; beyond this they only queue at the file system. */

@@ -1,6 +1,6 @@
 /** What the value of a flag may look like: one parser per kind, and the words to say so when it does not. */
 
-import { durationText, parseDurationMs } from "../core/units.ts";
+import { bytesText, durationText, parseDurationMs } from "../core/units.ts";
 import type { MaxDelete } from "../native/types.ts";
 
 export interface ValueKind<T> {
@@ -59,6 +59,30 @@ export function duration(leastMs: number, mostMs: number, exampleMs: number): Va
       // Nothing is nothing in every unit.
       const ms = text === "0" ? 0 : parseDurationMs(text);
       return ms !== null && ms >= leastMs && ms <= mostMs ? ms : undefined;
+    },
+  };
+}
+
+const RATE_UNITS: ReadonlyMap<string, number> = new Map([
+  ["", 1],
+  ["k", 1e3],
+  ["M", 1e6],
+  ["G", 1e9],
+  ["Ki", 2 ** 10],
+  ["Mi", 2 ** 20],
+  ["Gi", 2 ** 30],
+]);
+
+/** Bytes per second: a number with a decimal or binary unit. */
+export function rate(least: number, most: number): ValueKind<number> {
+  return {
+    expects: `a rate in bytes a second from ${bytesText(least)} to ${bytesText(most)}, with k, M, G, Ki, Mi or Gi as its unit`,
+    example: "12.5M",
+    parse: (text) => {
+      const [, digits = "", unit = ""] =
+        /^(\d{1,12}(?:\.\d{1,3})?)([kMG]?|[KMG]i)$/.exec(text) ?? [];
+      const value = Math.round(Number(digits) * (RATE_UNITS.get(unit) ?? Number.NaN));
+      return digits !== "" && value >= least && value <= most ? value : undefined;
     },
   };
 }

@@ -92,6 +92,8 @@ export interface SourceOptions {
   readonly secret: string;
   readonly tls: TlsIdentity;
   readonly serverName: string | null;
+  /** Bytes per second over all lanes together; null: as many as can be. */
+  readonly bwlimit: number | null;
   /** TLS, trust and BIND of the index and of each lane. */
   readonly handshakeTimeoutMs: number;
   /** Silence after which a connection is dead, and the interval of keep-alives. */

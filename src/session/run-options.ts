@@ -25,6 +25,8 @@ export interface SourceRun {
   readonly path: Path;
   readonly tls: TlsMaterial;
   readonly lanes: number;
+  /** Bytes per second over all lanes together; null: as many as can be. */
+  readonly bwlimit: number | null;
   readonly scanThreads: number;
   readonly compress: "auto" | "none" | "zstd";
   readonly oneFileSystem: boolean;

@@ -198,6 +198,7 @@ function openNative(
       secret: ready.secret,
       tls: toTlsIdentity(run.tls),
       serverName: run.path.serverName,
+      bwlimit: run.bwlimit,
       handshakeTimeoutMs: LIMITS.handshakeTimeoutMs,
       idleTimeoutMs: LIMITS.idleTimeoutMs,
       keepAliveMs: LIMITS.keepAliveMs,

@@ -46,6 +46,7 @@ const calls = {
       secret,
       tls,
       serverName: null,
+      bwlimit: null,
       handshakeTimeoutMs: 10_000,
       idleTimeoutMs: 15_000,
       keepAliveMs: 5_000,

@@ -1,7 +1,8 @@
 /** A target that can only dial out still receives: its source listens, and everything else is as ever. */
 import { once } from "node:events";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { connect, type Socket } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
@@ -74,6 +75,21 @@ describe("a target that dials", () => {
     await using target = diallingTarget(copy, port);
     await expectCopied(copy, source, target);
     for (const other of others) other.destroy();
+  });
+
+  it("finds its source again when that was killed in the middle", async () => {
+    const port = await freePort();
+    const copy = place.directory("killed-source");
+    // Four seconds.
+    await using source = listeningSource(port, "--bwlimit", "12M", "--compress", "none");
+    await using target = diallingTarget(copy, port);
+    while (!existsSync(`${copy}/.pvferry`)) await sleep(20);
+    await sleep(1_000);
+    source.kill("SIGKILL");
+    await source.ended;
+    await using successor = listeningSource(port);
+    await expectCopied(copy, successor, target);
+    expect(target.stderr()).toMatch(/Waiting for the source/);
   });
 
   it("cannot listen as well, and its source cannot dial as well", async () => {

@@ -16,7 +16,7 @@ use napi_derive::napi;
 use pvferry_core::error::CoreError;
 use pvferry_core::fs::stat::Timestamp;
 use pvferry_core::net::bind::Secret;
-use pvferry_core::net::{Dialled, raw_descriptor};
+use pvferry_core::net::{Dialled, Pace, raw_descriptor};
 use pvferry_core::scan::filter::{BadRule, Filter};
 use pvferry_core::scan::volume::ScanPolicy;
 use pvferry_core::session::compress::Mode;
@@ -82,6 +82,8 @@ pub struct SourceOptions {
     tls: TlsIdentity,
     #[serde(deserialize_with = "nullable")]
     server_name: Option<String>,
+    #[serde(deserialize_with = "nullable_count")]
+    bwlimit: Option<u64>,
     handshake_timeout_ms: u32,
     idle_timeout_ms: u32,
     keep_alive_ms: u32,
@@ -287,6 +289,7 @@ pub fn open_source(options: Dto<SourceOptions>, on_events: Function<'_, Value, (
         secret: secret(&options.secret)?,
         credentials: options.tls.credentials().map_err(thrown)?,
         server_name: options.server_name,
+        pace: options.bwlimit.map(|bytes_per_second| Arc::new(Pace::new(bytes_per_second))),
         handshake_timeout: Duration::from_millis(options.handshake_timeout_ms.into()),
         idle_timeout: Duration::from_millis(options.idle_timeout_ms.into()),
         keep_alive: Duration::from_millis(options.keep_alive_ms.into()),

@@ -10,6 +10,7 @@ import {
   listenAddress,
   parseHostPort,
   PATH,
+  rate,
   SWITCH,
 } from "../../../src/config/value-kinds.ts";
 
@@ -57,6 +58,29 @@ describe("[HOST:]PORT", () => {
   test.for(["", "host", "70000", "[]:1", "::1:5"])("%j is none", (text) => {
     expect(kind.parse(text)).toBeUndefined();
   });
+});
+
+describe("a rate", () => {
+  const kind = rate(1_000, 5_000_000_000);
+
+  test.for([
+    ["1000", 1_000],
+    ["800k", 800_000],
+    ["12.5M", 12_500_000],
+    ["2G", 2_000_000_000],
+    ["1Ki", 1_024],
+    ["10Mi", 10_485_760],
+    ["1.5Gi", 1_610_612_736],
+  ] as const)("%s", ([text, bytes]) => {
+    expect(kind.parse(text)).toBe(bytes);
+  });
+
+  test.for(["", "k", "999", "6G", "10m", "10 M", "1e6", "-1M", "10KiB", ".5M"])(
+    "%j is none",
+    (text) => {
+      expect(kind.parse(text)).toBeUndefined();
+    },
+  );
 });
 
 describe("N or P%", () => {

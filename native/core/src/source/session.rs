@@ -19,8 +19,10 @@ use crate::fs::stat::Stat;
 use crate::net::bind::Secret;
 use crate::net::dial::connect_bound;
 use crate::net::dialled::Dialled;
+use crate::net::duplex::Duplex;
 use crate::net::identity::Credentials;
 use crate::net::listener::Channel as Bound;
+use crate::net::pace::{Pace, PacedStream};
 use crate::scan::attributes::Report;
 use crate::scan::closing::Baseline;
 use crate::scan::volume::{ScanPolicy, Volume};
@@ -61,6 +63,8 @@ pub struct SourceConfig {
     pub secret: Secret,
     pub credentials: Credentials,
     pub server_name: Option<String>,
+    /// Of all lanes together.
+    pub pace: Option<Arc<Pace>>,
     pub handshake_timeout: Duration,
     pub idle_timeout: Duration,
     pub keep_alive: Duration,
@@ -198,7 +202,11 @@ impl Shared {
         let name = config.server_name.as_deref();
         let stream =
             connect_bound(dialled, bound, &config.credentials, name, &config.secret, config.handshake_timeout)?;
-        let channel = Arc::new(Channel::new(Arc::new(stream), config.idle_timeout));
+        let stream: Arc<dyn Duplex> = match (&config.pace, bound) {
+            (Some(pace), Bound::Lane(_)) => Arc::new(PacedStream::new(Arc::new(stream), Arc::clone(pace))),
+            _ => Arc::new(stream),
+        };
+        let channel = Arc::new(Channel::new(stream, config.idle_timeout));
         channel.stay_alive(config.keep_alive)?;
         Ok(channel)
     }

@@ -177,6 +177,7 @@ pub(crate) fn source_config(volume: &Path, compress: Mode) -> SourceConfig {
         secret: SECRET,
         credentials: pki::source(),
         server_name: None,
+        pace: None,
         handshake_timeout: LONG,
         idle_timeout: LONG,
         keep_alive: Duration::from_secs(1),
