@@ -24,13 +24,19 @@ export function makeAuthority(folder: string, name: string): Authority {
   return make(folder, name, ["-subj", `/CN=${name}`]);
 }
 
-/** A certificate of a server with its key, in one file as haproxy and squid take it. */
-export function issueServer(folder: string, authority: Authority, name: string): string {
+/** A certificate of a server for its name and addresses, with its key, in one file as haproxy and squid take it. */
+export function issueServer(
+  folder: string,
+  authority: Authority,
+  name: string,
+  addresses: readonly string[] = [],
+): string {
+  const names = [`DNS:${name}`, ...addresses.map((address) => `IP:${address}`)];
   const issuer = ["-CA", authority.certificate, "-CAkey", authority.key];
   const extensions = [
     "basicConstraints=critical,CA:false",
     "extendedKeyUsage=serverAuth",
-    `subjectAltName=DNS:${name}`,
+    `subjectAltName=${names.join(",")}`,
   ].flatMap((extension) => ["-addext", extension]);
   const made = make(folder, name, [...issuer, "-subj", `/CN=${name}`, ...extensions]);
   const file = join(folder, `${name}.pem`);

@@ -38,3 +38,8 @@ export function fault({ router, link, rule, packets = "both" }: FaultOptions): T
     chain({ ...PRIORITY, hook: "output", rules: sent }),
   ]);
 }
+
+/** No fault: counts what passes. */
+export function passing(where: Omit<FaultOptions, "rule">): Table {
+  return fault({ ...where, rule: "counter" });
+}

@@ -6,6 +6,7 @@ import type { NetworkNamespace } from "../network-namespace.ts";
 export interface Table extends Disposable {
   /** What all of its counters have counted. */
   readonly packets: () => number;
+  readonly bytes: () => number;
 }
 
 let count = 0;
@@ -20,11 +21,15 @@ export function nftTable({ path }: NetworkNamespace, chains: readonly string[]):
       encoding: "utf8",
     });
   nft(`table inet ${name} {\n${chains.join("\n")}\n}\n`, "-f", "-");
+  const counted = (what: "packets" | "bytes"): number => {
+    const words = nft("", "list", "table", "inet", name).matchAll(
+      new RegExp(`counter .*\\b${what} (\\d+)`, "g"),
+    );
+    return [...words].reduce((sum, [, number]) => sum + Number(number), 0);
+  };
   return {
-    packets: () => {
-      const counters = nft("", "list", "table", "inet", name).matchAll(/counter packets (\d+)/g);
-      return [...counters].reduce((sum, [, packets]) => sum + Number(packets), 0);
-    },
+    packets: () => counted("packets"),
+    bytes: () => counted("bytes"),
     [Symbol.dispose]: () => void nft("", "delete", "table", "inet", name),
   };
 }

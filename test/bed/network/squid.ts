@@ -9,6 +9,8 @@ import { countIn, type Credentials, type Proxy, type ProxyOptions } from "./prox
 export interface SquidOptions extends ProxyOptions {
   /** What it connects to; any port when left out. */
   readonly allowedPorts?: readonly number[];
+  /** A certificate with its key (PEM): it is spoken to over TLS then. */
+  readonly certificate?: string;
 }
 
 const BASIC_AUTH = "/usr/lib/squid/basic_ncsa_auth";
@@ -36,12 +38,14 @@ http_access deny all`;
 
 /** Names that cannot be resolved are given up after a second; by default nothing is answered for minutes. */
 function configuration(folder: string, port: number, options: SquidOptions): string {
-  const { allowedPorts, credentials } = options;
+  const { allowedPorts, credentials, certificate } = options;
+  const listens =
+    certificate === undefined ? `http_port ${port}` : `https_port ${port} tls-cert=${certificate}`;
   const ports =
     allowedPorts === undefined
       ? ""
       : `acl allowed_ports port ${allowedPorts.join(" ")}\nhttp_access deny CONNECT !allowed_ports`;
-  return `http_port ${port}
+  return `${listens}
 acl CONNECT method CONNECT
 ${ports}
 ${whoMay(folder, credentials)}

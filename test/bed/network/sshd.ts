@@ -24,7 +24,7 @@ export interface Sshd extends Program {
   readonly hostKey: string;
 }
 
-const USER = { user: "bastion", password: "b4stion of %s" };
+export const BASTION_USER = { user: "bastion", password: "b4stion of %s" };
 
 function configuration(folder: string, port: number, options: SshdOptions): string {
   const { forwards = "yes", accepts = "publickey,password" } = options;
@@ -37,7 +37,7 @@ UsePAM no
 PubkeyAuthentication ${accepts.includes("publickey") ? "yes" : "no"}
 PasswordAuthentication ${accepts.includes("password") ? "yes" : "no"}
 KbdInteractiveAuthentication no
-AllowUsers ${USER.user}
+AllowUsers ${BASTION_USER.user}
 AllowTcpForwarding ${forwards}
 GatewayPorts clientspecified
 MaxStartups 100
@@ -45,7 +45,7 @@ LogLevel DEBUG1
 `;
 }
 
-function makeKey(file: string): string {
+export function makeKey(file: string): string {
   execFileSync("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-C", "bed", "-f", file]);
   return readFileSync(`${file}.pub`, "utf8").trim();
 }
@@ -60,7 +60,7 @@ export async function sshd(options: SshdOptions): Promise<Sshd> {
   writeFileSync(file, configuration(folder, port, options));
   // It insists on it, and only its service makes it.
   mkdirSync("/run/sshd", { recursive: true, mode: 0o755 });
-  const [command, before] = [["sshd", "-D", "-e", "-f", file], knowingUser(folder, USER)];
+  const [command, before] = [["sshd", "-D", "-e", "-f", file], knowingUser(folder, BASTION_USER)];
   const program = await startProgram({ namespace, command, before, port, folder });
-  return { ...program, hostKey, user: { ...USER, identity } };
+  return { ...program, hostKey, user: { ...BASTION_USER, identity } };
 }
