@@ -4,6 +4,7 @@ import process from "node:process";
 
 import type { FlagValues } from "../config/flags.ts";
 import { hostPortText } from "../config/value-kinds.ts";
+import { PvferryError } from "../core/errors.ts";
 import { redacted } from "../core/secrets.ts";
 import { durationText } from "../core/units.ts";
 import { loadAddon, packageVersion } from "../native/addon.ts";
@@ -12,7 +13,7 @@ import { listenForDoctors } from "../session/doctor/listen.ts";
 import { agentIdentity } from "./agent-identity.ts";
 import { boundAddress } from "./bound-address.ts";
 import type { Outcome } from "./output.ts";
-import { pathFromFlags, refuseBothWays } from "./path.ts";
+import { forwardFromFlags, pathFromFlags } from "./path.ts";
 import type { CommandContext } from "./run-command.ts";
 
 /** With --listen it is the other side of a doctor, until it is interrupted. */
@@ -41,13 +42,21 @@ async function listen(
   notice: (message: string) => void,
   signal: AbortSignal,
 ): Promise<Outcome> {
-  refuseBothWays(flags);
+  if ((await forwardFromFlags(flags, notice)) !== null) throw onlyHere();
   const address = boundAddress(flags.listen);
   const tls = agentIdentity(flags.tls, "target", notice);
   const onListening = (port: number): void =>
     notice(`Listening on ${hostPortText({ ...address, port })}`);
   const parts = { addon: loadAddon(), agent: packageVersion(), notice, onListening };
   return listenForDoctors({ address, tls }, parts, signal);
+}
+
+function onlyHere(): PvferryError {
+  return new PvferryError({
+    code: 2,
+    message: "A doctor listens on this machine only.",
+    next: "Start a target with this --listen and examine the path to it: that uses up no session.",
+  });
 }
 
 function stepLine({ name, verdict, milliseconds, text }: DiagnosisStep): string {

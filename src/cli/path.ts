@@ -10,17 +10,18 @@ import { ENDPOINT, type Endpoint } from "../config/endpoint.ts";
 import type { FlagValues } from "../config/flags.ts";
 import { hostKeys } from "../config/known-hosts.ts";
 import { LIMITS } from "../config/limits.ts";
-import { VIA, type Via } from "../config/proxy-kinds.ts";
+import { VIA, type ListenAddress, type Via } from "../config/proxy-kinds.ts";
 import { proxyText, type Proxy } from "../config/proxy.ts";
-import { hostPortText, type Given, type HostPort, type ValueKind } from "../config/value-kinds.ts";
+import { hostPortText, type Given, type ValueKind } from "../config/value-kinds.ts";
 import { PvferryError } from "../core/errors.ts";
 import { escapeText } from "../core/names.ts";
 import { keepSecret } from "../core/secrets.ts";
 import { errnoOf, fileError } from "../core/system-errors.ts";
 import { loadAddon } from "../native/addon.ts";
-import type { ProxyTrust } from "../net/chain.ts";
-import { listenForTarget, type IncomingPath } from "../net/incoming-path.ts";
+import { dialerThrough, type ProxyTrust } from "../net/chain.ts";
+import { forwardToSource, listenForTarget, type IncomingPath } from "../net/incoming-path.ts";
 import { pathTo, type Path } from "../net/path.ts";
+import type { ForwardCalls, RemoteForward } from "../net/remote-forward.ts";
 import { boundAddress } from "./bound-address.ts";
 
 type PathFlags = Pick<
@@ -42,20 +43,40 @@ export async function pathFromFlags(
 
 /** The path of a source whose target dials. Ends with its disposal. */
 export async function incomingPath(
-  flags: PathFlags & { readonly listen: HostPort },
+  flags: PathFlags & { readonly listen: ListenAddress },
+  calls: Omit<ForwardCalls, "connection" | "listening">,
   notice: (message: string) => void,
 ): Promise<IncomingPath> {
-  refuseBothWays(flags);
-  const address = boundAddress(flags.listen);
-  const path = await listenForTarget(address, () => loadAddon().socketPair());
-  notice(`Listening on ${path.text}`);
+  const pair = (): readonly number[] => loadAddon().socketPair();
+  const forward = await forwardFromFlags(flags, notice);
+  const listening = (text: string): void => notice(`Listening on ${text}`);
+  if (forward !== null) return forwardToSource(forward, pair, { ...calls, listening });
+  const path = await listenForTarget(boundAddress(flags.listen), pair);
+  listening(path.text);
   return path;
 }
 
-/** Throws (2) when --listen stands beside what is for dialling. */
-export function refuseBothWays({ to, toFile, via, viaFile }: PathFlags): void {
-  if (to === null && toFile === null && via.length === 0 && viaFile.length === 0) return;
-  throw wrongFlags(
+/** null when this machine itself is to listen. Throws (2) when --listen stands beside what is for dialling. */
+export async function forwardFromFlags(
+  flags: PathFlags & { readonly listen: ListenAddress | null },
+  notice: (message: string) => void,
+): Promise<RemoteForward | null> {
+  const { listen, to, toFile, via, viaFile } = flags;
+  const bastion = listen?.bastion ?? null;
+  const isThrough = bastion === null && via.length + viaFile.length > 0;
+  if (listen !== null && (to !== null || toFile !== null || isThrough)) throw bothWays();
+  if (listen === null || bastion === null) return null;
+  const { host, port } = bastion;
+  const proxies = await proxiesFrom(flags, { kind: "tcp", hosts: [host], port }, notice);
+  keepCredentials(bastion);
+  const trust = trustFrom(flags, [...proxies, bastion]);
+  const through = dialerThrough(proxies, trust);
+  const { remoteForward } = await import("../net/remote-forward.ts");
+  return remoteForward({ bastion, address: listen, through, trust: trust.ssh });
+}
+
+function bothWays(): PvferryError {
+  return wrongFlags(
     "--listen waits for the other side, and --to and --via are for dialling it.",
     "Give --listen on one side, and --to, with --via where it is needed, on the other.",
   );

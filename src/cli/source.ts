@@ -2,6 +2,7 @@
 
 import type { FlagValues } from "../config/flags.ts";
 import { DEFAULTS } from "../config/limits.ts";
+import type { PvferryError } from "../core/errors.ts";
 import { defaultParallelism } from "../host/parallelism.ts";
 import type { Path } from "../net/path.ts";
 import { runSource } from "../session/source.ts";
@@ -22,7 +23,12 @@ export async function sourceCommand(context: CommandContext<"source">): Promise<
   const mode = modeOf(flags);
   return runTransfer({ ...flags, prints: true }, async (observe) => {
     const notice = (message: string): void => observe({ type: "notice", message });
-    using path = await pathOf(flags, notice);
+    const failed = new AbortController();
+    const calls = {
+      waiting: (what: string): void => observe({ type: "waiting", for: what }),
+      fail: (error: PvferryError): void => failed.abort(error),
+    };
+    using path = await pathOf(flags, calls, notice);
     const tls = agentIdentity(flags.tls, "source", notice);
     const { lanes, threads } = defaultParallelism();
     return await runSource(
@@ -47,17 +53,18 @@ export async function sourceCommand(context: CommandContext<"source">): Promise<
         volumeName: flags.volumeName,
       },
       observe,
-      signal,
+      AbortSignal.any([signal, failed.signal]),
     );
   });
 }
 
 async function pathOf(
   flags: FlagValues<"source">,
+  calls: Parameters<typeof incomingPath>[1],
   notice: (message: string) => void,
 ): Promise<Path & Disposable> {
   const { listen } = flags;
-  if (listen !== null) return incomingPath({ ...flags, listen }, notice);
+  if (listen !== null) return incomingPath({ ...flags, listen }, calls, notice);
   const path = await pathFromFlags(flags, "source", notice);
   // What has been dialled, the session closes.
   return { ...path, [Symbol.dispose]: () => undefined };

@@ -8,7 +8,7 @@ import { runTarget } from "../session/target.ts";
 import { agentIdentity } from "./agent-identity.ts";
 import { boundAddress } from "./bound-address.ts";
 import type { Outcome } from "./output.ts";
-import { pathFromFlags, refuseBothWays } from "./path.ts";
+import { forwardFromFlags, pathFromFlags } from "./path.ts";
 import type { CommandContext } from "./run-command.ts";
 import { runTransfer } from "./transfer.ts";
 import { volumeArgument } from "./volume-argument.ts";
@@ -52,16 +52,18 @@ async function reachOf(
   flags: FlagValues<"target">,
   notice: (message: string) => void,
 ): Promise<Reach> {
+  const forward = await forwardFromFlags(flags, notice);
+  if (forward !== null) return { by: "forwarding", forward };
   if (flags.to === null && flags.toFile === null) {
     return { by: "listening", ...boundAddress(flags.listen) };
   }
-  if (flags.listen !== null) refuseBothWays(flags);
   return { by: "dialling", path: await pathFromFlags(flags, "target", notice) };
 }
 
 /** docs/flags.md promises the first of them to scripts that let the kernel choose the port. */
 function reachedText(reach: Reach, port: number): string {
-  return reach.by === "listening"
-    ? `Listening on ${hostPortText({ ...reach, port })}`
-    : `Dialling the source at ${reach.path.text}`;
+  if (reach.by === "listening") return `Listening on ${hostPortText({ ...reach, port })}`;
+  return reach.by === "dialling"
+    ? `Dialling the source at ${reach.path.text}`
+    : `Asking for a listener: ${reach.forward.text}`;
 }

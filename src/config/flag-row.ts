@@ -57,7 +57,7 @@ export function flag<V, const Commands extends readonly CommandName[]>(
 
 /** A flag that may be left out; its value is then null. */
 export function optional<V, const Commands extends readonly CommandName[]>(
-  row: Row<"fallbackText", Commands> & { readonly kind: ValueKind<V> },
+  row: Row<"fallbackText", Commands> & { readonly kind: ValueKind<V>; readonly isSecret?: true },
 ): Flag<V | null, Commands> {
   return { ...row, fallback: null } as Flag<V | null, Commands>;
 }

@@ -8,14 +8,13 @@ import { durationText } from "../core/units.ts";
 import { ENDPOINT } from "./endpoint.ts";
 import { COMMANDS, flag, list, optional, toggle, type CommandName, type Flag } from "./flag-row.ts";
 import { DEFAULTS, LIMITS } from "./limits.ts";
-import { FINGERPRINT, VIA } from "./proxy-kinds.ts";
+import { FINGERPRINT, listenKind, VIA } from "./proxy-kinds.ts";
 import {
   choice,
   DELETE_LIMIT,
   duration,
   integer,
   label,
-  listenAddress,
   PATH,
   PATTERN,
   rate,
@@ -96,9 +95,10 @@ export const FLAGS = {
   listen: optional({
     name: "listen",
     value: "[HOST:]PORT",
-    kind: listenAddress(DEFAULTS.listenHost, DEFAULTS.listenPort),
+    kind: listenKind(DEFAULTS.listenHost, DEFAULTS.listenPort),
+    isSecret: true,
     fallbackText: `of a target, ${DEFAULTS.listenPort} on every address`,
-    help: "address and port to listen on; port 0 lets the kernel choose. Either side may: a source that listens has a target with --to, a doctor that does is the other end of the path",
+    help: "address and port to listen on; port 0 lets the kernel choose. Either side may: a source that listens has a target with --to, a doctor that does is the other end of the path. ssh://USER@BASTION[:PORT]/HOST:PORT listens on a bastion",
     commands: ["source", "target", "doctor"],
   }),
   measure: flag({

@@ -1,7 +1,7 @@
 /** Values of the flags about proxies. */
 
 import { parseProxy, type Proxy } from "./proxy.ts";
-import type { ValueKind } from "./value-kinds.ts";
+import { listenAddress, parseHostPort, type HostPort, type ValueKind } from "./value-kinds.ts";
 
 /** "env": whatever the usual variables say. */
 export type Via = Proxy | "env";
@@ -12,6 +12,34 @@ export const VIA: ValueKind<Via> = {
   example: "http://proxy.example:3128",
   parse: (text) => (text === "env" ? "env" : parseProxy(text)),
 };
+
+/** Where to listen: here, or on a bastion. */
+export interface ListenAddress extends HostPort {
+  /** null: on this machine. */
+  readonly bastion: Proxy | null;
+}
+
+/** "6443", "127.0.0.1:0", "ssh://core@bastion:22/0.0.0.0:6443". */
+export function listenKind(anyHost: string, defaultPort: number): ValueKind<ListenAddress> {
+  const here = listenAddress(anyHost, defaultPort);
+  return {
+    expects: `${here.expects}, or ssh://USER@BASTION[:PORT]/HOST:PORT`,
+    example: here.example,
+    parse: (text) => {
+      if (text.startsWith("ssh://")) return onBastion(text);
+      const address = here.parse(text);
+      return address && { ...address, bastion: null };
+    },
+  };
+}
+
+/** What follows the last slash is the bastion's to listen on; a password may hold slashes too. */
+function onBastion(text: string): ListenAddress | undefined {
+  const slash = text.lastIndexOf("/");
+  const bastion = parseProxy(text.slice(0, slash));
+  const address = parseHostPort(text.slice(slash + 1));
+  return bastion && address && { ...address, bastion };
+}
 
 /** SHA-256 in base64 without padding: 43 characters. */
 export const FINGERPRINT: ValueKind<string> = {

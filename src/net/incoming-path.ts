@@ -4,7 +4,8 @@
  */
 
 import { once } from "node:events";
-import { createServer, type Server, type Socket } from "node:net";
+import { createServer, type Server } from "node:net";
+import type { Duplex } from "node:stream";
 
 import { LIMITS } from "../config/limits.ts";
 import { hostPortText, type HostPort } from "../config/value-kinds.ts";
@@ -15,34 +16,68 @@ import { waitFor } from "../core/waiting.ts";
 import type { DialedStream } from "./dialer.ts";
 import { handOver, type SocketPair } from "./hand-over.ts";
 import type { Connected, DialLimits, Path } from "./path.ts";
+import type { ForwardCalls, RemoteForward } from "./remote-forward.ts";
 
-export interface IncomingPath extends Path, Disposable {
-  /** In use. */
-  readonly port: number;
+export interface IncomingPath extends Path, Disposable {}
+
+/** Somebody who has connected. */
+interface Caller {
+  readonly stream: Duplex;
+  /** null: the address that the kernel knows. */
+  readonly peerName: string | null;
 }
 
 /** Rejects with a PvferryError (33 when the port is in use) when it cannot listen there. */
 export async function listenForTarget(address: HostPort, pair: SocketPair): Promise<IncomingPath> {
   const callers = new Callers();
   // Paused from the start: what a caller says is left to whoever takes the descriptor.
-  const server = createServer({ pauseOnConnect: true, noDelay: true }, (socket) =>
-    callers.add(socket),
-  );
+  const server = createServer({ pauseOnConnect: true, noDelay: true }, (socket) => {
+    socket.setKeepAlive(true, LIMITS.keepAliveMs);
+    socket.on("error", () => undefined);
+    callers.add({ stream: socket, peerName: null });
+  });
   const port = await listening(server, address);
   const text = hostPortText({ ...address, port });
+  return incomingPath({ host: address.host, port, text, callers, pair }, () => server.close());
+}
+
+/** The same on a bastion. */
+export function forwardToSource(
+  forward: RemoteForward,
+  pair: SocketPair,
+  calls: Omit<ForwardCalls, "connection">,
+): IncomingPath {
+  const callers = new Callers();
+  const connection = (stream: Duplex, peerName: string): void => callers.add({ stream, peerName });
+  const opened = forward.open({ ...calls, connection });
+  const { text } = forward;
+  return incomingPath({ host: text, port: 0, text, callers, pair }, () => opened.close());
+}
+
+interface Incoming {
+  readonly host: string;
+  readonly port: number;
+  readonly text: string;
+  readonly callers: Callers;
+  readonly pair: SocketPair;
+}
+
+function incomingPath(
+  { host, port, text, callers, pair }: Incoming,
+  end: () => void,
+): IncomingPath {
   return {
     ...wayIn(callers, text, pair),
-    port,
     text,
     target: `a target that dials ${text}`,
     isIncoming: true,
     serverName: null,
-    endpoint: { kind: "tcp", hosts: [address.host], port },
+    endpoint: { kind: "tcp", hosts: [host], port },
     proxies: [],
     hops: [],
     [Symbol.dispose]: () => {
       callers.close();
-      server.close();
+      end();
     },
   };
 }
@@ -54,10 +89,11 @@ function wayIn(
   pair: SocketPair,
 ): Pick<Path, "hand" | "connect" | "connectTo" | "dial"> {
   const connect = async (_: number, limits: DialLimits): Promise<Connected> => {
-    const socket = await callers.next(where, limits);
-    return { host: socket.remoteAddress ?? "", stream: socket };
+    const { stream, peerName } = await callers.next(where, limits);
+    return { host: peerName ?? "", stream };
   };
-  const hand = ({ stream }: Connected): DialedStream => handOver(stream, null, pair);
+  const hand = ({ host, stream }: Connected): DialedStream =>
+    handOver(stream, host === "" ? null : host, pair);
   return {
     hand,
     connect,
@@ -92,24 +128,22 @@ function notListening(address: HostPort, cause: unknown): PvferryError {
 
 /** Those who have connected and are not in use; of too many, the oldest has to go. */
 class Callers {
-  readonly #waiting: Socket[] = [];
+  readonly #waiting: Caller[] = [];
   #wanted: PromiseWithResolvers<void> | null = null;
 
-  add(socket: Socket): void {
-    socket.setKeepAlive(true, LIMITS.keepAliveMs);
-    socket.on("error", () => undefined);
-    socket.once("close", () => this.#forget(socket));
-    this.#waiting.push(socket);
-    if (this.#waiting.length > LIMITS.maxUnauthenticated) this.#waiting.shift()?.destroy();
+  add(caller: Caller): void {
+    caller.stream.once("close", () => this.#forget(caller));
+    this.#waiting.push(caller);
+    if (this.#waiting.length > LIMITS.maxUnauthenticated) this.#waiting.shift()?.stream.destroy();
     this.#wanted?.resolve();
   }
 
-  async next(where: string, { timeoutMs, signal }: DialLimits): Promise<Socket> {
+  async next(where: string, { timeoutMs, signal }: DialLimits): Promise<Caller> {
     const deadline = performance.now() + timeoutMs;
     for (;;) {
       signal.throwIfAborted();
-      const socket = this.#waiting.shift();
-      if (socket !== undefined) return socket;
+      const caller = this.#waiting.shift();
+      if (caller !== undefined) return caller;
       this.#wanted ??= Promise.withResolvers<void>();
       await waitFor(this.#wanted.promise, {
         deadlineMs: Math.max(1, deadline - performance.now()),
@@ -121,11 +155,11 @@ class Callers {
   }
 
   close(): void {
-    for (const socket of this.#waiting.splice(0)) socket.destroy();
+    for (const { stream } of this.#waiting.splice(0)) stream.destroy();
   }
 
-  #forget(socket: Socket): void {
-    const at = this.#waiting.indexOf(socket);
+  #forget(caller: Caller): void {
+    const at = this.#waiting.indexOf(caller);
     if (at !== -1) this.#waiting.splice(at, 1);
   }
 }

@@ -21,29 +21,29 @@ export interface Passage {
 }
 
 /**
- * Speaks to a proxy over a connected stream, and resolves with the stream that leads through it, paused. Whoever has called
- * it destroys the connected stream when nobody waits any longer, which is the end of all that was begun over it.
+ * Speaks to a proxy over a connected stream, and resolves with what it was asked for. Whoever has called it destroys the connected stream when nobody waits any longer, which is the end of all that was begun over it.
  */
-export type Pass = (stream: Duplex, passage: Passage) => Promise<Duplex>;
+export type Pass<T> = (stream: Duplex, passage: Passage) => Promise<T>;
 
-/** A dialer that reaches the proxy by `through` and then lets `pass` speak to it; one deadline for both. */
-export function proxied(proxy: Proxy, through: Dialer, pass: Pass): Dialer {
-  return { dial: async (request) => dialThrough(proxy, through, pass, request) };
+/** A dialer that reaches the proxy by `through` and then lets `speak` ask it; one deadline for both. */
+export function proxied(proxy: Proxy, through: Dialer, speak: Pass<Duplex>): Dialer {
+  return { dial: async (request) => pass(proxy, through, request, speak) };
 }
 
-async function dialThrough(
+/** The same for whatever a proxy may be asked for; `request` names the address that it is about. */
+export async function pass<T>(
   proxy: Proxy,
   through: Dialer,
-  pass: Pass,
   request: DialRequest,
-): Promise<Duplex> {
+  speak: Pass<T>,
+): Promise<T> {
   const { host, port, timeoutMs, signal } = request;
   const deadline = performance.now() + timeoutMs;
   const name = proxyText(proxy);
   const passage = { proxy, name, host, port, address: addressText(host, port), timeoutMs };
   const stream = await toProxy(passage, through, request);
   try {
-    return await waitFor(pass(stream, passage), {
+    return await waitFor(speak(stream, passage), {
       deadlineMs: Math.max(1, Math.ceil(deadline - performance.now())),
       signal,
       tooLate: () => noAnswer(passage),

@@ -29,8 +29,7 @@ export function sshDialer(proxy: Proxy, through: Dialer, trust: SshTrust): Diale
 }
 
 async function sshThrough(stream: Duplex, passage: Passage, trust: SshTrust): Promise<Duplex> {
-  const client = new Client();
-  await loggedIn(client, stream, passage, trust);
+  const client = await logIn(stream, passage, trust);
   const channel = await openChannel(client, passage);
   channel.once("close", () => client.end());
   channel.on("error", () => undefined);
@@ -38,12 +37,9 @@ async function sshThrough(stream: Duplex, passage: Passage, trust: SshTrust): Pr
   return channel;
 }
 
-async function loggedIn(
-  client: Client,
-  stream: Duplex,
-  passage: Passage,
-  trust: SshTrust,
-): Promise<void> {
+/** Resolves with a client that the server has let in; it has a listener for errors. */
+export async function logIn(stream: Duplex, passage: Passage, trust: SshTrust): Promise<Client> {
+  const client = new Client();
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   let refused: PvferryError | null = null;
   client.once("ready", resolve);
@@ -61,6 +57,7 @@ async function loggedIn(
   }
   stream.resume();
   await promise;
+  return client;
 }
 
 function connectConfig(

@@ -10,12 +10,12 @@ import { escapeText } from "../core/names.ts";
 import { quantityText } from "../core/units.ts";
 import { waitFor, type Wait } from "../core/waiting.ts";
 import type { Connection, Listener } from "../native/types.ts";
-import type { Path } from "../net/path.ts";
 import type { MessageOf } from "../wire/control-messages.ts";
 import { ControlChannel } from "./control-channel.ts";
 import { DoctorHost } from "./doctor/host.ts";
 import { checkSameVolume, helloMessage, receiveHello } from "./greeting.ts";
-import type { SessionContext, TargetRun } from "./run-options.ts";
+import { intoListener } from "./into-listener.ts";
+import type { Reach, SessionContext, TargetRun } from "./run-options.ts";
 import { SpareConnections } from "./spare-connections.ts";
 import { Strangers } from "./strangers.ts";
 import { toTlsIdentity } from "./tls-identity.ts";
@@ -27,6 +27,10 @@ export interface Guest {
   readonly superseded: AbortSignal;
   /** There is a verdict, or soon will be: from now on no session that only looks takes this copy's place. */
   readonly keepPlace: () => void;
+}
+
+interface Closable {
+  close(): void;
 }
 
 /** The newest session that was let in. */
@@ -49,7 +53,8 @@ export class Door {
   readonly #closed = new AbortController();
   readonly #strangers: Strangers;
   readonly #doctors: DoctorHost;
-  readonly #spares: SpareConnections | null;
+  /** Of connections, when this side does not listen itself. */
+  readonly #supply: Closable | null;
   /** Where the next session is waited for. */
   #admitting: PromiseWithResolvers<Guest> | null = null;
   /** Let in while the session before it was still being ended. */
@@ -76,7 +81,7 @@ export class Door {
       (connection) => this.#take(connection),
     );
     this.#strangers = new Strangers(() => this.listener.counts(), notice);
-    this.#spares = reach.by === "dialling" ? this.#dial(reach.path) : null;
+    this.#supply = this.#openSupply(reach);
   }
 
   /** The next session; the one before it is over. */
@@ -103,20 +108,26 @@ export class Door {
   close(): void {
     this.#closed.abort(closing());
     void this.#waiting?.channel.closeWith(closing());
-    this.#spares?.close();
+    this.#supply?.close();
     this.#strangers.close();
     this.#doctors.close();
     this.listener.close();
   }
 
   /** A failure for good counts as long as nobody has been let in: a session that runs has its connections. */
-  #dial(path: Path): SpareConnections {
-    return new SpareConnections(this.listener, path, {
-      waiting: (what) => {
-        if (this.#admitting !== null) this.#context.observe({ type: "waiting", for: what });
-      },
-      fail: (error) => this.#admitting?.reject(error),
-    });
+  #openSupply(reach: Reach): Closable | null {
+    if (reach.by === "listening") return null;
+    const waiting = (what: string): void => {
+      if (this.#admitting !== null) this.#context.observe({ type: "waiting", for: what });
+    };
+    const fail = (error: PvferryError): void => this.#admitting?.reject(error);
+    if (reach.by === "dialling") {
+      return new SpareConnections(this.listener, reach.path, { waiting, fail });
+    }
+    const connection = intoListener(this.#context.parts.addon, this.listener);
+    const listening = (text: string): void =>
+      this.#context.observe({ type: "notice", message: `Listening on ${text}` });
+    return reach.forward.open({ connection, listening, waiting, fail });
   }
 
   /** Doctors are no guests: what they ask takes no session's place. */

@@ -6,6 +6,7 @@ import type { PassKind } from "../core/receipt.ts";
 import type { Role } from "../core/transfer-id.ts";
 import type { Addon, Existing, MaxDelete, VerifyMode } from "../native/types.ts";
 import type { Path } from "../net/path.ts";
+import type { RemoteForward } from "../net/remote-forward.ts";
 
 /** One side's certificate folder, read. PEM texts. */
 export interface TlsMaterial {
@@ -74,7 +75,8 @@ export interface TargetRun {
 
 export type Reach =
   | { readonly by: "listening"; readonly host: string; readonly port: number }
-  | { readonly by: "dialling"; readonly path: Path };
+  | { readonly by: "dialling"; readonly path: Path }
+  | { readonly by: "forwarding"; readonly forward: RemoteForward };
 
 export type Observe = (event: TransferEvent) => void;
 

@@ -22,7 +22,7 @@ export function sourceApart(options: AgentOptions): Agent {
   return startApart("source", options, ["--connect-timeout", "30s"]);
 }
 
-function startApart(
+export function startApart(
   side: "source" | "target",
   options: AgentOptions,
   defaults: readonly string[],

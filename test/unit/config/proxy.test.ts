@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 
-import { FINGERPRINT, VIA } from "../../../src/config/proxy-kinds.ts";
+import { FINGERPRINT, listenKind, VIA } from "../../../src/config/proxy-kinds.ts";
 import { parseProxy, proxyText } from "../../../src/config/proxy.ts";
 
 describe("the URL of a proxy", () => {
@@ -54,4 +54,36 @@ test("a fingerprint is the one of ssh-keygen -l", () => {
   expect(FINGERPRINT.parse(FINGERPRINT.example)).toBe(FINGERPRINT.example);
   expect(FINGERPRINT.parse(`${FINGERPRINT.example}=`)).toBeUndefined();
   expect(FINGERPRINT.parse("MD5:ab:cd")).toBeUndefined();
+});
+
+describe("where to listen", () => {
+  const kind = listenKind("::", 6443);
+  const bastion = { scheme: "ssh", host: "bastion", port: 22, user: "core", password: null };
+
+  test.for([
+    ["6443", { host: "::", port: 6443, bastion: null }],
+    ["[::1]:0", { host: "::1", port: 0, bastion: null }],
+    ["ssh://core@bastion/0.0.0.0:6443", { host: "0.0.0.0", port: 6443, bastion }],
+    [
+      "ssh://core@bastion:2222/[::]:1",
+      { host: "::", port: 1, bastion: { ...bastion, port: 2222 } },
+    ],
+    [
+      "ssh://core:s/l@sh@bastion/127.0.0.1:1",
+      { host: "127.0.0.1", port: 1, bastion: { ...bastion, password: "s/l@sh" } },
+    ],
+  ] as const)("%s", ([text, expected]) => {
+    expect(kind.parse(text)).toEqual(expected);
+  });
+
+  test.for([
+    "",
+    "host",
+    "ssh://core@bastion",
+    "ssh://core@bastion/",
+    "ssh://core@bastion/6443",
+    "http://p:1/h:2",
+  ])("%j is no such place", (text) => {
+    expect(kind.parse(text)).toBeUndefined();
+  });
 });
