@@ -1,9 +1,9 @@
 /**
- * npm run bench [-- SET... --pairs N --scale SHARE --on FILESYSTEM --flags "FLAG..."]: pvferry copy, with these flags
+ * npm run bench [-- SET... --pairs N --scale SHARE --on FILESYSTEM --flags="FLAG..."]: pvferry copy, with these flags
  * besides, against rsync + stunnel, alternating, on tmpfs, or on ext4, xfs or btrfs in a file. Needs root and, for the sets
  * of 4 GB, some 14 GB of free memory or disk; --scale makes the second copies smaller.
  *
- * npm run bench -- wan [--path NAME... --volume NAME... --pairs N --flags "FLAG..." --alone]: the two agents over long
+ * npm run bench -- wan [--path NAME... --volume NAME... --pairs N --flags="FLAG..." --alone]: the two agents over long
  * paths, against the same; --alone without that.
  */
 import { cpus, release, totalmem } from "node:os";

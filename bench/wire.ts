@@ -23,9 +23,9 @@ interface LinkCounters {
 
 /** The target's address on a wire between two ends. */
 export const TARGET_ADDRESS = "192.0.2.2";
-export const SOURCE_ADDRESS = "192.0.2.1";
+const SOURCE_ADDRESS = "192.0.2.1";
 
-export function ip(namespace: NetworkNamespace, ...args: readonly string[]): string {
+function ip(namespace: NetworkNamespace, ...args: readonly string[]): string {
   return execFileSync("ip", ["-n", namespace.name, ...args], { encoding: "utf8" });
 }
 

@@ -1,10 +1,8 @@
 /** Paths between two clusters, and what is copied over them. */
 
-export interface PathFacts {
-  readonly rateMbit: number;
-  readonly roundTripMs: number;
-  /** Of the packets of either direction. */
-  readonly lossPercent: number;
+import type { LongPathFacts } from "../../test/bed/network/long-path.ts";
+
+export interface PathFacts extends LongPathFacts {
   /** rsync would take minutes for 200 MB. Its rate does not depend on how much there is. */
   readonly rivalIsSlow: boolean;
 }

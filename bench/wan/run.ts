@@ -5,14 +5,15 @@ import process from "node:process";
 import { fileURLToPath } from "node:url";
 
 import { mountFilesystem } from "../../test/bed/filesystem.ts";
+import { openLongPath } from "../../test/bed/network/long-path.ts";
 import { compareTrees } from "../../test/judge/compare-trees.ts";
 import { copy, type Contender } from "../contender.ts";
 import { rsyncThroughStunnel } from "../rival.ts";
 import { agents, type Agents } from "./agents.ts";
-import { openLongPath } from "./long-path.ts";
 import { pathNamed, PATHS, pathText, type PathFacts } from "./paths.ts";
 import { wanSummary, wanTable, type WanRun } from "./table.ts";
 import { volumeNamed, VOLUMES, type VolumeName } from "./volumes.ts";
+import { lentWire } from "./wire.ts";
 
 export interface WanOptions {
   /** Names; none means all. */
@@ -132,18 +133,19 @@ async function measureRival(
 
 async function benchPath(path: PathFacts, place: Place, options: WanOptions): Promise<void> {
   process.stdout.write(`\n## ${pathText(path)}\n\n`);
-  await using way = await openLongPath(path);
+  await using way = await openLongPath(path, "release");
+  const wire = lentWire(way);
   const runs: WanRun[] = [];
   const { ours, rivals } = volumesOf(path, options.volumes.map(volumeNamed));
   const turns = [
     async (): Promise<void> => {
       for (const volume of ours) {
-        runs.push(await measureOurs(place, volume, way.wire, options.flags));
+        runs.push(await measureOurs(place, volume, wire, options.flags));
       }
     },
     async (): Promise<void> => {
       if (options.alone) return;
-      for (const volume of rivals) runs.push(await measureRival(place, volume, way.wire));
+      for (const volume of rivals) runs.push(await measureRival(place, volume, wire));
     },
   ];
   for (let pair = 0; pair < options.pairs; pair++) {

@@ -2,6 +2,7 @@
 
 import process from "node:process";
 
+import { LIMITS } from "../config/limits.ts";
 import { toPvferryError } from "../core/errors.ts";
 import { RecordFile } from "../observe/record-file.ts";
 import { runTarget } from "../session/target.ts";
@@ -49,6 +50,7 @@ async function outcome(start: CopyStart, signal: AbortSignal): Promise<CopyRepor
           reach: { by: "listening", host: "127.0.0.1", port: 0 },
           tls: start.tls,
           volumeName: start.volumeName,
+          lanesMost: LIMITS.lanesMost,
           reconnectTimeoutMs: start.reconnectTimeoutMs,
           finishedWaitMs: null,
           existing: start.existing,

@@ -107,6 +107,8 @@ function sourceRun(
     tls: identities.source,
     lanes: flags.lanes ?? lanes,
     bwlimit: flags.bwlimit,
+    lanesMost: flags.lanes ?? LIMITS.lanesAdaptedMost,
+    congestion: "auto",
     scanThreads: threads,
     compress: flags.compress,
     oneFileSystem: flags.oneFileSystem,

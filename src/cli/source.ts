@@ -1,7 +1,7 @@
 /** The side that reads. Usually it dials; with --listen its target does. */
 
 import type { FlagValues } from "../config/flags.ts";
-import { DEFAULTS } from "../config/limits.ts";
+import { DEFAULTS, LIMITS } from "../config/limits.ts";
 import type { PvferryError } from "../core/errors.ts";
 import { defaultParallelism } from "../host/parallelism.ts";
 import type { Path } from "../net/path.ts";
@@ -40,6 +40,8 @@ export async function sourceCommand(context: CommandContext<"source">): Promise<
         tls,
         lanes: flags.lanes ?? lanes,
         bwlimit: flags.bwlimit,
+        lanesMost: flags.lanes ?? LIMITS.lanesAdaptedMost,
+        congestion: flags.congestion,
         scanThreads: threads,
         compress: flags.compress,
         oneFileSystem: flags.oneFileSystem,

@@ -30,6 +30,7 @@ export async function targetCommand(context: CommandContext<"target">): Promise<
         reach,
         tls,
         volumeName: flags.volumeName,
+        lanesMost: flags.lanes ?? LIMITS.lanesMost,
         reconnectTimeoutMs: flags.reconnectTimeout,
         finishedWaitMs: flags.reconnectTimeout > 0 ? flags.reconnectTimeout : LIMITS.verdictKeptMs,
         existing: flags.existing,

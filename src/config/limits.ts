@@ -64,8 +64,19 @@ export const LIMITS = {
   /** Less than a packet or two a second is a stall; more than this no interface carries. */
   bwlimitLeast: 16 * KIB,
   bwlimitMost: 1024 * 1024 * MIB,
-  /** Lanes from the CPU quota are enough well before this. */
+  /** Lanes from the CPU quota are enough well before this, on a path that is neither long nor lossy. */
   lanesDefaultMost: 8,
+  /** With so many, a path that loses one packet in a hundred and leaves a lane 2 Mbit/s still gives 80. */
+  lanesAdaptedMost: 32,
+  /** From this round trip on, connections begin so slowly that several are worth having from the start. */
+  longPathMs: 10,
+  lanesLongPath: 8,
+  /** Below this round trip a single connection fills any path; more lanes than processors only get in each other's way. */
+  shortPathMs: 2,
+  /** On a long path, what a lane may take before it can send it: a slow lane is to keep little from the others. */
+  unsentBytes: 128 * KIB,
+  /** What the kernel says of the lanes is looked at this often: a few round trips. */
+  pathEveryMs: 100,
   /** Walkers wait for the volume rather than for a CPU; beyond this they only queue at the file system. */
   scanThreadsMost: 16,
 

@@ -37,4 +37,6 @@ export type TransferEvent =
   | ({ readonly type: "counters" } & TransferCounters)
   | { readonly type: "item"; readonly item: Item }
   | { readonly type: "differences"; readonly differences: readonly Difference[] }
-  | { readonly type: "notice"; readonly message: string };
+  | { readonly type: "notice"; readonly message: string }
+  /** For whoever wants to know more (-v). */
+  | { readonly type: "detail"; readonly message: string };

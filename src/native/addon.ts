@@ -126,6 +126,7 @@ function wrapConnection(raw: Connection): Connection {
   return {
     peerAddress: () => guard(() => raw.peerAddress()),
     protocol: () => guard(() => raw.protocol()),
+    roundTripUs: () => guard(() => raw.roundTripUs()),
     start: (onData) => guard(() => raw.start(onData)),
     send: (bytes, timeoutMs) => guardAsync(() => raw.send(bytes, timeoutMs)),
     close: () => guard(() => raw.close()),
@@ -137,6 +138,9 @@ function wrapSource(raw: SourceSession): SourceSession {
     attachIndex: (fd, peerName) => guard(() => raw.attachIndex(fd, peerName)),
     attachLane: (fd, lane, peerName) => guard(() => raw.attachLane(fd, lane, peerName)),
     counters: () => guard(() => raw.counters()),
+    path: () => guard(() => raw.path()),
+    limitUnsent: (bytes) => guard(() => raw.limitUnsent(bytes)),
+    setCongestion: (algorithm) => guard(() => raw.setCongestion(algorithm)),
     close: () => guard(() => raw.close()),
   };
 }

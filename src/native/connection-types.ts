@@ -49,6 +49,8 @@ export interface Connection {
   /** "address:port" of the peer as the kernel gives it, or its peerName. */
   peerAddress(): string;
   protocol(): ConnectionProtocol;
+  /** The least so far, as the kernel has it; null for a bridged connection. */
+  roundTripUs(): number | null;
   /** onData gets chunks; then null once at a clean end, or an error text (JSON NativeErrorText) once. Call exactly once. */
   start(onData: (chunk: Uint8Array | null, error: string | null) => void): void;
   /** Resolves when the bytes are with the kernel. Rejects with "network" when that takes longer than timeoutMs. */

@@ -128,6 +128,9 @@ export interface MaxDelete {
   readonly percent: number | null;
 }
 
+/** What paces connections: the kernel's own choice as long as no packets are lost, or one of the two. */
+export type Congestion = "auto" | "bbr" | "cubic";
+
 /**
  * "none": what is sent whole is not hashed, by neither side. "stream": the bytes that the source reads have the digest of
  * those that the target writes. "disk": the target also reads back from its medium what it has written, writes once more
@@ -285,8 +288,25 @@ export interface SourceSession {
   attachIndex(fd: number, peerName: string | null): void;
   attachLane(fd: number, lane: number, peerName: string | null): void;
   counters(): BigUint64Array;
+  path(): PathReading;
+  /** A lane takes no more than so many bytes that wait to be sent. For index and lanes, those that come later too. */
+  limitUnsent(bytes: number): void;
+  /** Likewise for index and lanes. null, or what the kernel says that has no such, or does not allow it. */
+  setCongestion(algorithm: string): string | null;
   /** Stops all work; connections are closed; no event follows. May be called twice. */
   close(): void;
+}
+
+/** What the kernel says of the lanes together, also of those that are gone. A bridged connection adds nothing. */
+export interface PathReading {
+  /** Smoothed, the mean of the lanes that are there; 0 when there is none. */
+  readonly roundTripUs: number;
+  /** The least that any of them has seen lately. */
+  readonly leastRoundTripUs: number;
+  readonly acknowledgedBytes: number;
+  /** What was sent again counts in both. */
+  readonly sentSegments: number;
+  readonly repeatedSegments: number;
 }
 
 export interface TargetSession {

@@ -72,6 +72,7 @@ export function reduce(before: Snapshot, event: TransferEvent, nowMs: number): S
     }
     case "differences":
     case "notice":
+    case "detail":
       return before;
   }
 }

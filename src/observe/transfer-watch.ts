@@ -8,13 +8,13 @@ import { FIRST_SNAPSHOT, reduce, type Snapshot } from "./snapshot.ts";
 /** Takes a transfer's events, keeps the snapshot and tells a printer. */
 export class TransferWatch {
   readonly #printer: Printer;
-  readonly #tellItems: boolean;
+  readonly #tellsMore: boolean;
   #snapshot: Snapshot = FIRST_SNAPSHOT;
 
-  /** `tellItems` says each item on a line of its own (-v); all of them are counted in any case. */
-  constructor(printer: Printer, tellItems: boolean) {
+  /** `tellsMore` says each item on a line of its own, and details (-v); items are counted in any case. */
+  constructor(printer: Printer, tellsMore: boolean) {
     this.#printer = printer;
-    this.#tellItems = tellItems;
+    this.#tellsMore = tellsMore;
   }
 
   /** For who wants to know how far it was, at any moment. */
@@ -38,15 +38,18 @@ export class TransferWatch {
 
   #lineFor(event: TransferEvent, before: Snapshot): string | null {
     if (event.type === "notice") return event.message;
-    if (event.type === "item" && this.#tellItems) return itemText(event.item);
+    if (event.type === "detail") return this.#tellsMore ? event.message : null;
+    if (event.type === "item" && this.#tellsMore) return itemText(event.item);
     // Said once, not with every attempt.
     if (event.type !== "waiting" || event.for === before.waitingFor) return null;
     return sentence(`Waiting for ${event.for}`);
   }
 }
 
-/** These two hold sentences from anywhere; everything else is names and numbers. */
+/** These hold sentences from anywhere; everything else is names and numbers. */
 function withoutSecrets(event: TransferEvent): TransferEvent {
-  if (event.type === "notice") return { ...event, message: redacted(event.message) };
+  if (event.type === "notice" || event.type === "detail") {
+    return { ...event, message: redacted(event.message) };
+  }
   return event.type === "waiting" ? { ...event, for: redacted(event.for) } : event;
 }

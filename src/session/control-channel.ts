@@ -81,6 +81,12 @@ export class ControlChannel {
     return this.#otherVersion;
   }
 
+  /** As the kernel has it; null for a bridged connection. */
+  get roundTripMs(): number | null {
+    const roundTripUs = this.#connection.roundTripUs();
+    return roundTripUs === null ? null : roundTripUs / 1_000;
+  }
+
   /** From the hello on; before it the peer may be anything. */
   startKeepAlive(): void {
     if (!this.#over.signal.aborted) this.#keepAlive.start();

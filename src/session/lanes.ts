@@ -53,11 +53,20 @@ export class Lanes {
     return this.#lost;
   }
 
-  /** Returns at once. Lanes bear the numbers 0 to `count` - 1. */
+  /** How many there are to be. */
+  get count(): number {
+    return this.#count;
+  }
+
+  /** Returns at once. */
   open(count: number): void {
-    this.#count = count;
     void this.#attachIndex();
-    for (let lane = 0; lane < count; lane += 1) void this.#attachLane(lane);
+    this.grow(count);
+  }
+
+  /** Returns at once. Lanes bear the numbers 0 to `count` - 1; none is taken away again. */
+  grow(count: number): void {
+    for (; this.#count < count; this.#count += 1) void this.#attachLane(this.#count);
   }
 
   onLost({ lane, reason, worked }: Pick<LaneLoss, "lane" | "reason" | "worked">): void {

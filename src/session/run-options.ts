@@ -4,7 +4,7 @@ import type { TransferEvent } from "../core/events.ts";
 import type { Mode } from "../core/mode.ts";
 import type { PassKind } from "../core/receipt.ts";
 import type { Role } from "../core/transfer-id.ts";
-import type { Addon, Existing, MaxDelete, VerifyMode } from "../native/types.ts";
+import type { Addon, Congestion, Existing, MaxDelete, VerifyMode } from "../native/types.ts";
 import type { Path } from "../net/path.ts";
 import type { RemoteForward } from "../net/remote-forward.ts";
 
@@ -25,7 +25,11 @@ export interface SourceRun {
   /** To the listener of the target. */
   readonly path: Path;
   readonly tls: TlsMaterial;
+  /** To begin with; more where the path needs them. */
   readonly lanes: number;
+  readonly lanesMost: number;
+  /** What paces the lanes. "auto": the kernel's choice, unless the path loses packets. */
+  readonly congestion: Congestion;
   /** Bytes per second over all lanes together; null: as many as can be. */
   readonly bwlimit: number | null;
   readonly scanThreads: number;
@@ -51,6 +55,8 @@ export interface TargetRun {
   readonly reach: Reach;
   readonly tls: TlsMaterial;
   readonly volumeName: string;
+  /** Of one session, whatever its source would like. */
+  readonly lanesMost: number;
   /** How long to wait for the source after a lost connection; 0 does not. */
   readonly reconnectTimeoutMs: number;
   /** How long to wait for a source when the volume's copy is finished; null: one is sure to come. */

@@ -58,7 +58,12 @@ async function countVolume(
 
 export async function askToStart(
   channel: ControlChannel,
-  { lanes, pass, verify, rules }: Pick<SourceRun, "lanes" | "pass" | "verify" | "rules">,
+  {
+    lanesMost: lanes,
+    pass,
+    verify,
+    rules,
+  }: Pick<SourceRun, "lanesMost" | "pass" | "verify" | "rules">,
   signal: AbortSignal,
 ): Promise<MessageOf<"ready">> {
   const clock = new Date().toISOString();

@@ -9,6 +9,7 @@ import type { ControlChannel } from "./control-channel.ts";
 import { readCounters, type Counters } from "./counters.ts";
 import { DifferenceLedger } from "./difference-ledger.ts";
 import { ItemLedger } from "./item-ledger.ts";
+import { LaneTuning } from "./lane-tuning.ts";
 import { Lanes } from "./lanes.ts";
 import { NativeEvents } from "./native-events.ts";
 import type { SessionContext, SourceRun } from "./run-options.ts";
@@ -56,8 +57,10 @@ export class SourceCopy {
     });
     this.#session = openNative(context, start, this.#events);
     this.#memory = this.#session.counters();
-    this.#lanes = this.#openLanes(start.agreement.ready.lanes);
+    this.#lanes = this.#makeLanes();
+    const tuning = this.#openLanes();
     this.#timers = [
+      setInterval(() => tuning.look(performance.now()), LIMITS.pathEveryMs),
       setInterval(() => this.#showCounters(), LIMITS.countersEveryMs),
       setInterval(() => this.#tellAndCheck(), LIMITS.progressEveryMs),
     ];
@@ -69,7 +72,7 @@ export class SourceCopy {
   }
 
   get laneCount(): number {
-    return this.#start.agreement.ready.lanes;
+    return this.#lanes.count;
   }
 
   get lanesLost(): number {
@@ -112,16 +115,27 @@ export class SourceCopy {
     for (const timer of this.#timers) clearInterval(timer);
   }
 
-  #openLanes(count: number): Lanes {
+  #makeLanes(): Lanes {
     const { path } = this.#start.run;
     const timeoutMs = LIMITS.connectAttemptMs;
-    const lanes = new Lanes(this.#session, {
+    return new Lanes(this.#session, {
       dial: (turn, signal) => path.dial(turn, { timeoutMs, signal }),
       notice: (message) => this.#context.observe({ type: "notice", message }),
       fail: (error) => this.#fail(error),
     });
-    lanes.open(count);
-    return lanes;
+  }
+
+  #openLanes(): LaneTuning {
+    const { run, channel, agreement } = this.#start;
+    const most = Math.min(run.lanesMost, agreement.ready.lanes);
+    return new LaneTuning({
+      session: this.#session,
+      lanes: this.#lanes,
+      congestion: run.congestion,
+      range: { first: Math.min(run.lanes, most), most },
+      roundTripMs: channel.roundTripMs,
+      observe: this.#context.observe,
+    });
   }
 
   #showCounters(): void {

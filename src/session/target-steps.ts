@@ -126,12 +126,13 @@ export class TargetSteps {
     }
   }
 
-  beginCopy({ channel, hello, start: { lanes, verify, rules }, onto }: Admitted): void {
+  beginCopy({ channel, hello, start: { lanes: wanted, verify, rules }, onto }: Admitted): void {
     this.#copies += 1;
     this.#context.observe({ type: "session", number: this.#copies });
     const door = this.#opened(this.#door);
     const secret = randomBytes(32).toString("base64");
-    const { volume, checkpointMs, maxDelete, allowEmptySource, inplace } = this.#run;
+    const { volume, checkpointMs, maxDelete, allowEmptySource, inplace, lanesMost } = this.#run;
+    const lanes = Math.min(wanted, lanesMost);
     const transfer = transferRecord(this.#run);
     const copy = new TargetCopy(this.#context, {
       mode: modeOf(hello),

@@ -68,6 +68,11 @@ impl Connection {
     }
 
     #[napi]
+    pub fn round_trip_us(&self) -> Option<u32> {
+        self.stream.socket().tcp_info().map(|info| info.least_round_trip_us)
+    }
+
+    #[napi]
     pub fn start(&self, on_data: Function<'_, Incoming, ()>) -> napi::Result<()> {
         if self.started.swap(true, Ordering::SeqCst) {
             return Err(thrown(CoreError::bug("start was called twice.")));

@@ -13,6 +13,7 @@ mod events;
 pub mod journal;
 pub mod listener;
 pub mod look;
+mod path;
 mod promise;
 pub mod session;
 pub mod volume;

@@ -127,6 +127,6 @@ pub fn listen(options: Dto<ListenOptions>, on_control: Function<'_, Connection, 
     Ok(Listener { inner: Arc::new(inner) })
 }
 
-fn number(count: u64) -> i64 {
+pub(crate) fn number(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }

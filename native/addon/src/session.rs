@@ -6,6 +6,7 @@ use crate::error::thrown;
 use crate::events::sink;
 use crate::journal::PassRecord;
 use crate::listener::{Listener, TlsIdentity};
+use crate::path::PathReading;
 use crate::promise::on_thread;
 use crate::volume::{Selinux, own_filter, policy};
 use base64::Engine;
@@ -13,7 +14,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use napi::Env;
 use napi::bindgen_prelude::{BigUint64Array, Function, Object};
 use napi_derive::napi;
-use pvferry_core::error::CoreError;
+use pvferry_core::error::{CoreError, describe_io};
 use pvferry_core::fs::stat::Timestamp;
 use pvferry_core::net::bind::Secret;
 use pvferry_core::net::{Dialled, Pace, raw_descriptor};
@@ -201,6 +202,22 @@ impl SourceSession {
     #[napi]
     pub fn counters(&self) -> BigUint64Array {
         shared(self.inner.counters())
+    }
+
+    #[napi]
+    pub fn path(&self) -> PathReading {
+        self.inner.path().into()
+    }
+
+    #[napi]
+    pub fn limit_unsent(&self, bytes: u32) {
+        self.inner.limit_unsent(bytes);
+    }
+
+    /// null when the kernel takes it.
+    #[napi]
+    pub fn set_congestion(&self, algorithm: String) -> Option<String> {
+        self.inner.set_congestion(&algorithm).err().map(|error| describe_io(&error))
     }
 
     #[napi]

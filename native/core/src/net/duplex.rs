@@ -1,5 +1,6 @@
 //! What the rest of the data plane sees of a connection.
 
+use super::socket::Socket;
 use std::io;
 use std::time::Duration;
 
@@ -15,6 +16,9 @@ pub trait Duplex: Send + Sync {
     fn has_more(&self) -> bool {
         false
     }
+
+    /// For what the kernel says of the connection.
+    fn socket(&self) -> &Socket;
 
     /// All bytes of all parts, in order, or an error. `ErrorKind::TimedOut` when `timeout` passes without any progress.
     fn write_all(&self, parts: &[&[u8]], timeout: Duration) -> io::Result<()>;

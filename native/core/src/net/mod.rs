@@ -14,6 +14,7 @@ pub mod raw_descriptor;
 mod record;
 pub mod socket;
 pub mod stream;
+pub mod tcp;
 pub mod trust;
 
 pub use dial::{connect_bound, connect_control, connect_doctor};

@@ -1,6 +1,7 @@
 //! A limit of bytes per second that several connections keep together.
 
 use super::duplex::Duplex;
+use super::socket::Socket;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -81,6 +82,10 @@ impl Duplex for PacedStream {
 
     fn has_more(&self) -> bool {
         self.inner.has_more()
+    }
+
+    fn socket(&self) -> &Socket {
+        self.inner.socket()
     }
 
     fn write_all(&self, parts: &[&[u8]], timeout: Duration) -> io::Result<()> {

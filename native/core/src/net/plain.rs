@@ -38,6 +38,10 @@ impl Duplex for PlainStream {
         }
     }
 
+    fn socket(&self) -> &Socket {
+        &self.socket
+    }
+
     fn write_all(&self, parts: &[&[u8]], timeout: Duration) -> io::Result<()> {
         let _turn = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let mut slices: Vec<IoSlice<'_>> = parts.iter().map(|part| IoSlice::new(part)).collect();

@@ -1,5 +1,6 @@
 //! A connected stream socket, used without blocking: every wait is a poll with a deadline that `abort` ends at once.
 
+use super::tcp::{self, TcpInfo};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, sockopt};
@@ -55,6 +56,22 @@ impl Socket {
         let _ = sockopt::set_tcp_keepidle(&self.fd, KEEP_IDLE);
         let _ = sockopt::set_tcp_keepintvl(&self.fd, KEEP_INTERVAL);
         let _ = sockopt::set_tcp_keepcnt(&self.fd, KEEP_PROBES);
+    }
+
+    /// None for a bridged connection, of which only the bridge knows.
+    pub fn tcp_info(&self) -> Option<TcpInfo> {
+        tcp::read_info(self.fd())
+    }
+
+    /// What is sent from now on is paced by another algorithm. Whether there is one by that name is to be asked before
+    /// ([`tcp::try_congestion`]); a bridged connection has none.
+    pub fn set_congestion(&self, algorithm: &str) {
+        let _ = sockopt::set_tcp_congestion(&self.fd, algorithm);
+    }
+
+    /// The kernel takes no more than it can send soon: so many bytes that it has not sent yet.
+    pub fn limit_unsent(&self, bytes: u32) {
+        let _ = tcp::limit_unsent(self.fd(), bytes);
     }
 
     /// Its name, or "address:port"; IPv4 addresses in their own form also on a dual-stack socket.

@@ -236,6 +236,10 @@ impl Duplex for TlsStream {
         self.reading.try_lock().is_ok_and(|reading| !reading.inbox.is_empty())
     }
 
+    fn socket(&self) -> &Socket {
+        &self.socket
+    }
+
     fn write_all(&self, parts: &[&[u8]], timeout: Duration) -> io::Result<()> {
         let mut writing = lock(&self.writing);
         let preface = mem::take(&mut writing.preface);

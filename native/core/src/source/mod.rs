@@ -16,8 +16,10 @@ mod links;
 mod look;
 mod pack;
 mod part;
+mod path;
 mod queue;
 mod session;
 mod transit;
 
+pub use path::PathReading;
 pub use session::{Pass, SourceConfig, SourceSession};

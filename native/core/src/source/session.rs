@@ -1,5 +1,6 @@
 //! The source's session: attached connections, the threads that serve them, and the end.
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -10,6 +11,7 @@ use super::closing::Completion;
 use super::index::Index;
 use super::lane::Lane;
 use super::links::Links;
+use super::path::{Path, PathReading};
 use super::queue::Queue;
 use crate::digest::file::Form;
 use crate::digest::leaf::Leaf;
@@ -89,8 +91,9 @@ pub(super) struct Shared {
     pub(super) counters: Arc<Counters>,
     pub(super) life: Life,
     pub(super) directories: AtomicU64,
-    index: OnceLock<Index>,
-    lanes: Mutex<Vec<Arc<Lane>>>,
+    pub(super) index: OnceLock<Index>,
+    pub(super) lanes: Mutex<Vec<Arc<Lane>>>,
+    pub(super) path: Path,
     /// What a cutover pass saw; set before its scan begins.
     baseline: OnceLock<Baseline>,
     pub(super) completion: Completion,
@@ -113,6 +116,7 @@ impl SourceSession {
             directories: AtomicU64::new(0),
             index: OnceLock::new(),
             lanes: Mutex::new(Vec::new()),
+            path: Path::default(),
             baseline: OnceLock::new(),
             completion: Completion::default(),
         });
@@ -121,6 +125,22 @@ impl SourceSession {
 
     pub fn counters(&self) -> Arc<Counters> {
         Arc::clone(&self.0.counters)
+    }
+
+    /// What the kernel says of the lanes at this moment.
+    pub fn path(&self) -> PathReading {
+        self.0.read_path()
+    }
+
+    /// The algorithm by which lanes and index are paced from now on, those that come later too; or what the kernel says to
+    /// that.
+    pub fn set_congestion(&self, algorithm: &str) -> io::Result<()> {
+        self.0.set_congestion(algorithm)
+    }
+
+    /// Lanes and index take no more than so many bytes that wait to be sent: what one cannot send, another may.
+    pub fn limit_unsent(&self, bytes: u32) {
+        self.0.limit_unsent(bytes);
     }
 
     /// Takes the connected socket of the index; the scan begins when it is bound.
@@ -216,6 +236,7 @@ impl Shared {
         if self.index.set(Index::new(channel)).is_err() {
             return Err(CoreError::bug("The index was attached twice."));
         }
+        self.path.pace(&self.index()?.channel);
         self.life.stop.check()
     }
 
@@ -281,6 +302,7 @@ impl Shared {
         let channel = self.bind(dialled, Bound::Lane(number))?;
         let lane = Arc::new(Lane::new(number, channel, Compressor::new(self.config.compress)));
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&lane));
+        self.path.pace(&lane.channel);
         if self.life.stop.is_stopped() {
             lane.channel.abort();
         }
@@ -295,7 +317,9 @@ impl Shared {
             Ok(_) => self.settle_lane(lane),
             Err(error) => self.fail(error.into()),
         }
-        self.lanes.lock().unwrap_or_else(PoisonError::into_inner).retain(|other| !Arc::ptr_eq(other, lane));
+        let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        lanes.retain(|other| !Arc::ptr_eq(other, lane));
+        self.path.depart(&lane.channel);
     }
 
     /// An item goes to this side's account and to the peer.

@@ -9,6 +9,7 @@ use super::cursor::Malformed;
 use super::frame::{FrameType, HEADER, Header};
 use crate::error::CoreError;
 use crate::net::duplex::Duplex;
+use crate::net::socket::Socket;
 
 /// How long a write may stand still. Longer than the silence that the reading thread tolerates on purpose: a peer whose
 /// disk stalls still sends keep-alives, and they, not our full send buffer, say whether it lives.
@@ -183,6 +184,11 @@ impl Channel {
     /// Ends the connection cleanly, waiting at most `timeout` for the peer's last bytes.
     pub fn finish(&self, timeout: Duration) {
         self.stream.finish(timeout);
+    }
+
+    /// For what the kernel says of the connection.
+    pub fn socket(&self) -> &Socket {
+        self.stream.socket()
     }
 
     /// Bytes of frames sent and received so far.
