@@ -94,6 +94,19 @@ function joinAll({ source, router, target }: Omit<TwoClusters, symbol>): void {
   router.knows({ [TARGET_NAME]: bothOf("target") });
 }
 
+/** The target has this address in place of its own one of IPv4 until it is disposed: a pod that is started again. */
+export function moveTarget({ target }: TwoClusters, address: string): Disposable {
+  const replace = (old: string, other: string): void =>
+    ip(
+      target,
+      `address delete ${old}/24 dev uplink`,
+      `address add ${other}/24 dev uplink`,
+      `route replace default via ${ADDRESSES.targetRouter.v4}`,
+    );
+  replace(ADDRESSES.target.v4, address);
+  return { [Symbol.dispose]: () => replace(address, ADDRESSES.target.v4) };
+}
+
 export function twoClusters(options: ClustersOptions = {}): TwoClusters {
   using made = new DisposableStack();
   const make = (): NetworkNamespace => made.use(networkNamespace());
