@@ -1,5 +1,5 @@
 /** The two agents over long paths, alternating with rsync + stunnel on the same ones. Needs root. */
-import { mkdirSync, readdirSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
@@ -18,7 +18,7 @@ import { lentWire } from "./wire.ts";
 export interface WanOptions {
   /** Names; none means all. */
   readonly paths: readonly string[];
-  /** What pvferry copies; none means what the goals are about. */
+  /** What pvferry copies; none means what the path is judged by. */
   readonly volumes: readonly string[];
   readonly pairs: number;
   /** What pvferry is told besides. */
@@ -27,7 +27,7 @@ export interface WanOptions {
   readonly alone: boolean;
 }
 
-/** Everything is written before a clock starts, and each copy is emptied before the next one. */
+/** A volume is written when it is asked for first, and each copy is emptied before the next one. */
 interface Place extends Disposable {
   readonly source: (volume: VolumeName) => string;
   readonly target: string;
@@ -35,22 +35,24 @@ interface Place extends Disposable {
 }
 
 const OUT = fileURLToPath(new URL("../out", import.meta.url));
-const ROOM_MIB = 700;
+const ROOM_MIB = 2_600;
 
 function openPlace(): Place {
   const folder = join(OUT, `wan-${process.pid}`);
   mkdirSync(folder, { recursive: true });
   const bed = mountFilesystem({ kind: "tmpfs", mebibytes: ROOM_MIB });
-  const source = (volume: VolumeName): string => join(bed.path, volume);
+  const source = (volume: VolumeName): string => {
+    const written = join(bed.path, volume);
+    if (existsSync(written)) return written;
+    mkdirSync(written);
+    VOLUMES[volume].write(written);
+    return written;
+  };
   const close = (): void => {
     bed[Symbol.dispose]();
     rmSync(folder, { recursive: true, force: true });
   };
   process.once("exit", close);
-  for (const [name, { write }] of Object.entries(VOLUMES)) {
-    mkdirSync(join(bed.path, name));
-    write(join(bed.path, name));
-  }
   const target = join(bed.path, "target");
   mkdirSync(target);
   return {
@@ -104,10 +106,11 @@ function volumesOf(
   path: PathFacts,
   chosen: readonly VolumeName[],
 ): { readonly [who in "ours" | "rivals"]: readonly VolumeName[] } {
-  return {
-    ours: chosen.length === 0 ? ["file", "small", "same"] : chosen,
-    rivals: [path.rivalIsSlow ? "shorter" : "file", "small"],
-  };
+  if (chosen.length === 0) {
+    const large = path.rivalIsSlow ? "shorter" : "file";
+    return { ours: ["file", "small", "same"], rivals: [large, "small"] };
+  }
+  return { ours: chosen, rivals: chosen };
 }
 
 async function measureOurs(

@@ -64,7 +64,7 @@ export function wanSummary(
   };
   const longer = rates(runs, ours, ["same"]) / rates(runs, ours, ["small"]);
   return [
-    ...line("a large file", ["file", "shorter"]),
+    ...line("a large file", ["file", "longer", "shorter"]),
     ...line("small files", ["small"]),
     ...(Number.isNaN(longer)
       ? []

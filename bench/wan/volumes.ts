@@ -47,6 +47,7 @@ const SMALL_BYTES = sizesOfSmall().reduce((sum, size) => sum + size, 0);
 
 export const VOLUMES = {
   file: oneFile(200 * MB, "one file of 200 MB"),
+  longer: oneFile(1_000 * MB, "one file of 1 GB"),
   shorter: oneFile(25 * MB, "one file of 25 MB"),
   small: {
     what: `5,000 files, ${Math.round(SMALL_BYTES / MB)} MB`,

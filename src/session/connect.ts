@@ -63,8 +63,11 @@ async function greet(
   greeting: Greeting,
   signal: AbortSignal,
 ): Promise<Reached> {
+  const askedAt = performance.now();
   try {
-    return { channel, hello: await greetTarget(channel, greeting, signal) };
+    const hello = await greetTarget(channel, greeting, signal);
+    channel.helloTookMs = performance.now() - askedAt;
+    return { channel, hello };
   } catch (error) {
     await channel.closeWith(toPvferryError(error));
     throw error;

@@ -45,6 +45,9 @@ export class ControlChannel {
   /** Where this side's session stands; decides which messages may be received. The session sets it. */
   stage: ControlStage = "hello";
 
+  /** From the hello to its answer; null before that. */
+  helloTookMs: number | null = null;
+
   readonly #connection: Connection;
   readonly #self: ChannelSelf;
   readonly #decoder = new ControlFrameDecoder();
@@ -81,7 +84,7 @@ export class ControlChannel {
     return this.#otherVersion;
   }
 
-  /** As the kernel has it; null for a bridged connection. */
+  /** As the kernel has it, which knows only the way to the first proxy; null for a bridged connection. */
   get roundTripMs(): number | null {
     const roundTripUs = this.#connection.roundTripUs();
     return roundTripUs === null ? null : roundTripUs / 1_000;

@@ -13,7 +13,7 @@ export interface TuningStart {
   readonly lanes: Pick<Lanes, "open" | "grow">;
   readonly congestion: Congestion;
   readonly range: LaneRange;
-  /** Of the control connection; null when nobody knows. */
+  /** To the other agent and back; null when nobody knows. */
   readonly roundTripMs: number | null;
   readonly observe: (event: TransferEvent) => void;
 }
@@ -50,7 +50,8 @@ export class LaneTuning {
     this.#losses.add(reading);
     if (this.#losses.isLossy) this.#onLossy();
     const needsAll = this.#losses.isLossy && !this.#hasBbr;
-    const roundTripMs = leastRoundTripUs / 1_000;
+    // The kernel's may be that of a proxy close by.
+    const roundTripMs = Math.max(leastRoundTripUs / 1_000, this.#start.roundTripMs ?? 0);
     this.#keepShort(roundTripMs);
     const progress = { atMs, roundTripMs, acknowledgedBytes, needsAll };
     this.#plan.add({ ...progress, hasQueue: hasQueue(reading) });

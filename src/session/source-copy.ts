@@ -133,7 +133,8 @@ export class SourceCopy {
       lanes: this.#lanes,
       congestion: run.congestion,
       range: { first: Math.min(run.lanes, most), most },
-      roundTripMs: channel.roundTripMs,
+      // Between agents with proxies between them only an answer tells how far it is.
+      roundTripMs: run.path.proxies.length === 0 ? channel.roundTripMs : channel.helloTookMs,
       observe: this.#context.observe,
     });
   }

@@ -10,14 +10,16 @@ interface Way {
   readonly losesOneIn: number;
   /** What the kernel says to whatever it is asked for. */
   readonly refusal?: string;
+  /** What the kernel knows, where that is less. */
+  readonly proxyMs?: number;
 }
 
 /** What becomes of a transfer that goes on for three seconds. */
-function after({ congestion, roundTripMs, losesOneIn, refusal }: Way) {
+function after({ congestion, roundTripMs, losesOneIn, refusal, proxyMs }: Way) {
   const [told, paced, lanes]: [string[], string[], number[]] = [[], [], []];
   let unsent: number | null = null;
   let sentSegments = 0;
-  const roundTripUs = roundTripMs * 1_000;
+  const roundTripUs = (proxyMs ?? roundTripMs) * 1_000;
   const tuning = new LaneTuning({
     session: {
       path: () => ({
@@ -57,6 +59,11 @@ it("a path without loss is left to the kernel", () => {
   expect(lan).toEqual({ told: [], paced: [], lanes: [2], unsent: null });
   const long = after({ congestion: "auto", roundTripMs: 50, losesOneIn: Infinity });
   expect(long).toMatchObject({ paced: [], lanes: [8, 16], unsent: 131_072 });
+});
+
+it("a path that is long behind a proxy close by counts as long", () => {
+  const way = { congestion: "auto", roundTripMs: 50, proxyMs: 0.2, losesOneIn: Infinity } as const;
+  expect(after(way)).toMatchObject({ paced: [], lanes: [8, 16], unsent: 131_072 });
 });
 
 it("a path that loses packets gets bbr, once, and no more lanes than help", () => {
