@@ -13,6 +13,7 @@ import { parseArgs } from "node:util";
 import { FILESYSTEMS, type FilesystemKind } from "../test/bed/filesystem.ts";
 import { compareTrees } from "../test/judge/compare-trees.ts";
 import { copy, type Contender } from "./contender.ts";
+import { benchDialers } from "./dialers/run.ts";
 import { ferry } from "./ferry.ts";
 import { interrupt } from "./interrupt.ts";
 import { openPlace, type Place } from "./place.ts";
@@ -104,6 +105,8 @@ if (chosen.includes("wan")) {
   const { path: paths, volume: volumes, alone } = values;
   await benchWan({ paths, volumes, pairs: Number(values.pairs ?? 2), flags, alone });
 }
-for (const set of chosen.filter((name) => name !== "wan").map((name) => setNamed(sets, name))) {
+if (chosen.includes("dialers")) await benchDialers(Number(values.pairs ?? 3));
+const others = chosen.filter((name) => name !== "wan" && name !== "dialers");
+for (const set of others.map((name) => setNamed(sets, name))) {
   await benchmark(set, kind, Number(values.pairs ?? 5), flags);
 }

@@ -89,6 +89,8 @@ export function wrapAddon(raw: Addon): Addon {
       ),
     connect: async (fd, options) =>
       wrapConnection(await guardAsync(() => raw.connect(fd, options))),
+    dialInSmallSegments: (address, port, timeoutMs) =>
+      guardAsync(() => raw.dialInSmallSegments(address, port, timeoutMs)),
     socketPair: () => guard(() => raw.socketPair()),
     stopFlag: () => guard(() => raw.stopFlag()),
     volumeFacts: (path) => guard(() => raw.volumeFacts(path)),

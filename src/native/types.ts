@@ -343,6 +343,11 @@ export interface Addon {
   listen(options: ListenOptions, onControl: (connection: Connection) => void): Listener;
   /** Takes a duplicate of fd. TLS, then trust; a refusal in words by the peer rejects with "untrusted". */
   connect(fd: number, options: ConnectOptions): Promise<Connection>;
+  /**
+   * TCP to an address, in packets of 536 bytes at most both ways; resolves with a descriptor that the caller closes. For
+   * paths on which larger ones may be lost.
+   */
+  dialInSmallSegments(address: string, port: number, timeoutMs: number): Promise<number>;
   /** Two connected local stream sockets; whoever calls closes both descriptors. */
   socketPair(): number[];
   stopFlag(): StopFlag;

@@ -18,11 +18,15 @@ export interface Opening {
   readonly connected?: Connected | undefined;
 }
 
+/** So much of the time has to have gone by for a failure to count as silence. */
+const SILENT = 0.95;
+
 /** Rejects with a PvferryError, or with the signal's reason. */
 export async function openConnection(opening: Opening, limits: DialLimits): Promise<Connection> {
   const { addon, path, tls, protocol, turn, connected } = opening;
   const { serverName } = path;
   const stream = connected ? path.hand(connected) : await path.dial(turn, limits);
+  const began = performance.now();
   try {
     const { fd, peerName } = stream;
     const identity = toTlsIdentity(tls);
@@ -31,7 +35,8 @@ export async function openConnection(opening: Opening, limits: DialLimits): Prom
   } catch (thrown) {
     const error = toPvferryError(thrown);
     if (path.isIncoming) throw byStranger(error);
-    throw await explainFailure({ path, turn, ca: tls.ca, error }, limits.signal);
+    const wasSilent = performance.now() - began >= limits.timeoutMs * SILENT;
+    throw await explainFailure({ addon, path, tls, turn, error, wasSilent }, limits.signal);
   } finally {
     stream.release();
   }

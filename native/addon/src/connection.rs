@@ -12,9 +12,12 @@ use napi::threadsafe_function::{ThreadsafeCallContext, ThreadsafeFunction, Threa
 use napi_derive::napi;
 use outgoing::Outgoing;
 use pvferry_core::error::CoreError;
-use pvferry_core::net::{Dialled, Duplex, Protocol, TlsStream, connect_control, connect_doctor, raw_descriptor};
+use pvferry_core::net::{
+    Dialled, Duplex, Protocol, TlsStream, connect_control, connect_doctor, raw_descriptor, small_segments,
+};
 use serde::Deserialize;
 use std::io;
+use std::os::fd::IntoRawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -131,6 +134,19 @@ pub fn connect<'env>(env: &'env Env, fd: i32, options: Dto<ConnectOptions>) -> n
 #[napi]
 pub fn socket_pair() -> napi::Result<Vec<i32>> {
     raw_descriptor::socket_pair().map(Vec::from).map_err(thrown)
+}
+
+#[napi(ts_return_type = "Promise<number>")]
+pub fn dial_in_small_segments<'env>(
+    env: &'env Env,
+    host: String,
+    port: u16,
+    timeout_ms: u32,
+) -> napi::Result<Object<'env>> {
+    on_thread(env, "pvferry-small", move || {
+        let timeout = Duration::from_millis(timeout_ms.into());
+        small_segments::connect(&host, port, timeout).map(IntoRawFd::into_raw_fd)
+    })
 }
 
 /// What `onData` is called with.

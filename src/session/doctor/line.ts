@@ -12,6 +12,7 @@ import {
   type DoctorRequest,
 } from "../../wire/doctor-messages.ts";
 import { refusedBy } from "../endings.ts";
+import { packetsLost } from "./packets-lost.ts";
 
 type Answer<Type extends DoctorAnswer["type"]> = Extract<DoctorAnswer, { type: Type }>;
 
@@ -42,6 +43,16 @@ export class DoctorLine {
     await this.#ask({ type: "load", bytes: bytes.length }, bytes, "loaded", signal);
   }
 
+  /** The same, once small messages have passed: when this does not, packets of full size are lost. */
+  async probe(bytes: Uint8Array, signal: AbortSignal): Promise<void> {
+    try {
+      await this.load(bytes, signal);
+    } catch (thrown) {
+      const error = toPvferryError(thrown);
+      throw this.#end === null && error.code === 20 ? packetsLost(this.peer, error) : error;
+    }
+  }
+
   /** May be called twice. */
   close(): void {
     this.#fail(closedHere(this.peer));
@@ -60,7 +71,7 @@ export class DoctorLine {
     waiting.promise.catch(() => undefined);
     this.#waiting.push(waiting);
     const deadlineMs = LIMITS.doctorAnswerMs;
-    const tooLate = (): PvferryError => noAnswer(this.peer, payload?.length ?? 0);
+    const tooLate = (): PvferryError => noAnswer(this.peer);
     const sending = this.#send(request, payload);
     const asked = Promise.all([waiting.promise, sending]);
     const [answer] = await waitFor(asked, { deadlineMs, signal, tooLate });
@@ -97,19 +108,12 @@ export class DoctorLine {
   }
 }
 
-/** Small messages pass and full packets do not: the oldest sign of a packet size that something on the way does not carry. */
-function noAnswer(peer: string, loaded: number): PvferryError {
-  const [what, next] =
-    loaded > 0
-      ? [
-          `Small messages reach ${peer}, but ${loaded} bytes at once have not arrived within ${LIMITS.doctorAnswerMs / 1_000} s: packets of full size are lost on the way`,
-          'Something on the way carries only smaller packets and does not say so (a tunnel or VPN): lower the MTU of this side\'s interface, or have ICMP "fragmentation needed" let through.',
-        ]
-      : [
-          `No answer came from ${peer} within ${LIMITS.doctorAnswerMs / 1_000} s`,
-          "Check what stands between the two sides.",
-        ];
-  return new PvferryError({ code: 20, message: what, next });
+function noAnswer(peer: string): PvferryError {
+  return new PvferryError({
+    code: 20,
+    message: `No answer came from ${peer} within ${LIMITS.doctorAnswerMs / 1_000} s`,
+    next: "Check what stands between the two sides.",
+  });
 }
 
 function closedThere(peer: string): PvferryError {

@@ -13,6 +13,8 @@ const PINGS = 5;
 const PROBE_BYTES = 64 * 1024;
 /** On the way at once on one connection: what 640 Mbit/s holds in 100 ms; a connection queues no more than twice that. */
 const LOADS_AT_ONCE = 8;
+/** A load that is answered sooner is followed by one of twice its size: slow paths get little at once, fast ones much. */
+const SOON_MS = 50;
 
 /** The shortest of several, in ms: the others waited for something. */
 export async function roundTripMs(line: DoctorLine, signal: AbortSignal): Promise<number> {
@@ -27,7 +29,7 @@ export async function roundTripMs(line: DoctorLine, signal: AbortSignal): Promis
 
 /** Rejects when small messages pass and full packets do not. */
 export async function probeFullPackets(line: DoctorLine, signal: AbortSignal): Promise<void> {
-  await line.load(Buffer.alloc(PROBE_BYTES), signal);
+  await line.probe(Buffer.alloc(PROBE_BYTES), signal);
 }
 
 /** Bytes per second that have arrived, over all of `lines` together. */
@@ -45,12 +47,24 @@ export async function goodput(
 
 async function keepLoading(line: DoctorLine, until: number, signal: AbortSignal): Promise<number> {
   // Zeros: nothing on the way compresses TLS records.
-  const load = Buffer.alloc(LIMITS.doctorLoadBytes);
+  let load = Buffer.alloc(PROBE_BYTES);
   const loads: Promise<number>[] = [];
   let bytes = 0;
+  const send = async (piece: Buffer): Promise<number> => {
+    const began = performance.now();
+    await line.load(piece, signal);
+    const isSoon = performance.now() - began < SOON_MS;
+    if (isSoon && piece.length === load.length && load.length < LIMITS.doctorLoadBytes) {
+      load = Buffer.alloc(load.length * 2);
+    }
+    return piece.length;
+  };
   do {
     while (loads.length < LOADS_AT_ONCE && performance.now() < until) {
-      loads.push(line.load(load, signal).then(() => load.length));
+      const sending = send(load);
+      // The first that fails is heard; the others fail with it.
+      sending.catch(() => undefined);
+      loads.push(sending);
     }
     bytes += (await loads.shift()) ?? 0;
   } while (loads.length > 0 || performance.now() < until);

@@ -12,6 +12,7 @@ pub mod pace;
 pub mod plain;
 pub mod raw_descriptor;
 mod record;
+pub mod small_segments;
 pub mod socket;
 pub mod stream;
 pub mod tcp;

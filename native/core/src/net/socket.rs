@@ -45,6 +45,10 @@ impl Socket {
         Self { name, ..self }
     }
 
+    pub fn into_fd(self) -> OwnedFd {
+        self.fd
+    }
+
     pub fn fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }

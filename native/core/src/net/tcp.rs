@@ -56,10 +56,19 @@ pub(super) fn read_info(fd: BorrowedFd<'_>) -> Option<TcpInfo> {
 
 /// TCP_NOTSENT_LOWAT: the connection takes more only while fewer bytes than this wait to be sent for the first time.
 pub(super) fn limit_unsent(fd: BorrowedFd<'_>, bytes: u32) -> io::Result<()> {
+    set(fd, libc::TCP_NOTSENT_LOWAT, bytes)
+}
+
+/// TCP_MAXSEG, before the connection is made: no packet in either direction has more content than this.
+pub(super) fn limit_segments(fd: BorrowedFd<'_>, bytes: u32) -> io::Result<()> {
+    set(fd, libc::TCP_MAXSEG, bytes)
+}
+
+fn set(fd: BorrowedFd<'_>, option: libc::c_int, number: u32) -> io::Result<()> {
     let length = libc::socklen_t::try_from(size_of::<u32>()).map_err(io::Error::other)?;
-    let (level, value) = (libc::IPPROTO_TCP, (&raw const bytes).cast());
-    // SAFETY: the kernel reads one int from `bytes`, which lives until it returns (do_tcp_setsockopt in net/ipv4/tcp.c).
-    let result = unsafe { libc::setsockopt(fd.as_raw_fd(), level, libc::TCP_NOTSENT_LOWAT, value, length) };
+    let (level, value) = (libc::IPPROTO_TCP, (&raw const number).cast());
+    // SAFETY: the kernel reads one int from `number`, which lives until it returns (do_tcp_setsockopt in net/ipv4/tcp.c).
+    let result = unsafe { libc::setsockopt(fd.as_raw_fd(), level, option, value, length) };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
