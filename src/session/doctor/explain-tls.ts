@@ -19,7 +19,9 @@ export interface Answerer {
 export function explainCertificate(answerer: Answerer): PvferryError | null {
   const { certificate, endpoint } = answerer;
   if (certificate.isOurs) return null;
-  if (certificate.uris.some((uri) => uri.startsWith("pvferry://"))) return otherTransfer(answerer);
+  if (certificate.uris.some((uri) => uri.startsWith("pvferry://"))) {
+    return isImitation(certificate) ? manInTheMiddle(answerer) : otherTransfer(answerer);
+  }
   if (isRoutersDefault(answerer)) return routersDefault(answerer);
   const isForHost = certificate.names.includes(canonical(answerer.host.toLowerCase()));
   if (isForHost && endpoint.kind === "route") return endsTls(answerer);
@@ -31,6 +33,11 @@ function isRoutersDefault({ endpoint, host, certificate }: Answerer): boolean {
   if (/\bCN=ingress-operator@/.test(certificate.issuer)) return true;
   const isForHost = certificate.names.includes(host.toLowerCase());
   return endpoint.kind === "route" && !isForHost;
+}
+
+/** Who inspects TLS shows what the target has shown, URI included, under a CA of his own. */
+function isImitation({ issuer }: SeenCertificate): boolean {
+  return !/\bCN=pvferry CA$/.test(issuer);
 }
 
 function routersDefault(answerer: Answerer): PvferryError {

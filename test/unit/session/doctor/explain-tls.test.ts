@@ -67,7 +67,18 @@ describe("who answers in the target's place", () => {
       /another TLS server/,
     ],
     ["a load balancer", "10.0.0.7:443", { names: ["lb.example"] }, /another TLS server/],
-    ["another transfer", "10.0.0.7:6443", { uris: ["pvferry://t2/target"] }, /another transfer/],
+    [
+      "another transfer",
+      "10.0.0.7:6443",
+      { uris: ["pvferry://t2/target"], issuer: "O=pvferry, OU=t2, CN=pvferry CA" },
+      /another transfer/,
+    ],
+    [
+      "a man in the middle who imitates the target's own certificate",
+      "10.0.0.7:6443",
+      { uris: ["pvferry://t1/target"], issuer: "CN=Example Inspection" },
+      /inspects TLS/,
+    ],
   ] as const)("%s", (_, to, certificate, words) => {
     const error = explained(to, certificate);
     expect(error).toMatchObject({ code: 22 });
