@@ -8,6 +8,7 @@ import { dialerThrough, type ProxyTrust } from "./chain.ts";
 import { addressText, type DialedStream, type Dialer, type DialRequest } from "./dialer.ts";
 import { directDialer } from "./direct.ts";
 import { handOver, type SocketPair } from "./hand-over.ts";
+import { reachProxy } from "./proxied.ts";
 
 /** For the way to the listener as a whole, with all hosts and proxies. */
 export type DialLimits = Pick<DialRequest, "timeoutMs" | "signal">;
@@ -85,12 +86,11 @@ export function directPath(endpoint: Endpoint, pair: SocketPair): Path {
   };
 }
 
-function hopTo(proxy: Proxy, dialer: Dialer): Hop {
-  const { host, port } = proxy;
+function hopTo(proxy: Proxy, through: Dialer): Hop {
   return {
     name: proxyText(proxy),
-    host,
-    connect: async (limits) => dialer.dial({ host, port, ...limits }),
+    host: proxy.host,
+    connect: async (limits) => reachProxy(proxy, through, limits),
   };
 }
 

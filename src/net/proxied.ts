@@ -41,7 +41,7 @@ export async function pass<T>(
   const deadline = performance.now() + timeoutMs;
   const name = proxyText(proxy);
   const passage = { proxy, name, host, port, address: addressText(host, port), timeoutMs };
-  const stream = await toProxy(passage, through, request);
+  const stream = await reachProxy(proxy, through, request);
   try {
     return await waitFor(speak(stream, passage), {
       deadlineMs: Math.max(1, Math.ceil(deadline - performance.now())),
@@ -54,20 +54,29 @@ export async function pass<T>(
   }
 }
 
-async function toProxy(passage: Passage, through: Dialer, request: DialRequest): Promise<Duplex> {
-  const { host, port } = passage.proxy;
+/** Over `through`, to the proxy itself; nothing is said to it yet. */
+export async function reachProxy(
+  proxy: Proxy,
+  through: Dialer,
+  request: Pick<DialRequest, "timeoutMs" | "signal">,
+): Promise<Duplex> {
+  const { host, port } = proxy;
+  const { timeoutMs, signal } = request;
   try {
-    return await through.dial({ ...request, host, port });
+    return await through.dial({ host, port, timeoutMs, signal });
   } catch (thrown) {
-    request.signal.throwIfAborted();
+    signal.throwIfAborted();
     const error = toPvferryError(thrown);
     if (error.code !== 20) throw error;
-    throw proxyError(passage, {
-      how: `cannot be reached: ${error.message}`,
-      next: "Check the proxy's address, whether it runs, and whether this machine may reach it.",
-      temporary: true,
-      cause: error,
-    });
+    throw proxyError(
+      { name: proxyText(proxy) },
+      {
+        how: `cannot be reached: ${error.message}`,
+        next: "Check the proxy's address, whether it runs, and whether this machine may reach it.",
+        temporary: true,
+        cause: error,
+      },
+    );
   }
 }
 
@@ -79,11 +88,11 @@ interface ProxyFailure {
   readonly cause?: unknown;
 }
 
-export function proxyError(passage: Passage, failure: ProxyFailure): PvferryError {
+export function proxyError({ name }: Pick<Passage, "name">, failure: ProxyFailure): PvferryError {
   const { how, next, temporary, cause } = failure;
   return new PvferryError({
     code: 21,
-    message: `The proxy ${passage.name} ${how}`,
+    message: `The proxy ${name} ${how}`,
     next,
     temporary,
     cause,
