@@ -28,7 +28,7 @@ packages=(
   rsync          # the second judge, and one half of the benchmark's rival
   runc           # what podman runs containers with
   socat          # peers that are silent or talk nonsense
-  squid          # a proxy for CONNECT
+  squid-openssl  # a proxy for CONNECT, and one that inspects TLS
   strace         # which files an agent opens
   stunnel4       # the other half of the rival
   tinyproxy      # a smaller one, with other answers

@@ -14,8 +14,12 @@ function versions(folder: string): string[] {
   }
 }
 
+/** What squid calls by itself. */
+const SQUID = "/usr/lib/squid";
+
 const FOLDERS = [
   ...`${process.env["PATH"] ?? ""}:/usr/sbin:/sbin`.split(":"),
+  SQUID,
   ...versions(POSTGRES).map((version) => join(POSTGRES, version, "bin")),
 ];
 

@@ -3,6 +3,7 @@ import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
+import type { NetworkNamespace } from "../network-namespace.ts";
 import { programFolder, startProgram } from "./program.ts";
 import { countIn, type Credentials, type Proxy, type ProxyOptions } from "./proxy.ts";
 
@@ -36,20 +37,17 @@ http_access allow known
 http_access deny all`;
 }
 
-/** Names that cannot be resolved are given up after a second; by default nothing is answered for minutes. */
-function configuration(folder: string, port: number, options: SquidOptions): string {
-  const { allowedPorts, credentials, certificate } = options;
-  const listens =
-    certificate === undefined ? `http_port ${port}` : `https_port ${port} tls-cert=${certificate}`;
+function accessRules(folder: string, { allowedPorts, credentials }: SquidOptions): string {
   const ports =
     allowedPorts === undefined
       ? ""
       : `acl allowed_ports port ${allowedPorts.join(" ")}\nhttp_access deny CONNECT !allowed_ports`;
-  return `${listens}
-acl CONNECT method CONNECT
-${ports}
-${whoMay(folder, credentials)}
-cache deny all
+  return `acl CONNECT method CONNECT\n${ports}\n${whoMay(folder, credentials)}`;
+}
+
+/** Names that cannot be resolved are given up after a second; by default nothing is answered for minutes. */
+function common(folder: string): string {
+  return `cache deny all
 cache_mem 8 MB
 logformat bed %>Hs %rm %ru
 access_log stdio:${join(folder, "access.log")} logformat=bed
@@ -71,13 +69,24 @@ function tunnelsIn(log: string): number {
 /** A second one in the same machine needs a service name of its own. */
 let count = 0;
 
-export async function squid(options: SquidOptions): Promise<Proxy> {
-  const { namespace, port = 3128 } = options;
+/** Starts one of what it listens on and who may use it, in its own words. */
+export async function startSquid(
+  namespace: NetworkNamespace,
+  port: number,
+  words: (folder: string) => string,
+): Promise<Proxy> {
   count++;
   const folder = programFolder();
   const file = join(folder, "squid.conf");
-  writeFileSync(file, configuration(folder, port, options));
+  writeFileSync(file, `${words(folder)}\n${common(folder)}`);
   const command = ["squid", "-N", "-n", `bed${process.pid}x${count}`, "-f", file];
   const program = await startProgram({ namespace, command, port, folder });
   return { ...program, tunnels: () => tunnelsIn(join(folder, "access.log")) };
+}
+
+export async function squid(options: SquidOptions): Promise<Proxy> {
+  const { namespace, port = 3128, certificate } = options;
+  const listens =
+    certificate === undefined ? `http_port ${port}` : `https_port ${port} tls-cert=${certificate}`;
+  return startSquid(namespace, port, (folder) => `${listens}\n${accessRules(folder, options)}`);
 }
