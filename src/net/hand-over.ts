@@ -25,9 +25,10 @@ export function handOver(stream: Duplex, peerName: string | null, pair: SocketPa
 function ownDescriptor(stream: Duplex): number | null {
   if (!(stream instanceof Socket) || stream instanceof TLSSocket) return null;
   const handle = handleOf(stream);
-  // A dialer that has read from it has left it paused; the kernel's side of the reading goes on until it is stopped.
-  handle?.readStop();
   if (handle === null || stream.readableLength > 0) return null;
+  // A dialer that has read from it has left it paused; the kernel's side of the reading goes on until it is stopped. Nothing
+  // can come in between, and whoever goes on reading by Node must not find it stopped.
+  handle.readStop();
   return handle.fd;
 }
 
