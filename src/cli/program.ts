@@ -50,10 +50,18 @@ function addCommand(parent: Command, word: string, row: CommandRow<CommandName>)
   for (const { name, help } of row.arguments) command.argument(`<${name}>`, help);
   for (const [key, flag] of flagsOf(row.name)) {
     for (const option of optionsFor(key, flag)) command.addOption(option);
+    if (flag.alias !== undefined) addAlias(command, key, flag.alias);
   }
   command.action(async () => {
     await runCommand(row.name, row.load, command.opts<RawFlags>(), command.args);
   });
+}
+
+/** Not in the list of options: the help of the flag itself names it. */
+function addAlias(command: Command, key: string, alias: string): void {
+  const option = new Option(`--${alias} <VALUE>`).hideHelp();
+  command.addOption(option);
+  command.on(`option:${alias}`, (value: string) => command.setOptionValue(key, value));
 }
 
 /** Errors are thrown, and told by main in pvferry's own form. */
@@ -93,6 +101,7 @@ function isForEvery(flag: Flag<unknown>): boolean {
 
 function helpOf(flag: Flag<unknown>): string {
   const notes = [
+    ...(flag.alias === undefined ? [] : [`also --${flag.alias}`]),
     ...(flag.fallback === "required" ? ["required"] : []),
     ...(flag.fallbackText === "" ? [] : [`default: ${flag.fallbackText}`]),
     environmentName(flag),

@@ -18,6 +18,8 @@ export interface Flag<T, Commands extends readonly CommandName[] = readonly Comm
   /** Without dashes; its environment variable is PVFERRY_ and the name in capitals. */
   readonly name: string;
   readonly short?: string;
+  /** Another name, without dashes, that means the same. */
+  readonly alias?: string;
   /** Placeholder in help; null for a switch, which also has a --no- form when its fallback is true. */
   readonly value: string | null;
   readonly kind: ValueKind<NonNullable<T>>;
@@ -35,7 +37,7 @@ export interface Flag<T, Commands extends readonly CommandName[] = readonly Comm
 
 type Row<Field extends keyof Flag<unknown>, Commands> = Pick<
   Flag<unknown>,
-  "name" | "short" | "value" | "help" | Field
+  "name" | "short" | "alias" | "value" | "help" | Field
 > & { readonly commands: Commands };
 
 export function toggle<const Commands extends readonly CommandName[]>(

@@ -23,6 +23,7 @@ import {
 export const FLAGS = {
   to: optional({
     name: "to",
+    alias: "dial",
     value: "ENDPOINT",
     kind: ENDPOINT,
     fallbackText: "what --to-file says",

@@ -64,6 +64,7 @@ describe("wrong usage is code 2, one sentence and what next, on stderr only", ()
     [["digest", ""], "DIR is empty"],
     [["source", "/x", "--tls", "y"], "--to ENDPOINT"],
     [["source", "/x", "--tls", "y", "--to", "::1:5"], "brackets"],
+    [["source", "/x", "--tls", "y", "--dial", "::1:5"], "brackets"],
     [["source", "/x", "--tls", "y", "--to", "h:1", "--connect-timeout", "10"], "duration"],
     [["target", "/x", "--tls", "/none"], "there is no folder /none"],
     [["target", "/x", "--tls", "y", "--existing", "merge"], "refuse, update, mirror"],

@@ -6,7 +6,7 @@ import { environmentName, FLAGS, flagsOf } from "../../../src/config/flags.ts";
 const ROWS: readonly Flag<unknown>[] = Object.values(FLAGS);
 
 test("names are unique, in kebab case, and none that Kubernetes sets for a Service", () => {
-  const names = ROWS.map((row) => row.name);
+  const names = ROWS.flatMap(({ name, alias }) => (alias === undefined ? [name] : [name, alias]));
   expect(new Set(names).size).toBe(names.length);
   for (const name of names) {
     expect(name).toMatch(/^[a-z]+(-[a-z]+)*$/);
@@ -102,9 +102,10 @@ function section(title: string, rows: readonly Flag<unknown>[]): string {
   return `## ${title}\n\n| flag | variable | meaning | default |\n|---|---|---|---|\n${lines.join("\n")}\n`;
 }
 
-function spelled({ name, short, value, fallback }: Flag<unknown>): string {
+function spelled({ name, short, alias, value, fallback }: Flag<unknown>): string {
   const forms = [
     ...(short === undefined ? [] : [`-${short}`]),
+    ...(alias === undefined ? [] : [`--${alias}`]),
     value === null ? `--${name}` : `--${name} ${value}`,
     ...(value === null && fallback === true ? [`--no-${name}`] : []),
   ];
