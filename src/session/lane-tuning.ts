@@ -47,11 +47,12 @@ export class LaneTuning {
     const { roundTripUs, leastRoundTripUs, acknowledgedBytes } = reading;
     // Without lanes, or behind a bridge, the kernel says nothing.
     if (roundTripUs === 0) return;
-    this.#losses.add(reading);
-    if (this.#losses.isLossy) this.#onLossy();
-    const needsAll = this.#losses.isLossy && !this.#hasBbr;
     // The kernel's may be that of a proxy close by.
     const roundTripMs = Math.max(leastRoundTripUs / 1_000, this.#start.roundTripMs ?? 0);
+    // A short one makes up for a loss before anybody notices.
+    if (roundTripMs >= LIMITS.shortPathMs) this.#losses.add(reading);
+    if (this.#losses.isLossy) this.#onLossy();
+    const needsAll = this.#losses.isLossy && !this.#hasBbr;
     this.#keepShort(roundTripMs);
     const progress = { atMs, roundTripMs, acknowledgedBytes, needsAll };
     this.#plan.add({ ...progress, hasQueue: hasQueue(reading) });

@@ -61,6 +61,11 @@ it("a path without loss is left to the kernel", () => {
   expect(long).toMatchObject({ paced: [], lanes: [8, 16], unsent: 131_072 });
 });
 
+it("and so is a short one that loses packets", () => {
+  const { paced, lanes } = after({ congestion: "auto", roundTripMs: 0.1, losesOneIn: 100 });
+  expect({ paced, lanes }).toEqual({ paced: [], lanes: [2] });
+});
+
 it("a path that is long behind a proxy close by counts as long", () => {
   const way = { congestion: "auto", roundTripMs: 50, proxyMs: 0.2, losesOneIn: Infinity } as const;
   expect(after(way)).toMatchObject({ paced: [], lanes: [8, 16], unsent: 131_072 });
