@@ -33,11 +33,17 @@ const QUEUE_KIB = 4_096;
 /** What a network may choose from is said once for the whole machine. */
 const ALLOWED = "/proc/sys/net/ipv4/tcp_allowed_congestion_control";
 
-function allow(algorithm: string): void {
+/** Until it is disposed. A network that has chosen keeps its choice even so. */
+function allow(algorithm: string): Disposable {
   const allowed = readFileSync(ALLOWED, "latin1").trim();
-  if (allowed.split(" ").includes(algorithm)) return;
-  writeFileSync(ALLOWED, `${allowed} ${algorithm}`);
-  process.once("exit", () => writeFileSync(ALLOWED, allowed));
+  const isNew = !allowed.split(" ").includes(algorithm);
+  const restore = (): void => {
+    process.removeListener("exit", restore);
+    if (isNew) writeFileSync(ALLOWED, allowed);
+  };
+  if (isNew) writeFileSync(ALLOWED, `${allowed} ${algorithm}`);
+  process.once("exit", restore);
+  return { [Symbol.dispose]: restore };
 }
 
 function setUp({ name, path }: NetworkNamespace, address: string): void {
@@ -58,7 +64,7 @@ export async function openLongPath(
   );
   using made = new DisposableStack();
   const [source, target] = [made.use(networkNamespace()), made.use(networkNamespace())];
-  allow("cubic");
+  made.use(allow("cubic"));
   const settings = [
     `delay_ms=${path.roundTripMs / 2}`,
     `loss_percent=${path.lossPercent}`,
