@@ -37,8 +37,8 @@ export const LIMITS = {
   rulesMost: 1_000,
   rulesBytes: 64 * KIB,
 
-  /** Two in one silence limit, with a second to spare. */
-  keepAliveMs: 5 * SECOND,
+  /** Looked at four times in it, so that no connection is silent for the 5 s after which some routers forget it. */
+  keepAliveMs: 3 * SECOND,
   /** Shorter than the idle limits of common load balancers; dead peers are noticed within it. */
   idleTimeoutMs: 15 * SECOND,
   /** From accept to the end of the handshake. A slow link needs seconds, a port scanner stays silent for ever. */

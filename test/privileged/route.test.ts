@@ -64,6 +64,16 @@ describeWith({ root: true, programs }, "a copy through a route", () => {
     expect(receiptOf(sent).sessions).toBe(2);
   });
 
+  it("loses nothing to a tunnel's timeout of 5 s, though lanes have nothing to do for longer", async () => {
+    using place = scratch();
+    await using _router = await start({ tunnelTimeout: "5s" });
+    await using target = await startTarget(place);
+    using _pace = paceToTarget(clusters().router, 10);
+    await using source = startSource(`route:${ROUTE_NAME}`);
+    const [sent] = await expectCopy(place, source, target);
+    expect(receiptOf(sent)).toMatchObject({ sessions: 1, reconnects: 0 });
+  });
+
   it("goes on after a silence that was longer than the tunnel's timeout", async () => {
     using place = scratch();
     await using router = await start({ tunnelTimeout: "5s" });

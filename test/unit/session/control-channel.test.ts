@@ -188,7 +188,7 @@ describe("a peer that stops", () => {
     await channel.receive(["hello"], wait());
     channel.startKeepAlive();
     await vi.advanceTimersByTimeAsync(LIMITS.idleTimeoutMs - 1_000);
-    expect(peer.received.filter((message) => message.type === "ping")).toHaveLength(2);
+    expect(peer.received.filter((message) => message.type === "ping")).toHaveLength(4);
     expect(channel.over.aborted).toBe(false);
     await vi.advanceTimersByTimeAsync(2_000);
     expect(channel.over.reason).toMatchObject({ code: 20 });
