@@ -21,6 +21,7 @@ const CROSSED_BYTES = 8 * MIB;
 
 export interface TransferApart {
   readonly clusters: () => TwoClusters;
+  readonly volume: string;
   readonly pki: string;
   /** Listens, and copies to the scratch folder's "target". */
   readonly startTarget: (place: Scratch) => Promise<Agent>;
@@ -51,6 +52,7 @@ export function transferApart(options: ClustersOptions = {}): TransferApart {
   };
   return {
     clusters,
+    volume,
     pki,
     startTarget: async (place) => {
       const copy = place.directory("target");

@@ -3,7 +3,7 @@ import { writeFileSync } from "node:fs";
 
 import { describe, expect, it } from "vitest";
 
-import { AGENT_PORT } from "../agent/agents-apart.ts";
+import { AGENT_PORT, startApart } from "../agent/agents-apart.ts";
 import { receiptOf } from "../agent/receipt.ts";
 import type { Agent, Ended } from "../agent/run-pvferry.ts";
 import { transferApart } from "../agent/transfer-apart.ts";
@@ -27,15 +27,33 @@ const servers = ["squid", "tinyproxy", "danted", "microsocks", "sshd"];
 const programs = ["ip", "nft", "tc", "openssl", "ssh-keygen", ...servers, ...judges];
 
 describeWith({ root: true, programs }, "a dialer", () => {
-  const { clusters, startTarget, crossed, ...transfer } = transferApart();
+  const { clusters, volume, pki, startTarget, crossed, ...transfer } = transferApart();
 
   /** The URLs stand in a file, as they should, from near to far. */
-  const startSource = (place: Scratch, logins: readonly Login[], by = BY.names): Agent => {
+  const viaFile = (place: Scratch, logins: readonly Login[], proxy: string): readonly string[] => {
     const file = place.at("via");
-    const urls = logins.map((login) => `${viaUrl(login, by.proxy)}\n`);
+    const urls = logins.map((login) => `${viaUrl(login, proxy)}\n`);
     writeFileSync(file, urls.join(""), { mode: 0o600 });
-    const known = logins.flatMap((login) => login.flags);
-    return transfer.startSource(`${by.target}:${AGENT_PORT}`, "--via-file", file, ...known);
+    return ["--via-file", file, ...logins.flatMap((login) => login.flags)];
+  };
+
+  const startSource = (place: Scratch, logins: readonly Login[], by = BY.names): Agent =>
+    transfer.startSource(`${by.target}:${AGENT_PORT}`, ...viaFile(place, logins, by.proxy));
+
+  /** In the other one's cluster, since that is where it can be reached. */
+  const startListeningSource = async (): Promise<Agent> => {
+    const flags = ["--listen", String(AGENT_PORT)];
+    const agent = startApart("source", { cluster: clusters().target, volume, pki, flags }, []);
+    await agent.says(/^Listening on /m);
+    return agent;
+  };
+
+  const startDiallingTarget = (place: Scratch, login: Login): Agent => {
+    const flags = ["--to", `${BY.names.target}:${AGENT_PORT}`];
+    const way = viaFile(place, [login], BY.names.proxy);
+    const copy = place.directory("target");
+    const cluster = clusters().source;
+    return startApart("target", { cluster, volume: copy, pki, flags: [...flags, ...way] }, []);
   };
 
   const expectNoSecret = (...all: readonly Ended[]): void => {
@@ -65,6 +83,14 @@ describeWith({ root: true, programs }, "a dialer", () => {
       await using way = await open(clusters().router, place);
       await using target = await startTarget(place);
       await using source = startSource(place, [way.right]);
+      await expectCopy(place, source, target);
+    });
+
+    it("carries a copy to a target that dials", async () => {
+      using place = scratch();
+      await using way = await open(clusters().router, place);
+      await using source = await startListeningSource();
+      await using target = startDiallingTarget(place, way.right);
       await expectCopy(place, source, target);
     });
 
