@@ -1,6 +1,6 @@
 /** squid as a forward proxy for CONNECT. */
 import { execFileSync } from "node:child_process";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 import type { NetworkNamespace } from "../network-namespace.ts";
@@ -14,6 +14,7 @@ export interface SquidOptions extends ProxyOptions {
   readonly certificate?: string;
 }
 
+const SHARED_MEMORY = "/dev/shm";
 const BASIC_AUTH = "/usr/lib/squid/basic_ncsa_auth";
 
 /** In a form that squid's own program for passwords reads. */
@@ -79,9 +80,23 @@ export async function startSquid(
   const folder = programFolder();
   const file = join(folder, "squid.conf");
   writeFileSync(file, `${words(folder)}\n${common(folder)}`);
-  const command = ["squid", "-N", "-n", `bed${process.pid}x${count}`, "-f", file];
+  const service = `bed${process.pid}x${count}`;
+  const command = ["squid", "-N", "-n", service, "-f", file];
   const program = await startProgram({ namespace, command, port, folder });
-  return { ...program, tunnels: () => tunnelsIn(join(folder, "access.log")) };
+  return {
+    ...program,
+    tunnels: () => tunnelsIn(join(folder, "access.log")),
+    [Symbol.asyncDispose]: async () => {
+      await program[Symbol.asyncDispose]();
+      forgetSharedMemory(service);
+    },
+  };
+}
+
+/** One that was killed leaves its segments behind. */
+function forgetSharedMemory(service: string): void {
+  const left = readdirSync(SHARED_MEMORY).filter((name) => name.startsWith(`${service}-`));
+  for (const name of left) rmSync(join(SHARED_MEMORY, name), { force: true });
 }
 
 export async function squid(options: SquidOptions): Promise<Proxy> {
