@@ -73,7 +73,7 @@ describeWith({ root: true, programs: ["podman", "runc", "rsync"] }, "the image",
           /^opt\/pvferry\/(node_modules\/(?:@[^/]+\/)?[^/]+)\/package.json$/.exec(path)?.[1],
       )
       .filter((path) => path !== undefined);
-    expect(found).toEqual(names.toSorted());
+    expect(found.toSorted()).toEqual(names.toSorted());
     expect(found).toContain("node_modules/zod");
   });
 
