@@ -199,14 +199,14 @@ impl Shared {
         match part {
             Part::Patch { index, length, .. } if outcome == Some(Outcome::Again) => {
                 self.counters.add(Counter::Resent, part.data_bytes());
-                check_refusals(large.refuse())?;
+                check_refusals(large.refuse(*index))?;
                 large.give_back_whole(*index, *length);
                 self.queue.add_large(Arc::clone(large));
                 Ok(())
             }
-            Part::Piece { .. } | Part::Hole { .. } if outcome == Some(Outcome::Again) => {
+            Part::Piece { index, .. } | Part::Hole { first: index, .. } if outcome == Some(Outcome::Again) => {
                 self.counters.add(Counter::Resent, part.data_bytes());
-                check_refusals(large.refuse())?;
+                check_refusals(large.refuse(*index))?;
                 large.give_back(part);
                 self.queue.add_large(Arc::clone(large));
                 Ok(())

@@ -185,11 +185,13 @@ impl Large {
         Ok((matched, state.is_complete()))
     }
 
-    /// The target found a part wrong: how often it has since it took one.
-    pub(super) fn refuse(&self) -> u32 {
+    /// The target found the part wrong that begins with this piece: how often it has by now. One that changes while it is
+    /// compared may be found wrong once, and so may all of a file that is being written.
+    pub(super) fn refuse(&self, index: u64) -> u32 {
         let mut state = self.lock();
-        state.refused += 1;
-        state.refused
+        let refused = state.refused.entry(index).or_default();
+        *refused += 1;
+        *refused
     }
 
     /// Bytes that had been acknowledged when the attempt was given up.

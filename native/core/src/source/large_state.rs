@@ -1,6 +1,6 @@
 //! What is known of a large file on its way: the attempt that runs, and what is counted over all of them.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use super::links::Known;
 use super::part::Part;
@@ -24,8 +24,8 @@ pub(super) struct State {
     pub(super) changes: u32,
     /// Ends that the target refused for their digest.
     pub(super) mismatches: u32,
-    /// Pieces that the target found wrong since it took one.
-    pub(super) refused: u32,
+    /// How often the target found a piece wrong, or a hole that begins there, that it has not taken yet.
+    pub(super) refused: BTreeMap<u64, u32>,
     pub(super) changed: bool,
     /// What is acknowledged of this attempt.
     pub(super) progress: u64,
@@ -55,7 +55,7 @@ impl State {
             outstanding: 0,
             changes: 0,
             mismatches: 0,
-            refused: 0,
+            refused: BTreeMap::new(),
             changed: false,
             progress: 0,
             matched: 0,
@@ -73,7 +73,6 @@ impl State {
 
     pub(super) fn settle_part(&mut self, data: u64) {
         self.outstanding -= 1;
-        self.refused = 0;
         self.progress += data;
     }
 

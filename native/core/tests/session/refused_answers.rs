@@ -3,9 +3,11 @@
 use std::fs;
 use std::net::TcpStream;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::channel;
 use std::thread;
 
+use pvferry_core::digest::file::PIECE;
 use pvferry_core::error::ErrorKind;
 use pvferry_core::net::{Channel as Bound, Duplex, SessionSink};
 use pvferry_core::session::compress::Mode;
@@ -69,9 +71,20 @@ pub(crate) fn expect_refusal_by(
     compares: bool,
     habit: impl Fn(&Line, FrameType, u64) + Send + Sync + 'static,
 ) {
+    expect_refusal_of(words, compares, 3_000_000, habit);
+}
+
+/// The same, of a source whose large file has so many bytes.
+#[track_caller]
+fn expect_refusal_of(
+    words: &str,
+    compares: bool,
+    large: usize,
+    habit: impl Fn(&Line, FrameType, u64) + Send + Sync + 'static,
+) {
     let place = Place::new();
     fs::write(place.root().join("small"), noise(1, 3_000)).unwrap();
-    fs::write(place.root().join("large"), noise(2, 3_000_000)).unwrap();
+    fs::write(place.root().join("large"), noise(2, large)).unwrap();
     std::os::unix::fs::symlink("../outside", place.root().join("way-out")).unwrap();
     let listener = listener(pki::target());
     let _registration = listener.register(SECRET, Arc::new(Sink(Arc::new(habit))));
@@ -138,6 +151,25 @@ fn the_same_bytes_again_and_again() {
         line.ack(frames, if frame == FrameType::Piece { vec![wrong] } else { vec![] });
     };
     expect_refusal("again and again", on_lane(pieces));
+}
+
+/// A file that is written while it is compared may be wrong in every one of its pieces.
+#[test]
+fn each_piece_once_is_no_breach() {
+    const PIECES: u64 = 24;
+    let asked = AtomicU64::new(0);
+    let once = move |line: &Line, frame, frames| {
+        if frame != FrameType::Piece {
+            return line.ack(frames, vec![]);
+        }
+        match asked.fetch_add(1, Ordering::Relaxed) {
+            early if early < PIECES => line.ack(frames, vec![(frames, 0, Outcome::Again)]),
+            // It has come this far: each piece comes a second time.
+            _ => drop(line.stream.write_all(&[b"GET / HTTP/1.1\r\n\r\n"], LONG)),
+        }
+    };
+    let bytes = usize::try_from(PIECES * PIECE).unwrap();
+    expect_refusal_of("unknown type", false, bytes, on_lane(once));
 }
 
 #[test]
