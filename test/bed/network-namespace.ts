@@ -76,6 +76,8 @@ export function networkNamespace(): NetworkNamespace {
   const ownMounts = ["unshare", "--mount", "--propagation", "slave", "--"];
   const close = (): void => {
     inUse.delete(close);
+    // What a test has left running that was ended in the middle: without its name the network could not be found again.
+    killAllIn(name);
     run("ip", "netns", "delete", name);
     discardBed(folder);
   };

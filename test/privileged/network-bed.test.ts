@@ -9,6 +9,7 @@ import { expect, it } from "vitest";
 
 import { stillRunning } from "../agent/processes.ts";
 import { describeWith } from "../bed/needs.ts";
+import { networkNamespace } from "../bed/network-namespace.ts";
 import { curl } from "../bed/network/curl.ts";
 import {
   DROPPED,
@@ -117,7 +118,15 @@ describeWith({ root: true, programs }, "two clusters with a router that does not
 
 const MODULE = fileURLToPath(new URL("../bed/network-namespace.ts", import.meta.url));
 
-describeWith({ root: true, programs: ["ip"] }, "a network namespace", () => {
+describeWith({ root: true, programs: ["ip", "socat"] }, "a network namespace", () => {
+  it("takes along what runs in it", async () => {
+    const network = networkNamespace();
+    const left = await greeter({ namespace: network, port: 7000 });
+    expect(stillRunning([left.pid()])).toHaveLength(1);
+    network[Symbol.dispose]();
+    await expect.poll(() => stillRunning([left.pid()])).toEqual([]);
+  });
+
   it("goes away with its process, and by the next one when that was killed", async () => {
     const ownedBy = (pid: number | undefined): string[] =>
       readdirSync("/run/netns").filter((name) => name.startsWith(`pvferry-${pid}-`));

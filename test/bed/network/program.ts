@@ -1,12 +1,13 @@
 /** A program of the system that serves a port in a network namespace. It can be killed, and started again. */
 import { spawn, type ChildProcess } from "node:child_process";
-import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { familyOf, stillRunning } from "../../agent/processes.ts";
+import { isAlive } from "../bed-folder.ts";
 import type { NetworkNamespace } from "../network-namespace.ts";
 import { programPath } from "../program-folders.ts";
 
@@ -40,9 +41,25 @@ const LISTENS = "0A";
 
 const running = new Set<ChildProcess>();
 
+const FOLDER = "pvferry-net-";
+
+/** Those of processes that were killed. */
+function sweepDeadFolders(): void {
+  for (const name of readdirSync(tmpdir())) {
+    const owner = name.startsWith(FOLDER) ? Number.parseInt(name.slice(FOLDER.length), 10) : NaN;
+    if (owner > 0 && !isAlive(owner)) {
+      rmSync(join(tmpdir(), name), { recursive: true, force: true });
+    }
+  }
+}
+
+let swept = false;
+
 /** A folder that a program may read, and write to, when it has given up being root. */
 export function programFolder(): string {
-  const folder = mkdtempSync(join(tmpdir(), "pvferry-net-"));
+  if (!swept) sweepDeadFolders();
+  swept = true;
+  const folder = mkdtempSync(join(tmpdir(), `${FOLDER}${process.pid}-`));
   chmodSync(folder, 0o777);
   return folder;
 }
