@@ -6,7 +6,7 @@ import type { Duplex } from "node:stream";
 import type { PvferryError } from "../core/errors.ts";
 import { harmlessText } from "../core/names.ts";
 import { sleep } from "../core/waiting.ts";
-import { badCredentials, proxyError, type Passage } from "./proxied.ts";
+import { badCredentials, notConnected, proxyError, type Passage } from "./proxied.ts";
 
 /** Of a page that explains the refusal, so much is looked at and so much quoted. */
 const PAGE_BYTES = 16 * 1024;
@@ -24,6 +24,7 @@ export async function connectRefused(
   if (status === 407 || status === 401) return notAuthenticated(passage, answer);
   const said = statusText(answer, await pageLine(stream));
   if (status === 403) return forbidden(passage, said);
+  // Which of them it is, no two proxies agree on; all of them may be over when the target is there.
   if (status >= 500 || status === 404 || status === 429) return notConnected(passage, said);
   return notDone(passage, said);
 }
@@ -81,15 +82,6 @@ function forbidden(passage: Passage, said: string): PvferryError {
     how: `does not allow connections to ${passage.address} (${said})`,
     next: `Ask whoever runs the proxy to allow CONNECT to ${passage.address}.`,
     temporary: false,
-  });
-}
-
-/** Which of them it is, no two proxies agree on; all of them may be over when the target is there. */
-function notConnected(passage: Passage, said: string): PvferryError {
-  return proxyError(passage, {
-    how: `could not connect to ${passage.address} (${said})`,
-    next: "Check that the target listens there, and that the proxy can resolve and reach it.",
-    temporary: true,
   });
 }
 

@@ -1,7 +1,8 @@
 /** Why a peer could not be reached, one clear sentence for each reason. */
 
+import { hostPortText } from "../config/value-kinds.ts";
 import { PvferryError } from "../core/errors.ts";
-import { addressText, type DialRequest } from "./dialer.ts";
+import type { DialRequest } from "./dialer.ts";
 
 /** What of a request its failure is about. */
 type Dialled = Omit<DialRequest, "signal">;
@@ -65,7 +66,7 @@ const REASONS: ReadonlyMap<string, Reason> = new Map([
 ]);
 
 export function dialError(error: Error, request: Dialled): PvferryError {
-  const address = addressText(request.host, request.port);
+  const address = hostPortText(request);
   const code = errnoOf(error);
   if (code === "ETIMEDOUT") return timedOut(request, error);
   const reason = REASONS.get(code);
@@ -80,7 +81,7 @@ export function dialError(error: Error, request: Dialled): PvferryError {
 }
 
 export function timedOut(request: Dialled, cause?: unknown): PvferryError {
-  const address = addressText(request.host, request.port);
+  const address = hostPortText(request);
   return new PvferryError({
     code: 20,
     message: `No answer from ${address} within ${request.timeoutMs / 1_000} s.`,

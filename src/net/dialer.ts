@@ -27,8 +27,3 @@ export interface DialedStream {
   /** Closes this descriptor and nothing else: duplicates stay connected. May be called twice. */
   release(): void;
 }
-
-/** "host:port", with an IPv6 address in brackets. */
-export function addressText(host: string, port: number): string {
-  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
-}

@@ -6,7 +6,6 @@
 import { closeSync } from "node:fs";
 import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { TLSSocket } from "node:tls";
 
 import type { DialedStream } from "./dialer.ts";
 
@@ -23,7 +22,8 @@ export function handOver(stream: Duplex, peerName: string | null, pair: SocketPa
 
 /** null when it has none, or when bytes have been read that its next reader would miss. */
 function ownDescriptor(stream: Duplex): number | null {
-  if (!(stream instanceof Socket) || stream instanceof TLSSocket) return null;
+  // A TLSSocket is one too, and the only one that is encrypted; asking for its class would load Node's TLS at every start.
+  if (!(stream instanceof Socket) || "encrypted" in stream) return null;
   const handle = handleOf(stream);
   if (handle === null || stream.readableLength > 0) return null;
   // A dialer that has read from it has left it paused; the kernel's side of the reading goes on until it is stopped. Nothing

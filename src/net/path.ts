@@ -4,8 +4,9 @@ import type { Duplex } from "node:stream";
 
 import { endpointText, serverNameOf, type Endpoint } from "../config/endpoint.ts";
 import { proxyText, type Proxy } from "../config/proxy.ts";
+import { hostPortText } from "../config/value-kinds.ts";
 import { dialerThrough, type ProxyTrust } from "./chain.ts";
-import { addressText, type DialedStream, type Dialer, type DialRequest } from "./dialer.ts";
+import type { DialedStream, Dialer, DialRequest } from "./dialer.ts";
 import { directDialer } from "./direct.ts";
 import { handOver, type SocketPair } from "./hand-over.ts";
 import { reachProxy } from "./proxied.ts";
@@ -103,7 +104,7 @@ function wayTo(
   const connect = async (turn: number, limits: DialLimits): Promise<Connected> =>
     dialInTurn(dialer, endpoint, turn, limits);
   const hand = ({ host, stream }: Connected): DialedStream =>
-    handOver(stream, peerName(addressText(host, endpoint.port)), pair);
+    handOver(stream, peerName(hostPortText({ host, port: endpoint.port })), pair);
   return {
     endpoint,
     isIncoming: false,

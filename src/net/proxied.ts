@@ -3,10 +3,11 @@
 import type { Duplex } from "node:stream";
 
 import { proxyText, type Proxy } from "../config/proxy.ts";
+import { hostPortText } from "../config/value-kinds.ts";
 import { PvferryError, toPvferryError } from "../core/errors.ts";
 import { harmlessText } from "../core/names.ts";
 import { waitFor } from "../core/waiting.ts";
-import { addressText, type Dialer, type DialRequest } from "./dialer.ts";
+import type { Dialer, DialRequest } from "./dialer.ts";
 
 /** One request on its way through one proxy. */
 export interface Passage {
@@ -40,7 +41,7 @@ export async function pass<T>(
   const { host, port, timeoutMs, signal } = request;
   const deadline = performance.now() + timeoutMs;
   const name = proxyText(proxy);
-  const passage = { proxy, name, host, port, address: addressText(host, port), timeoutMs };
+  const passage = { proxy, name, host, port, address: hostPortText({ host, port }), timeoutMs };
   const stream = await reachProxy(proxy, through, request);
   try {
     return await waitFor(speak(stream, passage), {
@@ -121,6 +122,16 @@ export function badCredentials(passage: Passage, status: string, cause?: unknown
         ? `Give them in a file with --via-file, or in PVFERRY_VIA: ${scheme}://user:password@host:port.`
         : "Correct user and password; characters such as @ : / % may be percent-encoded.",
     temporary: false,
+    cause,
+  });
+}
+
+/** The proxy has tried, and may succeed when the target is there. `said` is its own word for what went wrong. */
+export function notConnected(passage: Passage, said: string, cause?: unknown): PvferryError {
+  return proxyError(passage, {
+    how: `could not connect to ${passage.address} (${said})`,
+    next: "Check that the target listens there, and that the proxy can resolve and reach it.",
+    temporary: true,
     cause,
   });
 }

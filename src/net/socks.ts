@@ -16,7 +16,14 @@ import { hostPortText } from "../config/value-kinds.ts";
 import { toError, type PvferryError } from "../core/errors.ts";
 import { dialError } from "./dial-error.ts";
 import type { Dialer } from "./dialer.ts";
-import { badCredentials, brokenOff, proxied, proxyError, type Passage } from "./proxied.ts";
+import {
+  badCredentials,
+  brokenOff,
+  notConnected,
+  proxied,
+  proxyError,
+  type Passage,
+} from "./proxied.ts";
 
 export function socksDialer(proxy: Proxy, through: Dialer): Dialer {
   return proxied(proxy, through, socksThrough);
@@ -92,12 +99,7 @@ function rejected(passage: Passage, reply: string, cause: Error): PvferryError {
     });
   }
   const words = reply === "Failure" ? "general failure" : spaced(reply);
-  return proxyError(passage, {
-    how: `could not connect to ${passage.address} (${words})`,
-    next: "Check that the target listens there, and that the proxy can resolve and reach it.",
-    temporary: true,
-    cause,
-  });
+  return notConnected(passage, words, cause);
 }
 
 /** "HostUnreachable" is "host unreachable". */

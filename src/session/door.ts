@@ -15,10 +15,10 @@ import { ControlChannel } from "./control-channel.ts";
 import { DoctorHost } from "./doctor/host.ts";
 import { checkSameVolume, helloMessage, receiveHello } from "./greeting.ts";
 import { intoListener } from "./into-listener.ts";
+import { openListener } from "./open-listener.ts";
 import type { Reach, SessionContext, TargetRun } from "./run-options.ts";
 import { SpareConnections } from "./spare-connections.ts";
 import { Strangers } from "./strangers.ts";
-import { toTlsIdentity } from "./tls-identity.ts";
 
 export interface Guest {
   readonly channel: ControlChannel;
@@ -70,15 +70,9 @@ export class Door {
     const notice = (message: string): void => context.observe({ type: "notice", message });
     this.#doctors = new DoctorHost(context.parts.agent, notice);
     const { reach } = run;
-    this.listener = context.parts.addon.listen(
-      {
-        host: reach.by === "listening" ? reach.host : "",
-        port: reach.by === "listening" ? reach.port : null,
-        tls: toTlsIdentity(run.tls),
-        handshakeTimeoutMs: LIMITS.handshakeTimeoutMs,
-        maxUnauthenticated: LIMITS.maxUnauthenticated,
-      },
-      (connection) => this.#take(connection),
+    const place = reach.by === "listening" ? reach : { host: "", port: null };
+    this.listener = openListener(context.parts.addon, place, run.tls, (connection) =>
+      this.#take(connection),
     );
     this.#strangers = new Strangers(() => this.listener.counts(), notice);
     this.#supply = this.#openSupply(reach);

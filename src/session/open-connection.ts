@@ -3,7 +3,6 @@
 import { PvferryError, toPvferryError } from "../core/errors.ts";
 import type { Addon, Connection, ConnectionProtocol } from "../native/types.ts";
 import type { Connected, DialLimits, Path } from "../net/path.ts";
-import { explainFailure } from "./doctor/explain-failure.ts";
 import type { TlsMaterial } from "./run-options.ts";
 import { toTlsIdentity } from "./tls-identity.ts";
 
@@ -36,6 +35,8 @@ export async function openConnection(opening: Opening, limits: DialLimits): Prom
     const error = toPvferryError(thrown);
     if (path.isIncoming) throw byStranger(error);
     const wasSilent = performance.now() - began >= limits.timeoutMs * SILENT;
+    // Loaded only now: a transfer that succeeds needs none of it, and no TLS of Node's.
+    const { explainFailure } = await import("./doctor/explain-failure.ts");
     throw await explainFailure({ addon, path, tls, turn, error, wasSilent }, limits.signal);
   } finally {
     stream.release();

@@ -64,7 +64,8 @@ function parsed<Schema extends z.ZodType>(schema: Schema, value: unknown): z.inf
 /** Tells a listener's requests from the bytes of loads between them. */
 export class DoctorRequestDecoder {
   readonly #frames = new ControlFrameDecoder();
-  /** Of the load that is on its way. */
+  /** What is on its way, and how many bytes of it have not come yet. */
+  #load: DoctorRequest | null = null;
   #left = 0;
 
   /** Requests as they come; a load when all of its bytes have. Throws (23); the decoder must not be used after that. */
@@ -82,8 +83,6 @@ export class DoctorRequestDecoder {
       }
     }
   }
-
-  #load: DoctorRequest | null = null;
 
   *#step(byte: Uint8Array): Generator<DoctorRequest, void, undefined> {
     for (const value of this.#frames.push(byte)) {

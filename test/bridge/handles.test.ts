@@ -12,7 +12,7 @@ import { loadAddon } from "../../src/native/addon.ts";
 import type { Connection, Listener } from "../../src/native/types.ts";
 import { toTlsIdentity } from "../../src/session/tls-identity.ts";
 import { scratch } from "../bed/scratch.ts";
-import { dialLocally } from "../fixtures/local-path.ts";
+import { connectLocally } from "../fixtures/local-path.ts";
 import { testTls } from "../fixtures/test-pki.ts";
 
 const run = promisify(execFile);
@@ -29,20 +29,6 @@ async function listen(onControl: (connection: Connection) => void): Promise<List
     },
     onControl,
   );
-}
-
-async function dial(port: number): Promise<Connection> {
-  const stream = await dialLocally(port);
-  const tls = toTlsIdentity(await testTls("source"));
-  const connecting = loadAddon().connect(stream.fd, {
-    tls,
-    serverName: null,
-    peerName: null,
-    timeoutMs: 5_000,
-    protocol: "control",
-  });
-  stream.release();
-  return connecting;
 }
 
 /** What this process has open in a folder, as the kernel tells it. */
@@ -81,7 +67,7 @@ describe("native handles", () => {
   it("may be closed twice", async () => {
     const accepted = Promise.withResolvers<Connection>();
     const listener = await listen(accepted.resolve);
-    const dialled = await dial(listener.port());
+    const dialled = await connectLocally(listener.port());
     const connection = await accepted.promise;
     for (const handle of [dialled, dialled, connection, connection, listener, listener]) {
       handle.close();
@@ -127,7 +113,7 @@ describe("native handles", () => {
     const listeners = await Promise.all(
       Array.from({ length: 20 }, () => listen((connection) => accepted.push(connection))),
     );
-    const dialled = await Promise.all(listeners.map((listener) => dial(listener.port())));
+    const dialled = await Promise.all(listeners.map((listener) => connectLocally(listener.port())));
     await expect.poll(() => accepted.length).toBe(20);
     for (const handle of [...dialled, ...accepted, ...listeners]) handle.close();
   });

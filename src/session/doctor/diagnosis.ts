@@ -4,12 +4,12 @@ import { lookup } from "node:dns/promises";
 import { isIP } from "node:net";
 
 import { LIMITS } from "../../config/limits.ts";
+import { hostPortText } from "../../config/value-kinds.ts";
 import { toError, toPvferryError, type PvferryError } from "../../core/errors.ts";
 import type { ExitCode } from "../../core/exit-codes.ts";
 import { bytesText, durationText } from "../../core/units.ts";
 import type { Addon } from "../../native/types.ts";
 import { dialError } from "../../net/dial-error.ts";
-import { addressText } from "../../net/dialer.ts";
 import type { Connected, DialLimits, Path } from "../../net/path.ts";
 import { openConnection } from "../open-connection.ts";
 import type { TlsMaterial } from "../run-options.ts";
@@ -141,7 +141,7 @@ class Examination {
     let last: unknown = null;
     let first: Connected | null = null;
     for (const [turn, host] of endpoint.hosts.entries()) {
-      const name = `${asks} to ${addressText(host, endpoint.port)}`;
+      const name = `${asks} to ${hostPortText({ host, port: endpoint.port })}`;
       const isLastHope: boolean = first === null && turn === endpoint.hosts.length - 1;
       try {
         const connected: Connected = await this.#take(

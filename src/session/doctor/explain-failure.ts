@@ -7,10 +7,10 @@ import { lookup } from "node:dns/promises";
 import { closeSync } from "node:fs";
 
 import { LIMITS } from "../../config/limits.ts";
+import { hostPortText } from "../../config/value-kinds.ts";
 import { PvferryError } from "../../core/errors.ts";
 import { clause } from "../../core/sentences.ts";
 import type { Addon } from "../../native/types.ts";
-import { addressText } from "../../net/dialer.ts";
 import type { Path } from "../../net/path.ts";
 import { lookAtCertificate } from "../../net/tls-look.ts";
 import { isRefusal } from "../endings.ts";
@@ -96,5 +96,5 @@ async function losesLarge(
     closeSync(fd);
   }
   signal.throwIfAborted();
-  return packetsLost(addressText(endpoint.hosts[0], endpoint.port), error);
+  return packetsLost(hostPortText({ host: endpoint.hosts[0], port: endpoint.port }), error);
 }

@@ -2,9 +2,9 @@
 
 import type { Endpoint } from "../../config/endpoint.ts";
 import { proxyText, type Proxy } from "../../config/proxy.ts";
+import { hostPortText } from "../../config/value-kinds.ts";
 import { PvferryError } from "../../core/errors.ts";
 import { harmlessText } from "../../core/names.ts";
-import { addressText } from "../../net/dialer.ts";
 import { canonical, type SeenCertificate } from "../../net/tls-look.ts";
 
 export interface Answerer {
@@ -100,5 +100,5 @@ function whoAnswers({ certificate, ...answerer }: Answerer): string {
 }
 
 function address({ endpoint, host }: Pick<Answerer, "endpoint" | "host">): string {
-  return addressText(host, endpoint.port);
+  return hostPortText({ host, port: endpoint.port });
 }

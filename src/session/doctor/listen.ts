@@ -1,12 +1,11 @@
 /** The other end of a diagnosis when there is no target yet: two people can examine a path before any volume exists. */
 
-import { LIMITS } from "../../config/limits.ts";
 import type { HostPort } from "../../config/value-kinds.ts";
 import type { Addon } from "../../native/types.ts";
+import { openListener } from "../open-listener.ts";
 import type { TlsMaterial } from "../run-options.ts";
 import { stayAlive } from "../stay-alive.ts";
 import { Strangers } from "../strangers.ts";
-import { toTlsIdentity } from "../tls-identity.ts";
 import { DoctorHost } from "./host.ts";
 
 export interface DoctorListener {
@@ -28,16 +27,7 @@ export async function listenForDoctors(
   signal: AbortSignal,
 ): Promise<never> {
   const host = new DoctorHost(agent, notice);
-  const listener = addon.listen(
-    {
-      host: address.host,
-      port: address.port,
-      tls: toTlsIdentity(tls),
-      handshakeTimeoutMs: LIMITS.handshakeTimeoutMs,
-      maxUnauthenticated: LIMITS.maxUnauthenticated,
-    },
-    (connection) => host.welcome(connection),
-  );
+  const listener = openListener(addon, address, tls, (connection) => host.welcome(connection));
   const strangers = new Strangers(() => listener.counts(), notice);
   onListening(listener.port());
   const ended = Promise.withResolvers<never>();

@@ -4,8 +4,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import { describe, expect, it } from "vitest";
 
+import { hostPortText } from "../../../src/config/value-kinds.ts";
 import { dialError } from "../../../src/net/dial-error.ts";
-import { addressText, type DialRequest } from "../../../src/net/dialer.ts";
+import type { DialRequest } from "../../../src/net/dialer.ts";
 import { directDialer } from "../../../src/net/direct.ts";
 
 const { signal } = new AbortController();
@@ -95,7 +96,7 @@ describe("reasons", () => {
   });
 
   it("write IPv6 addresses in brackets", () => {
-    expect(addressText("::1", 6443)).toBe("[::1]:6443");
-    expect(addressText("a.example", 6443)).toBe("a.example:6443");
+    expect(hostPortText({ host: "::1", port: 6443 })).toBe("[::1]:6443");
+    expect(hostPortText({ host: "a.example", port: 6443 })).toBe("a.example:6443");
   });
 });
