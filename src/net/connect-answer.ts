@@ -1,11 +1,11 @@
 /** What a proxy's refusal of CONNECT means, and who can change it. */
 
+import { once } from "node:events";
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 
 import type { PvferryError } from "../core/errors.ts";
 import { harmlessText } from "../core/names.ts";
-import { sleep } from "../core/waiting.ts";
 import { badCredentials, notConnected, proxyError, type Passage } from "./proxied.ts";
 
 /** Of a page that explains the refusal, so much is looked at and so much quoted. */
@@ -117,8 +117,8 @@ async function pageLine(stream: Duplex): Promise<string> {
 
 async function beginning(stream: Duplex): Promise<string> {
   if (stream.readableLength === 0) {
-    stream.resume();
-    await sleep(PAGE_WAIT_MS, AbortSignal.timeout(PAGE_WAIT_MS * 2));
+    // Reads on, and keeps what it has read.
+    await once(stream, "readable", { signal: AbortSignal.timeout(PAGE_WAIT_MS) }).catch(() => []);
   }
   const bytes: unknown = stream.read();
   return bytes instanceof Uint8Array ? new TextDecoder().decode(bytes.subarray(0, PAGE_BYTES)) : "";

@@ -23,6 +23,7 @@ const SAID: { readonly [what in keyof typeof REFUSING]: string } = {
   "403": `does not allow connections to ${FAR} (403 Forbidden: "ERROR: Cache Access Denied")`,
   "500": `could not connect to ${FAR} (500 Unable to connect)`,
   "503 with HTML": `could not connect to ${FAR} (503 Service Unavailable: "ERROR: Cache Access Denied")`,
+  "503 with HTML a moment later": `could not connect to ${FAR} (503 Service Unavailable: "ERROR: Cache Access Denied")`,
   "302": `does not do what it was asked for, CONNECT to ${FAR} (302 Found)`,
   "a refusal that stays open": `does not allow connections to ${FAR} (403 Forbidden: "no")`,
   "a header without end": NOT_HTTP,

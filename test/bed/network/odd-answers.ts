@@ -70,6 +70,11 @@ export const REFUSING = {
   "403": refusing("HTTP/1.1 403 Forbidden", PAGE, HTML),
   "500": refusing("HTTP/1.0 500 Unable to connect", []),
   "503 with HTML": refusing("HTTP/1.1 503 Service Unavailable", PAGE, HTML),
+  "503 with HTML a moment later": {
+    says: [head("HTTP/1.1 503 Service Unavailable", PAGE), HTML],
+    pauseMs: 100,
+    next: "close",
+  },
   "302": refusing("HTTP/1.1 302 Found", ["Location: http://login.example.test/"]),
   "a refusal that stays open": {
     says: [head("HTTP/1.1 403 Forbidden", ["Content-Length: 100000"], "no")],
