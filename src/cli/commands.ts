@@ -3,10 +3,12 @@
 import type { CommandName } from "../config/flag-row.ts";
 import type { Command } from "./run-command.ts";
 
-/** What stands between the command and its flags; all of them have to be given. */
+/** What stands between the command and its flags. */
 export interface CommandArgument {
   readonly name: string;
   readonly help: string;
+  /** It may be left out. */
+  readonly isOptional?: true;
 }
 
 /** One row of help. `examples` are whole command lines, as they are typed. */
@@ -53,6 +55,7 @@ export const COMMAND_ROWS = [
     examples: [
       "pvferry source /data --to 10.0.0.7:6443 --tls pki/source",
       "pvferry source /data --to route:pvferry.apps.example --tls pki/source --via http://proxy.example:3128",
+      "pvferry source /mail --volume mail --to 10.0.0.7:6443 --tls pki/source",
       "pvferry source /data --to [2001:db8::7]:6443 --tls pki/source --lanes 4 --items items.ndjson",
     ],
     load: async () => (await import("./source.ts")).sourceCommand,
@@ -62,16 +65,19 @@ export const COMMAND_ROWS = [
     summary: "receive a volume",
     details:
       'Listens for the source, writes what it sends into DST, and ends with the receipt. "Listening on HOST:PORT" on ' +
-      "stderr says that it is ready.",
+      "stderr says that it is ready. With --volume NAME=DIR given more than once it serves all of these side by side, each " +
+      "for its own source, and ends with the last; what becomes of one does not touch the others.",
     arguments: [
       {
         name: "DST",
-        help: "folder where the volume is mounted: empty, unless --existing or --read-only is given",
+        help: "folder where the volume is mounted: empty, unless --existing or --read-only is given; left out when --volume names it",
+        isOptional: true,
       },
     ],
     examples: [
       "pvferry target /data --tls pki/target",
       "pvferry target /data --tls pki/target --listen 127.0.0.1:0 --receipt receipt.json",
+      "pvferry target --volume mail=/volumes/mail --volume web=/volumes/web --tls pki/target --receipt '{volume}.json'",
     ],
     load: async () => (await import("./target.ts")).targetCommand,
   }),

@@ -49,6 +49,7 @@ async function outcome(start: CopyStart, signal: AbortSignal): Promise<CopyRepor
           volume: start.volume,
           reach: { by: "listening", host: "127.0.0.1", port: 0 },
           tls: start.tls,
+          transfer: start.tls.transfer,
           volumeName: start.volumeName,
           lanesMost: LIMITS.lanesMost,
           reconnectTimeoutMs: start.reconnectTimeoutMs,

@@ -49,10 +49,11 @@ function quietWords({ code, brief }: Outcome): string | null {
   return code === 0 ? null : brief;
 }
 
-export function printError(error: PvferryError, style: OutputStyle): void {
-  if (style.json) say(process.stdout, JSON.stringify(errorDocument(error)));
-  say(process.stderr, `pvferry: ${error.message}\n${error.next}`);
-  if (style.verbose >= 2) say(process.stderr, inspect(error, { depth: 8 }));
+/** The outcome of a command, or of a part of one, that has thrown. */
+export function errorOutcome(error: PvferryError, verbose: number): Outcome {
+  const brief = `pvferry: ${error.message}\n${error.next}`;
+  const words = verbose >= 2 ? `${brief}\n${inspect(error, { depth: 8 })}` : brief;
+  return { code: error.code, document: errorDocument(error), lines: [], words, brief };
 }
 
 function say(stream: NodeJS.WriteStream, text: string): void {

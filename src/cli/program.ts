@@ -47,7 +47,9 @@ function addCommand(parent: Command, word: string, row: CommandRow<CommandName>)
     .summary(row.summary)
     .description(row.details)
     .addHelpText("after", examplesHelp(row.examples));
-  for (const { name, help } of row.arguments) command.argument(`<${name}>`, help);
+  for (const { name, help, isOptional } of row.arguments) {
+    command.argument(isOptional === true ? `[${name}]` : `<${name}>`, help);
+  }
   for (const [key, flag] of flagsOf(row.name)) {
     for (const option of optionsFor(key, flag)) command.addOption(option);
     if (flag.alias !== undefined) addAlias(command, key, flag.alias);

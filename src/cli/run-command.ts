@@ -9,7 +9,7 @@ import { SWITCH } from "../config/value-kinds.ts";
 import type { Environment } from "../config/variables.ts";
 import { toPvferryError, type PvferryError } from "../core/errors.ts";
 import { watchInterrupts } from "./interrupts.ts";
-import { printError, printOutcome, type Outcome, type OutputStyle } from "./output.ts";
+import { errorOutcome, printOutcome, type Outcome, type OutputStyle } from "./output.ts";
 
 export interface CommandContext<C extends CommandName> {
   readonly flags: FlagValues<C>;
@@ -60,7 +60,7 @@ export async function runCommand<C extends CommandName>(
 
 /** Does not end the process by itself: what is still being written to a pipe gets there. */
 export function endWithError(error: PvferryError, style: OutputStyle): void {
-  printError(error, style);
+  printOutcome(errorOutcome(error, style.verbose), style);
   process.exitCode = error.code;
 }
 

@@ -14,11 +14,13 @@ import { readRules } from "./rules.ts";
 import type { CommandContext } from "./run-command.ts";
 import { runTransfer } from "./transfer.ts";
 import { volumeArgument } from "./volume-argument.ts";
+import { nameOfSource } from "./volumes.ts";
 
 /** Certificates and proxies are read before the target is dialled: a wrong file is told at once, not after the wait. */
 export async function sourceCommand(context: CommandContext<"source">): Promise<Outcome> {
   const { flags, args, signal } = context;
   const volume = volumeArgument(args[0], "SRC");
+  const volumeName = nameOfSource(flags.volume);
   const rules = readRules(flags);
   const mode = modeOf(flags);
   return runTransfer({ ...flags, prints: true }, async (observe) => {
@@ -52,7 +54,7 @@ export async function sourceCommand(context: CommandContext<"source">): Promise<
         connectTimeoutMs: flags.connectTimeout,
         reconnectTimeoutMs: flags.reconnectTimeout,
         scanFirst: flags.scanFirst,
-        volumeName: flags.volumeName,
+        volumeName,
       },
       observe,
       AbortSignal.any([signal, failed.signal]),

@@ -1,52 +1,39 @@
 /** The side that writes. Usually it listens; with --to it dials its source. */
 
 import type { FlagValues } from "../config/flags.ts";
-import { LIMITS } from "../config/limits.ts";
 import { hostPortText } from "../config/value-kinds.ts";
-import type { Reach } from "../session/run-options.ts";
+import type { Observe, Reach, TargetPlace } from "../session/run-options.ts";
 import { runTarget } from "../session/target.ts";
 import { agentIdentity } from "./agent-identity.ts";
 import { boundAddress } from "./bound-address.ts";
 import type { Outcome } from "./output.ts";
 import { forwardFromFlags, pathFromFlags } from "./path.ts";
 import type { CommandContext } from "./run-command.ts";
+import { targetOfSeveral } from "./several-volumes.ts";
+import { flagsOfVolume, runOf } from "./target-volume.ts";
 import { runTransfer } from "./transfer.ts";
-import { volumeArgument } from "./volume-argument.ts";
+import { volumesOfTarget } from "./volumes.ts";
 
 /**
- * One session, then the end: with the receipt, or with what kept it from one. For a finished copy's source that does not
- * try again (--reconnect-timeout 0) the target waits as long as for one that has lost the verdict.
+ * One session for each volume, then the end: with the receipts, or with what kept it from one. For a finished copy's
+ * source that does not try again (--reconnect-timeout 0) the target waits as long as for one that has lost the verdict.
  */
 export async function targetCommand(context: CommandContext<"target">): Promise<Outcome> {
   const { flags, args, signal } = context;
-  const volume = volumeArgument(args[0], "DST");
-  return runTransfer({ ...flags, prints: false }, async (observe) => {
-    const notice = (message: string): void => observe({ type: "notice", message });
-    const tls = agentIdentity(flags.tls, "target", notice);
-    const reach = await reachOf(flags, notice);
-    return runTarget(
-      {
-        volume,
-        reach,
-        tls,
-        volumeName: flags.volumeName,
-        lanesMost: flags.lanes ?? LIMITS.lanesMost,
-        reconnectTimeoutMs: flags.reconnectTimeout,
-        finishedWaitMs: flags.reconnectTimeout > 0 ? flags.reconnectTimeout : LIMITS.verdictKeptMs,
-        existing: flags.existing,
-        compare: flags.compare,
-        maxDelete: flags.maxDelete,
-        allowEmptySource: flags.allowEmptySource,
-        inplace: flags.inplace,
-        checkpointMs: flags.checkpoint,
-        discardJournal: flags.discardJournal,
-        readOnly: flags.readOnly,
-        onListening: (port) => notice(reachedText(reach, port)),
-      },
-      observe,
-      signal,
-    );
+  const [first, ...others] = volumesOfTarget(args[0], flags.volume);
+  if (others.length > 0) return targetOfSeveral([first, ...others], context, placeOf);
+  return runTransfer(flagsOfVolume(flags, first), async (observe) => {
+    const place = await placeOf(flags, observe);
+    return runTarget({ ...place, ...runOf(flags, first, place.tls) }, observe, signal);
   });
+}
+
+/** Certificates and proxies are read before anybody listens: a wrong file is told at once. */
+async function placeOf(flags: FlagValues<"target">, observe: Observe): Promise<TargetPlace> {
+  const notice = (message: string): void => observe({ type: "notice", message });
+  const tls = agentIdentity(flags.tls, "target", notice);
+  const reach = await reachOf(flags, notice);
+  return { tls, reach, onListening: (port) => notice(reachedText(reach, port)) };
 }
 
 async function reachOf(

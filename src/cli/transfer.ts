@@ -30,47 +30,72 @@ export interface TransferFlags {
 
 export type Observe = (event: TransferEvent) => void;
 
-/**
- * Files that cannot be written are found out first, so that a wrong path costs no transfer. `keepsItem` says which items
- * belong into --items here; a copy's target writes its own.
- */
+/** `keepsItem` says which items belong into --items here; a copy's target writes its own. */
 export async function runTransfer(
   flags: TransferFlags,
   transfer: (observe: Observe) => Promise<Receipt | FinishedEnd>,
   keepsItem: (item: Item) => boolean = () => true,
 ): Promise<Outcome> {
-  if (flags.receipt !== null) prepareReceiptFile(flags.receipt);
-  const notice = (message: string): void => watch.observe({ type: "notice", message });
-  const items =
-    flags.items === null
-      ? null
-      : new RecordFile("items", flags.items, "anew", (error) => notice(error.message));
-  const prints = flags.prints && !flags.json;
-  const onFailure = (error: PvferryError): void => notice(error.message);
-  const list = new DifferenceList({ file: flags.list, prints, onFailure });
-  const watch = new TransferWatch(choosePrinter(flags), flags.verbose > 0);
-  if (flags.verbose > 0) notice(hostText());
-  const restoreTerminal = (): void => watch.stop();
-  // A bar hides the cursor: it has to come back also when the process ends in the middle.
-  process.once("exit", restoreTerminal);
-  try {
-    const end = await transfer((event) => {
-      if (event.type === "session" && event.number > 1) {
-        items?.restart();
-        list.restart();
-      }
-      if (event.type === "differences") list.add(event.differences);
-      if (event.type === "item" && keepsItem(event.item)) items?.add(event.item);
-      watch.observe(event);
-    });
-    items?.close();
-    list.close();
-    return concluded(end, flags, items?.failure ?? list.failure);
-  } finally {
-    items?.close();
-    list.close();
-    watch.stop();
-    process.removeListener("exit", restoreTerminal);
+  using report = new TransferReport(flags, choosePrinter(flags), keepsItem);
+  if (flags.verbose > 0) report.observe({ type: "notice", message: hostText() });
+  return report.conclude(await transfer(report.observe));
+}
+
+/** What becomes of one transfer's events: progress on stderr, files beside it, and at its end the outcome. */
+export class TransferReport implements Disposable {
+  readonly #flags: TransferFlags;
+  readonly #keepsItem: (item: Item) => boolean;
+  readonly #watch: TransferWatch;
+  readonly #items: RecordFile | null;
+  readonly #list: DifferenceList;
+
+  /** Throws when a file cannot be written: it is found out first, so that a wrong path costs no transfer. */
+  constructor(
+    flags: TransferFlags,
+    printer: Printer,
+    keepsItem: (item: Item) => boolean = () => true,
+  ) {
+    this.#flags = flags;
+    this.#keepsItem = keepsItem;
+    if (flags.receipt !== null) prepareReceiptFile(flags.receipt);
+    const onFailure = ({ message }: PvferryError): void =>
+      this.observe({ type: "notice", message });
+    const { items, list: file } = flags;
+    this.#items = items === null ? null : new RecordFile("items", items, "anew", onFailure);
+    this.#list = new DifferenceList({ file, prints: flags.prints && !flags.json, onFailure });
+    this.#watch = new TransferWatch(printer, flags.verbose > 0);
+    // A bar hides the cursor: it has to come back also when the process ends in the middle.
+    process.once("exit", this.#restoreTerminal);
+  }
+
+  /** An arrow, to be handed on by itself. */
+  readonly observe = (event: TransferEvent): void => {
+    if (event.type === "session" && event.number > 1) {
+      this.#items?.restart();
+      this.#list.restart();
+    }
+    if (event.type === "differences") this.#list.add(event.differences);
+    if (event.type === "item" && this.#keepsItem(event.item)) this.#items?.add(event.item);
+    this.#watch.observe(event);
+  };
+
+  /** Writes the receipt, if there is one and a file for it. */
+  conclude(end: Receipt | FinishedEnd): Outcome {
+    this.#closeFiles();
+    return concluded(end, this.#flags, this.#items?.failure ?? this.#list.failure);
+  }
+
+  [Symbol.dispose](): void {
+    this.#closeFiles();
+    this.#watch.stop();
+    process.removeListener("exit", this.#restoreTerminal);
+  }
+
+  readonly #restoreTerminal = (): void => this.#watch.stop();
+
+  #closeFiles(): void {
+    this.#items?.close();
+    this.#list.close();
   }
 }
 

@@ -14,7 +14,7 @@ import {
   DELETE_LIMIT,
   duration,
   integer,
-  label,
+  namedVolume,
   PATH,
   PATTERN,
   rate,
@@ -111,13 +111,11 @@ export const FLAGS = {
     help: "how long to measure the goodput of 1, 2, 4 and 8 lanes each; 0s: not at all",
     commands: ["doctor"],
   }),
-  volumeName: flag({
-    name: "volume-name",
-    value: "NAME",
-    kind: label(LIMITS.volumeNameBytes),
-    fallback: DEFAULTS.volumeName,
-    fallbackText: DEFAULTS.volumeName,
-    help: "what both sides call this volume; they have to agree",
+  volume: list({
+    name: "volume",
+    value: "NAME[=DIR]",
+    kind: namedVolume(LIMITS.volumeNameBytes),
+    help: `what both sides call this volume; they have to agree. Of a target also NAME=DIR in place of DST, given again for each volume that it serves. A volume without a name is called ${DEFAULTS.volumeName}`,
     commands: ["source", "target"],
   }),
   lanes: optional({
@@ -306,7 +304,7 @@ export const FLAGS = {
     value: "FILE",
     kind: PATH,
     fallbackText: "",
-    help: "write the receipt (JSON) to this file",
+    help: "write the receipt (JSON) to this file; of a target, {volume} in it, as in the next two, stands for the volume's name",
     commands: ["copy", "source", "target"],
   }),
   items: optional({

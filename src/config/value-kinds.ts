@@ -123,6 +123,29 @@ export function label(mostBytes: number): ValueKind<string> {
   };
 }
 
+/** A volume by its name and, where this side has it, its folder. */
+export interface NamedVolume {
+  readonly name: string;
+  readonly folder: string | null;
+}
+
+/** "mail", "mail=/volumes/mail". */
+export function namedVolume(mostBytes: number): ValueKind<NamedVolume> {
+  const name = label(mostBytes);
+  return {
+    expects: `a volume's name, of ${name.expects}, or that, = and a folder`,
+    example: "mail=/volumes/mail",
+    parse: (text) => {
+      const [, named = "", folder] = /^([^=]*)(?:=(.+))?$/s.exec(text) ?? [];
+      const known = name.parse(named);
+      if (known === undefined || (folder !== undefined && PATH.parse(folder) === undefined)) {
+        return undefined;
+      }
+      return { name: known, folder: folder ?? null };
+    },
+  };
+}
+
 /** "target.example:6443", "10.0.0.7:6443", "[2001:db8::7]:6443". */
 export function parseHostPort(text: string): HostPort | undefined {
   const { host, port } = splitHostPort(text);

@@ -23,13 +23,20 @@ export const SILENT_PRINTER: Printer = {
   stop: () => undefined,
 };
 
-/** `everyMs` is shorter in tests. The timer alone keeps no process alive. */
+export interface LineStyle {
+  /** What every line begins with. */
+  readonly prefix?: string;
+  /** Shorter in tests. */
+  readonly everyMs?: number;
+}
+
+/** The timer alone keeps no process alive. */
 export function linePrinter(
   stream: NodeJS.WritableStream,
-  everyMs = LIMITS.progressLineEveryMs,
+  { prefix = "", everyMs = LIMITS.progressLineEveryMs }: LineStyle = {},
 ): Printer {
   let latest: Snapshot | null = null;
-  const say = (line: string): void => void stream.write(`${line}\n`);
+  const say = (line: string): void => void stream.write(`${prefix}${line}\n`);
   const timer = setInterval(() => {
     if (latest !== null) say(progressLine(latest));
   }, everyMs);

@@ -1,36 +1,26 @@
 /**
- * The target's door: takes every trusted connection, hears its hello, and lets in one session at a time; a newer one
- * takes the place of an older one. A peer that says nothing or nonsense is turned away and the door stays open; one that
- * may not come in now is told why.
+ * The door of one volume: lets in one session at a time; a newer one takes the place of an older one. Who may not come
+ * in now is told why.
  */
 
-import { LIMITS } from "../config/limits.ts";
-import { PvferryError, toPvferryError } from "../core/errors.ts";
+import { PvferryError } from "../core/errors.ts";
 import { escapeText } from "../core/names.ts";
-import { quantityText } from "../core/units.ts";
 import { waitFor, type Wait } from "../core/waiting.ts";
-import type { Connection, Listener } from "../native/types.ts";
+import type { Listener } from "../native/types.ts";
 import type { MessageOf } from "../wire/control-messages.ts";
-import { ControlChannel } from "./control-channel.ts";
-import { DoctorHost } from "./doctor/host.ts";
-import { checkSameVolume, helloMessage, receiveHello } from "./greeting.ts";
-import { intoListener } from "./into-listener.ts";
-import { openListener } from "./open-listener.ts";
-import type { Reach, SessionContext, TargetRun } from "./run-options.ts";
-import { SpareConnections } from "./spare-connections.ts";
-import { Strangers } from "./strangers.ts";
+import type { ControlChannel } from "./control-channel.ts";
+import { helloMessage } from "./greeting.ts";
+import type { SessionContext, TargetRun } from "./run-options.ts";
 
 export interface Guest {
   readonly channel: ControlChannel;
   readonly hello: MessageOf<"hello">;
+  /** Where its other connections come in. */
+  readonly listener: Listener;
   /** Aborted, with the error to end with, when a newer session of the transfer takes this one's place. */
   readonly superseded: AbortSignal;
   /** There is a verdict, or soon will be: from now on no session that only looks takes this copy's place. */
   readonly keepPlace: () => void;
-}
-
-interface Closable {
-  close(): void;
 }
 
 /** The newest session that was let in. */
@@ -46,36 +36,32 @@ interface Seat {
 }
 
 export class Door {
-  readonly listener: Listener;
   readonly #context: SessionContext;
   readonly #run: TargetRun;
-  readonly #greeting = new Set<ControlChannel>();
   readonly #closed = new AbortController();
-  readonly #strangers: Strangers;
-  readonly #doctors: DoctorHost;
-  /** Of connections, when this side does not listen itself. */
-  readonly #supply: Closable | null;
   /** Where the next session is waited for. */
   #admitting: PromiseWithResolvers<Guest> | null = null;
   /** Let in while the session before it was still being ended. */
   #waiting: Guest | null = null;
   #seat: Seat | null = null;
-  #noticedAt = Number.NEGATIVE_INFINITY;
-  #unnoticed = 0;
 
-  /** Throws what listen throws: 33 when the port is in use, 31 and others. */
   constructor(context: SessionContext, run: TargetRun) {
     this.#context = context;
     this.#run = run;
-    const notice = (message: string): void => context.observe({ type: "notice", message });
-    this.#doctors = new DoctorHost(context.parts.agent, notice);
-    const { reach } = run;
-    const place = reach.by === "listening" ? reach : { host: "", port: null };
-    this.listener = openListener(context.parts.addon, place, run.tls, (connection) =>
-      this.#take(connection),
-    );
-    this.#strangers = new Strangers(() => this.listener.counts(), notice);
-    this.#supply = this.#openSupply(reach);
+  }
+
+  get volumeName(): string {
+    return this.#run.volumeName;
+  }
+
+  /** Aborted when nobody is let in any more, with what who comes is told. */
+  get closed(): AbortSignal {
+    return this.#closed.signal;
+  }
+
+  /** Whether a session is waited for. */
+  get isAwaited(): boolean {
+    return this.#admitting !== null;
   }
 
   /** The next session; the one before it is over. */
@@ -98,64 +84,38 @@ export class Door {
     if (this.#seat?.session === session) this.#seat.onReturn = onReturn;
   }
 
-  /** May be called twice. Channels that were handed out are not closed. */
-  close(): void {
-    this.#closed.abort(closing());
-    void this.#waiting?.channel.closeWith(closing());
-    this.#supply?.close();
-    this.#strangers.close();
-    this.#doctors.close();
-    this.listener.close();
-  }
-
-  /** A failure for good counts as long as nobody has been let in: a session that runs has its connections. */
-  #openSupply(reach: Reach): Closable | null {
-    if (reach.by === "listening") return null;
-    const waiting = (what: string): void => {
-      if (this.#admitting !== null) this.#context.observe({ type: "waiting", for: what });
-    };
-    const fail = (error: PvferryError): void => this.#admitting?.reject(error);
-    if (reach.by === "dialling") {
-      return new SpareConnections(this.listener, reach.path, { waiting, fail });
-    }
-    const connection = intoListener(this.#context.parts.addon, this.listener);
-    const listening = (text: string): void =>
-      this.#context.observe({ type: "notice", message: `Listening on ${text}` });
-    return reach.forward.open({ connection, listening, waiting, fail });
-  }
-
-  /** Doctors are no guests: what they ask takes no session's place. */
-  #take(connection: Connection): void {
-    if (connection.protocol() === "doctor") return this.#doctors.welcome(connection);
-    void this.#greet(new ControlChannel(connection, this.#self()));
-  }
-
-  async #greet(channel: ControlChannel): Promise<void> {
-    this.#makeRoom();
-    this.#greeting.add(channel);
-    try {
-      const hello = await receiveHello(channel, this.#closed.signal);
-      checkSameVolume({ transfer: this.#run.tls.transfer, volume: this.#run.volumeName }, hello);
-      await this.#seatFor(channel, hello);
-    } catch (error) {
-      await this.#turnAway(channel, toPvferryError(error));
-    } finally {
-      this.#greeting.delete(channel);
-    }
-  }
-
-  /** Answers the hello, and hands the channel on. Throws when there is no place for it. */
-  async #seatFor(channel: ControlChannel, hello: MessageOf<"hello">): Promise<void> {
+  /** Answers the hello, and hands the channel on. Rejects when there is no place for it. */
+  async enter(
+    channel: ControlChannel,
+    hello: MessageOf<"hello">,
+    listener: Listener,
+  ): Promise<void> {
+    this.#closed.signal.throwIfAborted();
     if (hello.wants === "copy" && this.#run.readOnly) throw onlyLookedAt(this.#run.volume);
-    if (hello.wants !== "verdict") return this.#letIn(channel, hello);
+    if (hello.wants !== "verdict") return this.#letIn(channel, hello, listener);
     const onReturn = this.#seat?.session === hello.session ? this.#seat.onReturn : null;
     if (onReturn === null) throw unknownSession();
     await this.#answer(channel, hello);
     onReturn(channel);
   }
 
+  /** No session will come: who waits for one ends with `error`. One that is there goes on. */
+  fail(error: PvferryError): void {
+    this.#admitting?.reject(error);
+  }
+
+  /** May be called twice; the first reason stays. Channels that were handed out are not closed. */
+  close(reason: PvferryError): void {
+    this.#closed.abort(reason);
+    void this.#waiting?.channel.closeWith(reason);
+  }
+
   /** A new session has a place when nobody is there, or somebody older who may be followed. */
-  async #letIn(channel: ControlChannel, hello: MessageOf<"hello">): Promise<void> {
+  async #letIn(
+    channel: ControlChannel,
+    hello: MessageOf<"hello">,
+    listener: Listener,
+  ): Promise<void> {
     const { session, epoch, wants } = hello;
     const older = this.#seat;
     const superseded = new AbortController();
@@ -179,7 +139,7 @@ export class Door {
     const keepPlace = (): void => {
       seat.stage = "kept";
     };
-    this.#hand({ channel, hello, superseded: superseded.signal, keepPlace });
+    this.#hand({ channel, hello, listener, superseded: superseded.signal, keepPlace });
   }
 
   #hand(guest: Guest): void {
@@ -202,7 +162,7 @@ export class Door {
     await channel.send(
       helloMessage({
         agent: this.#context.parts.agent,
-        transfer: this.#run.tls.transfer,
+        transfer: this.#run.transfer,
         volume: this.#run.volumeName,
         session,
         epoch,
@@ -210,42 +170,6 @@ export class Door {
       }),
     );
     channel.startKeepAlive();
-  }
-
-  /** The oldest of too many silent ones makes room. */
-  #makeRoom(): void {
-    const [oldest] = this.#greeting;
-    if (oldest === undefined || this.#greeting.size < LIMITS.greetingsMost) return;
-    this.#greeting.delete(oldest);
-    void oldest.closeWith(inUse(this.#run.volume));
-  }
-
-  async #turnAway(channel: ControlChannel, error: PvferryError): Promise<void> {
-    await channel.closeWith(error);
-    if (this.#closed.signal.aborted) return;
-    this.#notice(channel.peer, error);
-    // Another release on the other side: waiting longer will not bring the right one by itself.
-    if (channel.otherVersion) this.#admitting?.reject(error);
-  }
-
-  #notice(peer: string, error: PvferryError): void {
-    const now = performance.now();
-    if (now - this.#noticedAt < LIMITS.turnedAwayNoticeEveryMs) {
-      this.#unnoticed += 1;
-      return;
-    }
-    const others =
-      this.#unnoticed === 0 ? "" : ` (and ${quantityText(this.#unnoticed, "other")} before it)`;
-    this.#context.observe({
-      type: "notice",
-      message: `Turned away ${peer}${others}: ${error.message}`,
-    });
-    this.#noticedAt = now;
-    this.#unnoticed = 0;
-  }
-
-  #self(): { role: "target"; agent: string } {
-    return { role: "target", agent: this.#context.parts.agent };
   }
 }
 
@@ -290,7 +214,24 @@ function unknownSession(): PvferryError {
   });
 }
 
-function closing(): PvferryError {
+/** For who comes when a volume has had its session. */
+export function servedAlready(volume: string): PvferryError {
+  return new PvferryError({
+    code: 33,
+    message: `The target volume ${escapeText(volume)} has been served already, and its target lets in nobody else.`,
+    next: "Look at what the target prints, and start another target for another pass.",
+  });
+}
+
+/** For who comes when a volume has failed, in a target that still serves others. */
+export function servedNoMore(volume: string, { code, message, next }: PvferryError): PvferryError {
+  // Whose own connection was lost would come again and again.
+  const told = code === 20 ? 24 : code;
+  const what = `The target has given up the volume ${escapeText(volume)}: ${message}`;
+  return new PvferryError({ code: told, message: what, next });
+}
+
+export function targetEnding(): PvferryError {
   return new PvferryError({
     code: 20,
     message: "The target is ending.",

@@ -92,7 +92,7 @@ function codeText({ code }: Ended): string {
   return `${code} (${exitCodeRow(code).name})`;
 }
 
-function finishedEnd({ volume, volumeName, tls }: TargetRun, ended: Ended): FinishedEnd {
+function finishedEnd({ volume, volumeName, transfer }: TargetRun, ended: Ended): FinishedEnd {
   const { kind, number, receipt, ended: at } = ended.pass;
   const endedAt = momentText(at);
   const message =
@@ -103,7 +103,7 @@ function finishedEnd({ volume, volumeName, tls }: TargetRun, ended: Ended): Fini
     `target that made it.${ended.code === 0 ? "" : NAMES_NO_ENTRY}`;
   return {
     ...verdict(ended.code, message, next),
-    transfer: tls.transfer,
+    transfer,
     volume: volumeName,
     pass: { kind, number },
     endedAt,

@@ -4,6 +4,7 @@ import { LIMITS } from "../config/limits.ts";
 import { PvferryError } from "../core/errors.ts";
 import type { Mode } from "../core/mode.ts";
 import { escapeText } from "../core/names.ts";
+import { quantityText } from "../core/units.ts";
 import type { MessageOf, OutgoingMessage } from "../wire/control-messages.ts";
 import { PROTOCOL_VERSIONS } from "../wire/hello.ts";
 import type { ControlChannel } from "./control-channel.ts";
@@ -67,22 +68,35 @@ export function helloMessage(greeting: Greeting): OutgoingMessage {
   };
 }
 
-type Place = Pick<Greeting, "transfer" | "volume">;
-
 /** The certificates already vouch for the transfer; a difference here is a confused peer, and still gets a sentence. */
-export function checkSameVolume(ours: Place, theirs: Place): void {
+function checkSameVolume(ours: Greeting, theirs: MessageOf<"hello">): void {
   for (const what of ["transfer", "volume"] as const) {
-    if (ours[what] === theirs[what]) continue;
-    throw mismatch(
-      `This side is for the ${what} "${escapeText(ours[what])}" and the other for "${escapeText(theirs[what])}".`,
-    );
+    if (ours[what] !== theirs[what]) throw notServed(what, [ours[what]], theirs[what]);
   }
+}
+
+/** Named to a peer that asks for another one. */
+const NAMED_MOST = 10;
+
+/** For who asks for a transfer or a volume that is none of those that this side is for. */
+export function notServed(
+  what: "transfer" | "volume",
+  served: readonly string[],
+  asked: string,
+): PvferryError {
+  const named = served.slice(0, NAMED_MOST).map((name) => `"${escapeText(name)}"`);
+  const more = served.length - named.length;
+  const words = served.length === 1 ? what : `${what}s`;
+  const others = more === 0 ? "" : ` and ${quantityText(more, "other")}`;
+  return mismatch(
+    `This side is for the ${words} ${named.join(", ")}${others} and the other for "${escapeText(asked)}".`,
+  );
 }
 
 function mismatch(message: string): PvferryError {
   return new PvferryError({
     code: 23,
     message,
-    next: "Start both sides with the same certificates' transfer and the same volume name.",
+    next: "Start both sides with certificates of the same transfer, and with the same name in --volume.",
   });
 }

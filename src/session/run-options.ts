@@ -49,11 +49,20 @@ export interface SourceRun {
   readonly volumeName: string;
 }
 
-export interface TargetRun {
-  readonly volume: string;
+/** Where a target is, for all of its volumes. */
+export interface TargetPlace {
   /** Where the source is waited for, or how it is dialled; it speaks first in either case. */
   readonly reach: Reach;
   readonly tls: TlsMaterial;
+  /** Called once, with the port in use; 0 when this side dials. */
+  readonly onListening: (port: number) => void;
+}
+
+/** One volume of a target. */
+export interface TargetRun {
+  readonly volume: string;
+  /** What its certificate names. */
+  readonly transfer: string;
   readonly volumeName: string;
   /** Of one session, whatever its source would like. */
   readonly lanesMost: number;
@@ -75,8 +84,6 @@ export interface TargetRun {
   readonly discardJournal: boolean;
   /** The volume is not written to, whatever a source wants: one that wants to copy is turned away. */
   readonly readOnly: boolean;
-  /** Called once, with the port in use; 0 when this side dials. */
-  readonly onListening: (port: number) => void;
 }
 
 export type Reach =

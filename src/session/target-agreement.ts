@@ -13,7 +13,7 @@ import { checkTargetVolume, hasJournal } from "./volume-checks.ts";
 
 /** What an unfinished copy leaves in the volume: by it a second try recognises what the first one left. */
 export function transferRecord(run: TargetRun): string {
-  return `${run.tls.transfer}/${run.volumeName}`;
+  return `${run.transfer}/${run.volumeName}`;
 }
 
 /** What the copy goes onto. */

@@ -13,7 +13,7 @@ import type { SessionResult } from "../native/types.ts";
 import type { MessageOf, OutgoingMessage } from "../wire/control-messages.ts";
 import type { ControlChannel } from "./control-channel.ts";
 import type { Counters } from "./counters.ts";
-import { Door, type Guest } from "./door.ts";
+import { Door, servedAlready, type Guest } from "./door.ts";
 import { FinishedCopy } from "./finished-copy.ts";
 import { withHowFar } from "./how-far.ts";
 import { noDeadline, notOnDisk, tooLate } from "./late.ts";
@@ -56,6 +56,7 @@ export interface Admitted extends Guest {
 }
 
 export class TargetSteps {
+  readonly door: Door;
   readonly #run: TargetRun;
   readonly #context: SessionContext;
   readonly #states: StateMachine<TargetState>;
@@ -70,7 +71,6 @@ export class TargetSteps {
   #far: Counters | null = null;
   /** The user's signal, and that of a newer session. */
   #signal: AbortSignal;
-  #door: Door | null = null;
   #channel: ControlChannel | null = null;
   #link: SourceLink | null = null;
   #copy: TargetCopy | null = null;
@@ -80,6 +80,7 @@ export class TargetSteps {
     this.#context = context;
     this.#signal = context.signal;
     this.#recovery = new Recovery(run.reconnectTimeoutMs);
+    this.door = new Door(context, run);
     this.#states = new StateMachine(TARGET_STATES, "listening", (phase) =>
       context.observe({ type: "phase", phase }),
     );
@@ -89,11 +90,6 @@ export class TargetSteps {
   checkVolume(): void {
     this.#context.signal.throwIfAborted();
     checkTargetVolume(this.#context.parts.addon, this.#run, transferRecord(this.#run), null);
-  }
-
-  listen(): void {
-    this.#door = new Door(this.#context, this.#run);
-    this.#run.onListening(this.#door.listener.port());
   }
 
   /** Whether an earlier target has left nothing to do but to remove pvferry's folder. */
@@ -112,8 +108,7 @@ export class TargetSteps {
   async admit(): Promise<Admitted | null> {
     for (;;) {
       this.#context.observe({ type: "waiting", for: "the source" });
-      const door = this.#opened(this.#door);
-      const guest = await (this.#finished?.admit(door) ?? door.admit(this.#patience()));
+      const guest = await (this.#finished?.admit(this.door) ?? this.door.admit(this.#patience()));
       if (guest === null) return null;
       const startedAt = new Date().toISOString();
       this.#attach(guest.channel);
@@ -126,10 +121,10 @@ export class TargetSteps {
     }
   }
 
-  beginCopy({ channel, hello, start: { lanes: wanted, verify, rules }, onto }: Admitted): void {
+  beginCopy({ channel, hello, listener, start, onto }: Admitted): void {
     this.#copies += 1;
     this.#context.observe({ type: "session", number: this.#copies });
-    const door = this.#opened(this.#door);
+    const { lanes: wanted, verify, rules } = start;
     const secret = randomBytes(32).toString("base64");
     const { volume, checkpointMs, maxDelete, allowEmptySource, inplace, lanesMost } = this.#run;
     const lanes = Math.min(wanted, lanesMost);
@@ -148,7 +143,7 @@ export class TargetSteps {
       inplace,
       rules,
       verify,
-      listener: door.listener,
+      listener,
     });
     this.#copy = copy;
     if (!isLook(modeOf(hello))) {
@@ -158,7 +153,7 @@ export class TargetSteps {
     }
     this.#states.enter("copying");
     const link = this.#openLink(channel, copy);
-    door.expectReturn(hello.session, (returned) => {
+    this.door.expectReturn(hello.session, (returned) => {
       this.#attach(returned);
       link.take(returned);
     });
@@ -226,7 +221,7 @@ export class TargetSteps {
     const wait = this.#whileLinked(LIMITS.verdictKeptMs, "farewell");
     await waitFor(link.farewell, wait).catch(() => undefined);
     if (!this.#context.signal.aborted) superseded.throwIfAborted();
-    this.#opened(this.#door).close();
+    this.door.close(servedAlready(this.#run.volume));
   }
 
   /** The journal learns that the pass is over; when none is to follow, pvferry's folder goes. Not to be interrupted. */
@@ -241,7 +236,7 @@ export class TargetSteps {
 
   /** As conclude(), in the place of the target that finished the copy. Nobody is let in any more. */
   async leaveFinished(): Promise<FinishedEnd> {
-    this.#opened(this.#door).close();
+    this.door.close(servedAlready(this.#run.volume));
     this.#states.enter("concluding");
     const left = this.#opened(this.#finished).leave(this.#context.parts.addon);
     const end = await waitFor(left, this.#untilOnDisk(new AbortController().signal));
@@ -279,12 +274,11 @@ export class TargetSteps {
     this.#link?.close();
     this.#copy?.close();
     this.#channel?.close();
-    this.#door?.close();
   }
 
   #receipt({ hello, start }: Admitted, source: Settled, durable: Durable): Receipt {
     return makeReceipt({
-      transfer: this.#run.tls.transfer,
+      transfer: this.#run.transfer,
       volume: this.#run.volumeName,
       mode: modeOf(hello),
       pass: { kind: start.pass, number: durable.pass.number, session: hello.session },

@@ -173,9 +173,9 @@ describe("a wrong port or host", () => {
     const listening = await startTarget({
       volume: place.directory("named"),
       pki,
-      flags: ["--volume-name", "mail"],
+      flags: ["--volume", "mail"],
     });
-    const ended = await pvferry(toward(listening.port, "--volume-name", "web"));
+    const ended = await pvferry(toward(listening.port, "--volume", "web"));
     expect(ended.stderr).toMatch(/mail.*web|web.*mail/s);
     expect(ended.code).not.toBe(0);
     expect(readdirSync(place.at("named"))).toEqual([]);
