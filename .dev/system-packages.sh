@@ -19,6 +19,7 @@ packages=(
   iproute2       # ss -K kills lanes; ip makes network namespaces
   libcap2-bin    # setcap, capsh
   microsocks     # a smaller one
+  mitmproxy      # a man in the middle
   nftables       # what goes wrong on a link
   openssh-client # a client of a bastion
   openssh-server # a bastion

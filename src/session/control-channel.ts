@@ -155,8 +155,16 @@ export class ControlChannel {
   #onData(chunk: Uint8Array | null, error: string | null): void {
     if (this.#over.signal.aborted) return;
     if (error !== null) this.#end(endings.lost(this.peer, nativeErrorFromJson(error)));
-    else if (chunk === null) this.#end(endings.closedThere(this.peer, this.#decoder.atBoundary));
+    else if (chunk === null) this.#end(this.#closedThere());
     else this.#decode(chunk);
+  }
+
+  #closedThere(): PvferryError {
+    const { atBoundary } = this.#decoder;
+    const isUnheard = this.#seen.size === 0 && atBoundary && this.#self.role === "source";
+    return isUnheard
+      ? endings.closedUnheard(this.peer)
+      : endings.closedThere(this.peer, atBoundary);
   }
 
   #decode(chunk: Uint8Array): void {

@@ -43,6 +43,17 @@ export function closedThere(peer: string, atBoundary: boolean): PvferryError {
   return networkError(`The connection was closed by ${peer}${how}, without a word.`);
 }
 
+/** Before any message. Whoever turns a peer away says so; who ends TLS with the target's own key, and gets no further, does not. */
+export function closedUnheard(peer: string): PvferryError {
+  return new PvferryError({
+    code: 20,
+    message: `TLS was agreed on with ${peer}, and then the connection was closed there without a word.`,
+    next:
+      "It may be about to end or to start: then the next attempt succeeds. When none does, and the target says that it turned " +
+      "away as many connections, somebody in between has a copy of its key: stop, make a new PKI (pvferry pki init), and find out who.",
+  });
+}
+
 export function closedHere(peer: string): PvferryError {
   return networkError(`The connection to ${peer} is closed.`);
 }

@@ -66,7 +66,7 @@ function manInTheMiddle(answerer: Answerer): PvferryError {
     message: `${whoAnswers(answerer)}: somebody on the way inspects TLS (a man in the middle)${suspect(answerer)}`,
     next:
       `Whoever runs it has to let connections to ${address(answerer)} through untouched. In squid: an acl for that ` +
-      "address (dst or ssl::server_name) and `ssl_bump splice` for it, before the rule that bumps.",
+      "address (dst or ssl::server_name) and `ssl_bump splice` for it, before the rule that bumps; in mitmproxy: --ignore-hosts.",
   });
 }
 

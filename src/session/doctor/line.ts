@@ -11,7 +11,7 @@ import {
   type DoctorAnswer,
   type DoctorRequest,
 } from "../../wire/doctor-messages.ts";
-import { refusedBy } from "../endings.ts";
+import { closedUnheard, refusedBy } from "../endings.ts";
 import { packetsLost } from "./packets-lost.ts";
 
 type Answer<Type extends DoctorAnswer["type"]> = Extract<DoctorAnswer, { type: Type }>;
@@ -21,6 +21,7 @@ export class DoctorLine {
   readonly #connection: Connection;
   readonly #waiting: PromiseWithResolvers<DoctorAnswer>[] = [];
   readonly #decoder = new ControlFrameDecoder();
+  #heard = false;
   #end: PvferryError | null = null;
 
   constructor(connection: Connection) {
@@ -88,7 +89,8 @@ export class DoctorLine {
   #take(chunk: Uint8Array | null, error: string | null): void {
     try {
       if (error !== null) throw nativeErrorFromJson(error);
-      if (chunk === null) throw closedThere(this.peer);
+      if (chunk === null) throw this.#heard ? closedThere(this.peer) : closedUnheard(this.peer);
+      this.#heard = true;
       for (const value of this.#decoder.push(chunk)) this.#answered(parseDoctorAnswer(value));
     } catch (thrown) {
       this.#fail(toPvferryError(thrown));
