@@ -1,18 +1,12 @@
 /** What a proxy's refusal of CONNECT means, and who can change it. */
 
-import { once } from "node:events";
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 
 import type { PvferryError } from "../core/errors.ts";
 import { harmlessText } from "../core/names.ts";
+import { pageOf, passesOnlyUpgrades, statusText } from "./http-page.ts";
 import { badCredentials, notConnected, proxyError, type Passage } from "./proxied.ts";
-
-/** Of a page that explains the refusal, so much is looked at and so much quoted. */
-const PAGE_BYTES = 16 * 1024;
-const QUOTED_CHARACTERS = 160;
-/** A page that has not come with the header may be a moment behind. */
-const PAGE_WAIT_MS = 300;
 
 /** `stream` holds what came after the header; it is of no further use. */
 export async function connectRefused(
@@ -22,8 +16,11 @@ export async function connectRefused(
 ): Promise<PvferryError> {
   const { statusCode: status = 0 } = answer;
   if (status === 407 || status === 401) return notAuthenticated(passage, answer);
-  const said = statusText(answer, await pageLine(stream));
+  const page = await pageOf(stream);
+  const said = statusText(answer, page);
+  if (passesOnlyUpgrades(answer, page)) return noTunnels(passage, said);
   if (status === 403) return forbidden(passage, said);
+  if (status === 405 || status === 501) return noProxy(passage, said);
   // Which of them it is, no two proxies agree on; all of them may be over when the target is there.
   if (status >= 500 || status === 404 || status === 429) return notConnected(passage, said);
   return notDone(passage, said);
@@ -85,41 +82,29 @@ function forbidden(passage: Passage, said: string): PvferryError {
   });
 }
 
+/** Such as a Kubernetes API server, or what stands before a web application. */
+function noTunnels(passage: Passage, said: string): PvferryError {
+  return proxyError(passage, {
+    how: `passes only HTTP connections that ask for an upgrade, to SPDY or WebSocket (${said})`,
+    next:
+      "That is a gateway for web traffic (an API server, an ingress, a load balancer), which makes no tunnels: " +
+      "name a forward proxy that allows CONNECT, or a SOCKS5 proxy, or a bastion.",
+    temporary: false,
+  });
+}
+
+function noProxy(passage: Passage, said: string): PvferryError {
+  return proxyError(passage, {
+    how: `does not know CONNECT (${said})`,
+    next: "That is a web server or a reverse proxy: check whether this is the address and port of a forward proxy.",
+    temporary: false,
+  });
+}
+
 function notDone(passage: Passage, said: string): PvferryError {
   return proxyError(passage, {
     how: `does not do what it was asked for, CONNECT to ${passage.address} (${said})`,
     next: "Check that this is the address of a forward proxy, and that it allows CONNECT.",
     temporary: false,
   });
-}
-
-/** Squid says in a header of its own what its page says only in a long text. */
-function statusText(answer: IncomingMessage, page: string): string {
-  const { statusCode, statusMessage = "", headers } = answer;
-  const squid = headers["x-squid-error"];
-  const parts = [
-    `${statusCode} ${statusMessage}`.trim(),
-    ...(typeof squid === "string" ? [squid] : []),
-  ];
-  const status = parts.map((part) => harmlessText(part).slice(0, QUOTED_CHARACTERS)).join(", ");
-  return page === "" || page === status ? status : `${status}: "${page}"`;
-}
-
-/** The first line that a reader of the page would see. */
-async function pageLine(stream: Duplex): Promise<string> {
-  const page = await beginning(stream);
-  const text = page
-    .replaceAll(/<!--.*?-->|<(style|script)\b.*?<\/\1\s*>/gis, "")
-    .replaceAll(/<[^>]*>?/g, "\n");
-  const line = text.split(/[\r\n]+/).find((one) => one.trim() !== "") ?? "";
-  return harmlessText(line.trim()).slice(0, QUOTED_CHARACTERS);
-}
-
-async function beginning(stream: Duplex): Promise<string> {
-  if (stream.readableLength === 0) {
-    // Reads on, and keeps what it has read.
-    await once(stream, "readable", { signal: AbortSignal.timeout(PAGE_WAIT_MS) }).catch(() => []);
-  }
-  const bytes: unknown = stream.read();
-  return bytes instanceof Uint8Array ? new TextDecoder().decode(bytes.subarray(0, PAGE_BYTES)) : "";
 }

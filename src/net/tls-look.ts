@@ -8,6 +8,7 @@ import { isIP } from "node:net";
 import type { Duplex } from "node:stream";
 import { connect, rootCertificates, type TLSSocket } from "node:tls";
 
+import { toPvferryError } from "../core/errors.ts";
 import { waitFor } from "../core/waiting.ts";
 
 export interface SeenCertificate {
@@ -25,26 +26,44 @@ export interface SeenCertificate {
   readonly isPublic: boolean;
 }
 
-export interface LookOptions {
+export interface SecureOptions {
   readonly serverName: string | null;
-  /** PEM. */
-  readonly ca: string;
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
 }
 
-const ALPN = "pvferry-doctor/1";
+export interface LookOptions extends SecureOptions {
+  /** PEM. */
+  readonly ca: string;
+}
+
+/** An agent takes the first; a web server that insists on one of its own finds it here. */
+const PROTOCOLS = ["pvferry-doctor/1", "h2", "http/1.1"];
 
 /** Takes `stream`, a fresh connection, and closes it. null when no TLS handshake shows a certificate. */
 export async function lookAtCertificate(
   stream: Duplex,
   options: LookOptions,
 ): Promise<SeenCertificate | null> {
+  const socket = await untrusted(stream, PROTOCOLS, options);
+  if (socket === null) return null;
+  const certificate = certificateOf(socket, options.ca);
+  socket.destroy();
+  stream.destroy();
+  return certificate;
+}
+
+/** TLS over `stream`, a fresh connection, with whoever answers there: to be looked at, not to be trusted. null when there is none. */
+export async function untrusted(
+  stream: Duplex,
+  protocols: readonly string[],
+  options: SecureOptions,
+): Promise<TLSSocket | null> {
+  const { serverName, timeoutMs: deadlineMs, signal } = options;
   const socket = connect({
     socket: stream,
-    servername: options.serverName ?? "",
-    ALPNProtocols: [ALPN],
-    // To be looked at, not to be trusted.
+    servername: serverName ?? "",
+    ALPNProtocols: [...protocols],
     rejectUnauthorized: false,
     minVersion: "TLSv1",
   });
@@ -53,22 +72,14 @@ export async function lookAtCertificate(
   socket.once("secureConnect", () => shown.resolve());
   socket.on("error", (error) => shown.reject(error));
   socket.once("close", () => shown.reject(new Error("closed")));
-  const tooLate = (): never => {
-    throw new Error("late");
-  };
   try {
-    await waitFor(shown.promise, {
-      deadlineMs: options.timeoutMs,
-      signal: options.signal,
-      tooLate,
-    });
-    return certificateOf(socket, options.ca);
+    await waitFor(shown.promise, { deadlineMs, signal, tooLate: () => toPvferryError("late") });
+    return socket;
   } catch {
-    options.signal.throwIfAborted();
-    return null;
-  } finally {
     socket.destroy();
     stream.destroy();
+    signal.throwIfAborted();
+    return null;
   }
 }
 

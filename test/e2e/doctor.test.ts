@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Diagnosis } from "../../src/session/doctor/diagnosis.ts";
 import { initPki, startSource, startTarget } from "../agent/agent-pair.ts";
 import { pvferry, startPvferry, type Agent, type Ended } from "../agent/run-pvferry.ts";
+import { issueServer, makeAuthority } from "../bed/network/certificates.ts";
 import { freePort, listenAnywhere } from "../bed/ports.ts";
 import { scratch } from "../bed/scratch.ts";
 
@@ -105,18 +106,23 @@ describe("pvferry doctor", () => {
     expect(ended.stderr).toContain(diagnosis.message);
   });
 
-  it("names a TLS server that is no agent", async () => {
-    const [key, cert] = ["tls.key", "tls.crt"].map((name) =>
-      readFileSync(`${others}/source/${name}`),
-    );
-    const server = createTlsServer({ key, cert, ALPNProtocols: ["h2"] });
-    const port = await listenAnywhere(server);
-    const { code, diagnosis } = await examine(`127.0.0.1:${port}`);
-    server.close();
-    await once(server, "close");
-    expect(code).toBe(23);
-    expect(diagnosis.message).toMatch(/speaks TLS but/);
-  });
+  it.each([["h2"], ["http/1.1"]])(
+    "names a TLS server that is no agent and speaks %s",
+    async (protocol) => {
+      const folder = place.directory(protocol.replace("/", "-"));
+      const certificate = issueServer(folder, makeAuthority(folder, "web-ca"), "web.example");
+      const pem = readFileSync(certificate);
+      const options = { key: pem, cert: pem, ALPNProtocols: [protocol] };
+      const server = createTlsServer(options, (socket) => socket.on("error", () => {}).resume());
+      const port = await listenAnywhere(server);
+      const { code, diagnosis } = await examine(`127.0.0.1:${port}`);
+      server.close();
+      await once(server, "close");
+      expect(code).toBe(22);
+      expect(diagnosis.message).toContain("a certificate for web.example, issued by CN=web-ca: ");
+      expect(diagnosis.message).toContain("that is another TLS server, not an agent");
+    },
+  );
 
   it("is either end, not both", async () => {
     const args = ["doctor", "--to", "h:1", "--listen", "0", "--tls", `${pki}/source`];

@@ -10,6 +10,7 @@ import { scratch } from "../bed/scratch.ts";
 
 const FAR = "far.example.test:6443";
 const NOT_HTTP = "does not answer as an HTTP proxy does";
+const UPGRADES_ONLY = "passes only HTTP connections that ask for an upgrade, to SPDY or WebSocket";
 const CLOSED = `closed the connection when it was asked for ${FAR}`;
 
 /** Behind "The proxy http://127.0.0.1:PORT ". */
@@ -21,7 +22,11 @@ const SAID: { readonly [what in keyof typeof REFUSING]: string } = {
   "407 that offers nothing": "wants a user and a password (407)",
   "401 for Basic": "wants a user and a password (401)",
   "403": `does not allow connections to ${FAR} (403 Forbidden: "ERROR: Cache Access Denied")`,
+  "405": "does not know CONNECT (405 Not Allowed)",
+  "426": `${UPGRADES_ONLY} (426 Upgrade Required)`,
+  "400 that is a 426": `${UPGRADES_ONLY} (400 Bad Request: "{ "kind": "Status", "message": "Upgrade request required", "code": 400 }")`,
   "500": `could not connect to ${FAR} (500 Unable to connect)`,
+  "501": "does not know CONNECT (501 Not Implemented)",
   "503 with HTML": `could not connect to ${FAR} (503 Service Unavailable: "ERROR: Cache Access Denied")`,
   "503 with HTML a moment later": `could not connect to ${FAR} (503 Service Unavailable: "ERROR: Cache Access Denied")`,
   "302": `does not do what it was asked for, CONNECT to ${FAR} (302 Found)`,

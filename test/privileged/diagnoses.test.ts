@@ -1,10 +1,11 @@
 /** What stands in the way, provoked for real: the doctor says what it is, and a transfer that fails says the same. */
-import { describe, expect, it } from "vitest";
+import { afterAll, describe, expect, it } from "vitest";
 
 import { AGENT_PORT } from "../agent/agents-apart.ts";
 import { examineFrom, expectSameWords, type Examined } from "../agent/examine.ts";
 import { transferApart } from "../agent/transfer-apart.ts";
 import { describeWith } from "../bed/needs.ts";
+import { issueServer, makeAuthority } from "../bed/network/certificates.ts";
 import { DROPPED, fault, PROHIBITED, RESET, UNREACHABLE } from "../bed/network/fault.ts";
 import { greeter } from "../bed/network/greeter.ts";
 import {
@@ -23,9 +24,12 @@ import {
   TO_TARGET,
   type TwoClusters,
 } from "../bed/network/two-clusters.ts";
+import { upgradeWall } from "../bed/network/upgrade-wall.ts";
 import { scratch } from "../bed/scratch.ts";
 
 const WEB_PORT = 7000;
+const WALL_PORT = 8080;
+const WALL = `${ADDRESSES.sourceRouter.v4}:${WALL_PORT}`;
 const DIRECT = `${ADDRESSES.target.v4}:${AGENT_PORT}`;
 const BY_NAME = `${TARGET_NAME}:${AGENT_PORT}`;
 const PROXY = `http://${ROUTER_NAME}:3128`;
@@ -33,6 +37,13 @@ const INSPECTOR = `http://${ROUTER_NAME}:3130`;
 const BASTION = `ssh://bastion@${ROUTER_NAME}:2222`;
 const PASSED: Route = { host: ROUTE_NAME, to: DIRECT };
 const programs = ["ip", "nft", "openssl", "socat", "haproxy", "squid", "sshd", CERTIFICATE_MAKER];
+
+const papers = scratch();
+
+function certificateFor(name: string, addresses: readonly string[] = []): string {
+  const authority = makeAuthority(papers.path, "private-ca");
+  return issueServer(papers.path, authority, name, addresses);
+}
 
 interface Obstacle {
   /** Everything is up as long as this is not disposed. */
@@ -88,6 +99,37 @@ const OBSTACLES: { readonly [what: string]: Obstacle } = {
     to: `${ADDRESSES.target.v4}:${WEB_PORT}`,
     code: 23,
     says: /does not speak TLS answers at 10\.91\.2\.2:7000/,
+  },
+  "a wall that passes upgrades only": {
+    raise: async ({ router: namespace }) => upgradeWall({ namespace, port: WALL_PORT, to: DIRECT }),
+    to: WALL,
+    code: 23,
+    says: /A web server \(plain HTTP\) answers at 10\.91\.1\.1:8080, which passes only .* upgrade, to SPDY or WebSocket \(426 /,
+  },
+  "such a wall behind TLS": {
+    raise: async ({ router: namespace }) => {
+      const certificate = certificateFor("ingress.example.test");
+      return upgradeWall({ namespace, port: WALL_PORT, to: DIRECT, certificate });
+    },
+    to: WALL,
+    code: 22,
+    says: /a certificate for ingress\.example\.test, .* passes only .* upgrade, to SPDY or WebSocket \(426 /,
+  },
+  "such a wall in a proxy's place": {
+    raise: async ({ router: namespace }) => upgradeWall({ namespace, port: WALL_PORT, to: DIRECT }),
+    to: BY_NAME,
+    flags: ["--via", `http://${WALL}`],
+    code: 21,
+    says: /^The proxy http:\/\/10\.91\.1\.1:8080 passes only .* upgrade, to SPDY or WebSocket \(426 /,
+  },
+  "a Kubernetes API server": {
+    raise: async ({ target: namespace }) => {
+      const certificate = certificateFor("kubernetes.default.svc", [ADDRESSES.target.v4]);
+      return greeter({ namespace, port: WEB_PORT, certificate });
+    },
+    to: `${ADDRESSES.target.v4}:${WEB_PORT}`,
+    code: 22,
+    says: /that is a Kubernetes API server, which lets nobody through to a pod but by an upgrade/,
   },
   "a router that knows no such route": {
     raise: async ({ router: namespace }) => routeRouter({ namespace, routes: [] }),
@@ -145,6 +187,8 @@ const OBSTACLES: { readonly [what: string]: Obstacle } = {
 
 describeWith({ root: true, programs }, "in the way", () => {
   const { clusters, pki, startTarget, startSource } = transferApart({ forwards: true });
+
+  afterAll(() => papers[Symbol.dispose]());
 
   const examine = async (to: string, ...flags: readonly string[]): Promise<Examined> =>
     examineFrom(clusters().source, pki, "--to", to, ...flags);

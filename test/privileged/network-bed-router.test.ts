@@ -18,6 +18,7 @@ import {
   twoClusters,
   type TwoClusters,
 } from "../bed/network/two-clusters.ts";
+import { upgradeWall } from "../bed/network/upgrade-wall.ts";
 import { scratch } from "../bed/scratch.ts";
 import type { ToolAnswer } from "../judge/run-tool.ts";
 
@@ -142,5 +143,20 @@ describeWith({ root: true, programs }, "a router of routes", () => {
     endOld();
     await client.ended;
     expectGreeting(await ask(ROUTE_NAME));
+  });
+
+  it("may be a wall that passes upgrades only", async () => {
+    const wall = { namespace: clusters.router, port: 8080, to: to(PLAIN) };
+    await using _up = await upgradeWall(wall);
+    const visit = async (...flags: readonly string[]): Promise<ToolAnswer> =>
+      curl(`http://${ROUTER_NAME}:8080/`, { from: clusters.source, flags: ["-i", ...flags] });
+    expect((await visit()).output).toMatch(/^HTTP\/1.1 426 [^]*Upgrade Required$/);
+    const headers = [
+      "Connection: Upgrade",
+      "Upgrade: websocket",
+      `Sec-WebSocket-Key: ${"x".repeat(22)}==`,
+    ];
+    const upgraded = await visit(...headers.flatMap((header) => ["-H", header]));
+    expect(upgraded.output).toMatch(/^HTTP\/1.0 200 [^]*from /);
   });
 });

@@ -11,12 +11,13 @@ import { hostPortText } from "../../config/value-kinds.ts";
 import { PvferryError } from "../../core/errors.ts";
 import { clause } from "../../core/sentences.ts";
 import type { Addon } from "../../native/types.ts";
+import { askForPage, type HttpAnswer } from "../../net/http-look.ts";
 import type { Path } from "../../net/path.ts";
-import { lookAtCertificate } from "../../net/tls-look.ts";
+import { lookAtCertificate, untrusted } from "../../net/tls-look.ts";
 import { isRefusal } from "../endings.ts";
 import type { TlsMaterial } from "../run-options.ts";
 import { toTlsIdentity } from "../tls-identity.ts";
-import { explainCertificate } from "./explain-tls.ts";
+import { explainCertificate, mayBeWebServer, upgradesOnly } from "./explain-tls.ts";
 import { packetsLost } from "./packets-lost.ts";
 
 export interface FailedHandshake {
@@ -30,6 +31,9 @@ export interface FailedHandshake {
   readonly wasSilent: boolean;
 }
 
+/** Whoever has a page to show shows it by then. */
+const SOON_MS = 3_000;
+
 /** Resolves with what to say; with `error` itself when nothing more can be found out. */
 export async function explainFailure(
   failed: FailedHandshake,
@@ -37,7 +41,8 @@ export async function explainFailure(
 ): Promise<PvferryError> {
   const { path, error } = failed;
   try {
-    if (error.code === 22 && !isRefusal(error)) return (await lookAgain(failed, signal)) ?? error;
+    const isAnother = error.code === 22 || error.code === 23;
+    if (isAnother && !isRefusal(error)) return (await lookAgain(failed, signal)) ?? error;
     if (error.code === 20 && failed.wasSilent) return (await losesLarge(failed, signal)) ?? error;
     return error.code === 20 && path.endpoint.kind === "route" ? closedByRouter(error) : error;
   } catch {
@@ -47,15 +52,44 @@ export async function explainFailure(
   }
 }
 
+/** Whoever answers TLS has a certificate to show; whoever does not may still speak HTTP. */
 async function lookAgain(
-  { path, turn, tls: { ca } }: FailedHandshake,
+  failed: FailedHandshake,
   signal: AbortSignal,
 ): Promise<PvferryError | null> {
+  const { path, turn, tls, error } = failed;
   const { endpoint, proxies, serverName } = path;
-  const timeoutMs = LIMITS.connectAttemptMs;
-  const { host, stream } = await path.connect(turn, { timeoutMs, signal });
-  const certificate = await lookAtCertificate(stream, { serverName, ca, timeoutMs, signal });
-  return certificate && explainCertificate({ endpoint, host, proxies, certificate });
+  // Code 23: what answered has answered at once.
+  const timeoutMs = error.code === 23 ? SOON_MS : LIMITS.connectAttemptMs;
+  const limits = { timeoutMs, signal };
+  const { host, stream } = await path.connect(turn, limits);
+  const certificate = await lookAtCertificate(stream, { serverName, ca: tls.ca, ...limits });
+  if (certificate === null) {
+    const web = error.code === 23 ? await webAnswer(failed, signal, "plain") : null;
+    const address = hostPortText({ host, port: endpoint.port });
+    return web?.passesOnlyUpgrades === true ? upgradesOnly(address, web.said, error) : null;
+  }
+  const answerer = { endpoint, host, proxies, certificate };
+  if (!mayBeWebServer(answerer)) return explainCertificate(answerer);
+  return explainCertificate({ ...answerer, web: await webAnswer(failed, signal, "TLS") });
+}
+
+/** On a connection of its own, since a page may end it. */
+async function webAnswer(
+  { path, turn }: FailedHandshake,
+  signal: AbortSignal,
+  over: "plain" | "TLS",
+): Promise<HttpAnswer | null> {
+  const limits = { timeoutMs: SOON_MS, signal };
+  try {
+    const { host, stream } = await path.connect(turn, limits);
+    const options = { serverName: path.serverName, ...limits };
+    const way = over === "plain" ? stream : await untrusted(stream, ["http/1.1"], options);
+    return way && (await askForPage(way, { host, ...limits }));
+  } catch {
+    signal.throwIfAborted();
+    return null;
+  }
 }
 
 /** A router answers the connection itself, and ends it when it has nobody to hand it to. */

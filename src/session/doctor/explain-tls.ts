@@ -5,7 +5,14 @@ import { proxyText, type Proxy } from "../../config/proxy.ts";
 import { hostPortText } from "../../config/value-kinds.ts";
 import { PvferryError } from "../../core/errors.ts";
 import { harmlessText } from "../../core/names.ts";
+import type { HttpAnswer } from "../../net/http-look.ts";
 import { canonical, type SeenCertificate } from "../../net/tls-look.ts";
+
+const PASSES_ONLY_UPGRADES =
+  "passes only HTTP connections that ask for an upgrade, to SPDY or WebSocket";
+const WAY_AROUND =
+  "An agent speaks TLS, and no HTTP that could be upgraded. Give the target a way of its own past that server: a Route with " +
+  "termination passthrough, a NodePort, a load balancer for TCP, or a proxy or bastion (--via).";
 
 export interface Answerer {
   readonly endpoint: Endpoint;
@@ -13,26 +20,47 @@ export interface Answerer {
   readonly host: string;
   readonly proxies: readonly Proxy[];
   readonly certificate: SeenCertificate;
+  /** What another server says to a browser, where it has been asked. */
+  readonly web?: HttpAnswer | null;
 }
 
 /** null when it is the transfer's own certificate: then somebody else knows better what is wrong. */
 export function explainCertificate(answerer: Answerer): PvferryError | null {
-  const { certificate, endpoint } = answerer;
+  const { certificate, endpoint, web } = answerer;
   if (certificate.isOurs) return null;
-  if (certificate.uris.some((uri) => uri.startsWith("pvferry://"))) {
+  if (isAgents(certificate)) {
     return isImitation(certificate) ? manInTheMiddle(answerer) : otherTransfer(answerer);
   }
   if (isRoutersDefault(answerer)) return routersDefault(answerer);
-  const isForHost = certificate.names.includes(canonical(answerer.host.toLowerCase()));
-  if (isForHost && endpoint.kind === "route") return endsTls(answerer);
-  return isForHost && !certificate.isPublic ? manInTheMiddle(answerer) : anotherServer(answerer);
+  if (endpoint.kind === "route") return endsTls(answerer);
+  if (isKubernetesApi(certificate)) return kubernetesApi(answerer);
+  if (web?.passesOnlyUpgrades === true) return wall(answerer, web.said);
+  const isPrivate = isForHost(answerer) && !certificate.isPublic;
+  return isPrivate ? manInTheMiddle(answerer) : anotherServer(answerer);
+}
+
+/** What it says to a browser may tell more than its certificate does. */
+export function mayBeWebServer({ certificate, endpoint }: Answerer): boolean {
+  return !certificate.isOurs && !isAgents(certificate) && endpoint.kind !== "route";
+}
+
+function isAgents({ uris }: SeenCertificate): boolean {
+  return uris.some((uri) => uri.startsWith("pvferry://"));
+}
+
+function isForHost({ host, certificate }: Answerer): boolean {
+  return certificate.names.includes(canonical(host.toLowerCase()));
+}
+
+/** Its certificate has the name by which pods know it, besides those of the host. */
+function isKubernetesApi({ names }: SeenCertificate): boolean {
+  return names.includes("kubernetes.default.svc");
 }
 
 /** OpenShift's own default certificate, and what routers show for a name that they do not know. */
-function isRoutersDefault({ endpoint, host, certificate }: Answerer): boolean {
-  if (/\bCN=ingress-operator@/.test(certificate.issuer)) return true;
-  const isForHost = certificate.names.includes(host.toLowerCase());
-  return endpoint.kind === "route" && !isForHost;
+function isRoutersDefault(answerer: Answerer): boolean {
+  if (/\bCN=ingress-operator@/.test(answerer.certificate.issuer)) return true;
+  return answerer.endpoint.kind === "route" && !isForHost(answerer);
 }
 
 /** Who inspects TLS shows what the target has shown, URI included, under a CA of his own. */
@@ -75,6 +103,32 @@ function anotherServer(answerer: Answerer): PvferryError {
     code: 22,
     message: `${whoAnswers(answerer)}: that is another TLS server, not an agent of this transfer`,
     next: "Check address and port: they have to be those of the target, not of a web server or load balancer before it.",
+  });
+}
+
+function wall(answerer: Answerer, said: string): PvferryError {
+  return new PvferryError({
+    code: 22,
+    message: `${whoAnswers(answerer)}: that is a web server which ${PASSES_ONLY_UPGRADES} (${said})`,
+    next: WAY_AROUND,
+  });
+}
+
+function kubernetesApi(answerer: Answerer): PvferryError {
+  return new PvferryError({
+    code: 22,
+    message: `${whoAnswers(answerer)}: that is a Kubernetes API server, which lets nobody through to a pod but by an upgrade of HTTP (to SPDY or WebSocket, as kubectl port-forward asks for)`,
+    next: WAY_AROUND,
+  });
+}
+
+/** Who answers in plain HTTP, which he shows when he is asked for a page. */
+export function upgradesOnly(where: string, said: string, cause: PvferryError): PvferryError {
+  return new PvferryError({
+    code: 23,
+    message: `A web server (plain HTTP) answers at ${where}, which ${PASSES_ONLY_UPGRADES} (${said})`,
+    next: WAY_AROUND,
+    cause,
   });
 }
 

@@ -68,7 +68,15 @@ export const REFUSING = {
   "407 that offers nothing": refusing("HTTP/1.1 407 Proxy Authentication Required", []),
   "401 for Basic": refusing("HTTP/1.0 401 Unauthorized", ['WWW-Authenticate: Basic realm="bed"']),
   "403": refusing("HTTP/1.1 403 Forbidden", PAGE, HTML),
+  "405": refusing("HTTP/1.1 405 Not Allowed", PAGE, "<h1>405 Not Allowed</h1>"),
+  "426": refusing("HTTP/1.1 426 Upgrade Required", ["Upgrade: websocket", "Connection: Upgrade"]),
+  "400 that is a 426": refusing(
+    "HTTP/1.1 400 Bad Request",
+    ["Content-Type: application/json"],
+    JSON.stringify({ kind: "Status", message: "Upgrade request required", code: 400 }, null, 2),
+  ),
   "500": refusing("HTTP/1.0 500 Unable to connect", []),
+  "501": refusing("HTTP/1.1 501 Not Implemented", []),
   "503 with HTML": refusing("HTTP/1.1 503 Service Unavailable", PAGE, HTML),
   "503 with HTML a moment later": {
     says: [head("HTTP/1.1 503 Service Unavailable", PAGE), HTML],

@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { ENDPOINT } from "../../../../src/config/endpoint.ts";
 import { parseProxy } from "../../../../src/config/proxy.ts";
 import type { PvferryError } from "../../../../src/core/errors.ts";
+import type { HttpAnswer } from "../../../../src/net/http-look.ts";
 import type { SeenCertificate } from "../../../../src/net/tls-look.ts";
 import { explainCertificate } from "../../../../src/session/doctor/explain-tls.ts";
 
@@ -20,6 +21,7 @@ function explained(
   to: string,
   certificate: Partial<SeenCertificate>,
   via?: string,
+  web?: HttpAnswer,
 ): PvferryError | null {
   const endpoint = ENDPOINT.parse(to);
   if (endpoint === undefined) throw new Error(`${to} is no endpoint`);
@@ -29,6 +31,7 @@ function explained(
     host: endpoint.hosts[0],
     proxies: proxy === undefined ? [] : [proxy],
     certificate: { ...STRANGE, ...certificate },
+    web: web ?? null,
   });
 }
 
@@ -66,6 +69,12 @@ describe("who answers in the target's place", () => {
       { names: ["www.example"], isPublic: true },
       /another TLS server/,
     ],
+    [
+      "a Kubernetes API server",
+      "10.0.0.7:6443",
+      { names: ["10.0.0.7", "kubernetes.default.svc"] },
+      /a Kubernetes API server.*SPDY or WebSocket/,
+    ],
     ["a load balancer", "10.0.0.7:443", { names: ["lb.example"] }, /another TLS server/],
     [
       "another transfer",
@@ -84,6 +93,17 @@ describe("who answers in the target's place", () => {
     expect(error).toMatchObject({ code: 22 });
     expect(error?.message).toMatch(words);
     expect(error?.next).not.toBe("");
+  });
+
+  it.each([
+    ["a web server", { names: ["10.0.0.7"], isPublic: true }],
+    ["a load balancer", { names: ["lb.example"] }],
+    ["an ingress with a CA of its own", { names: ["10.0.0.7"] }],
+  ])("is a wall when %s passes upgrades only", (_, certificate) => {
+    const web = { said: "426 Upgrade Required", passesOnlyUpgrades: true };
+    const error = explained("10.0.0.7:443", certificate, undefined, web);
+    expect(error?.message).toContain("to SPDY or WebSocket (426 Upgrade Required)");
+    expect(explained("10.0.0.7:443", certificate)?.message).not.toContain("WebSocket");
   });
 
   it("may be a route that its router does not know yet", () => {
