@@ -79,8 +79,8 @@ export async function copyWhileFlipping<Name extends string>(
     [name in Name]: Set<number>;
   };
   while (agent.isRunning()) {
-    const [, pid] = familyOf(agent.pid);
-    if (pid !== undefined && isStopped(pid)) {
+    const [tracer, pid] = familyOf(agent.pid);
+    if (tracer !== undefined && pid !== undefined && isStopped(tracer, pid)) {
       for (const name of names) {
         if (flipped[name] === marks[name].flips) continue;
         if (flipBit(bed.image, marks[name], seen[name])) flipped[name] += 1;
@@ -102,16 +102,50 @@ function goOn(pid: number): void {
   }
 }
 
-/** All threads are: whatever they were asking of the disk is done. */
-function isStopped(pid: number): boolean {
+/**
+ * All threads are, and whatever they were asking of the disk is done. While strace has something to do, one of them may
+ * only be about to ask: it would lose its own stop to the signal that lets the others go on. And before strace traces it,
+ * it has stopped itself, to wait for strace.
+ */
+function isStopped(tracer: number, pid: number): boolean {
   try {
-    const threads = readdirSync(`/proc/${pid}/task`);
-    return threads.every((thread) =>
-      /^State:\s+[Tt]/m.test(readFileSync(`/proc/${pid}/task/${thread}/status`, "latin1")),
-    );
+    const before = threadsOf(pid);
+    if (before.length === 0 || !before.every((thread) => thread.isTraced && thread.isStopped)) {
+      return false;
+    }
+    if (statusOf(`/proc/${tracer}`, "State")[0] !== "S") return false;
+    // Nothing has moved in between.
+    return JSON.stringify(threadsOf(pid)) === JSON.stringify(before);
   } catch {
     return false;
   }
+}
+
+interface Thread {
+  readonly id: string;
+  readonly isTraced: boolean;
+  readonly isStopped: boolean;
+  /** How often it has run. */
+  readonly switches: readonly string[];
+}
+
+function threadsOf(pid: number): readonly Thread[] {
+  return readdirSync(`/proc/${pid}/task`).map((id) => {
+    const folder = `/proc/${pid}/task/${id}`;
+    return {
+      id,
+      isTraced: statusOf(folder, "TracerPid") !== "0",
+      isStopped: /^[Tt]/.test(statusOf(folder, "State")),
+      switches: ["voluntary_ctxt_switches", "nonvoluntary_ctxt_switches"].map((name) =>
+        statusOf(folder, name),
+      ),
+    };
+  });
+}
+
+function statusOf(folder: string, name: string): string {
+  const status = readFileSync(`${folder}/status`, "latin1");
+  return new RegExp(`^${name}:\\s+(.*)$`, "m").exec(status)?.[1] ?? "";
 }
 
 /** Paths of the items of a class, in the receipt's order. */
