@@ -15,6 +15,8 @@ export interface TuningStart {
   readonly range: LaneRange;
   /** To the other agent and back; null when nobody knows. */
   readonly roundTripMs: number | null;
+  /** What the target has acknowledged, of lanes that are bridged; null when the kernel itself sees them. */
+  readonly bytesDone: (() => number) | null;
   readonly observe: (event: TransferEvent) => void;
 }
 
@@ -43,9 +45,10 @@ export class LaneTuning {
 
   /** To be called several times in a second. */
   look(atMs: number): void {
+    if (this.#start.bytesDone !== null) return this.#lookAcross(this.#start.bytesDone(), atMs);
     const reading = this.#start.session.path();
     const { roundTripUs, leastRoundTripUs, acknowledgedBytes } = reading;
-    // Without lanes, or behind a bridge, the kernel says nothing.
+    // Without lanes the kernel says nothing.
     if (roundTripUs === 0) return;
     // The kernel's may be that of a proxy close by.
     const roundTripMs = Math.max(leastRoundTripUs / 1_000, this.#start.roundTripMs ?? 0);
@@ -56,6 +59,14 @@ export class LaneTuning {
     this.#keepShort(roundTripMs);
     const progress = { atMs, roundTripMs, acknowledgedBytes, needsAll };
     this.#plan.add({ ...progress, hasQueue: hasQueue(reading) });
+    this.#growTo(this.#plan.lanes);
+  }
+
+  /** Behind a bridge the kernel says nothing: all that is known is how far it is, and how much gets there. */
+  #lookAcross(acknowledgedBytes: number, atMs: number): void {
+    const { roundTripMs } = this.#start;
+    const unseen = { hasQueue: false, needsAll: false };
+    this.#plan.add({ atMs, roundTripMs, acknowledgedBytes, ...unseen });
     this.#growTo(this.#plan.lanes);
   }
 

@@ -128,6 +128,7 @@ export class SourceCopy {
   #openLanes(): LaneTuning {
     const { run, channel, agreement } = this.#start;
     const most = Math.min(run.lanesMost, agreement.ready.lanes);
+    const isBridged = channel.roundTripMs === null;
     return new LaneTuning({
       session: this.#session,
       lanes: this.#lanes,
@@ -135,6 +136,7 @@ export class SourceCopy {
       range: { first: Math.min(run.lanes, most), most },
       // Between agents with proxies between them only an answer tells how far it is.
       roundTripMs: run.path.proxies.length === 0 ? channel.roundTripMs : channel.helloTookMs,
+      bytesDone: isBridged ? () => this.counters().bytesDone : null,
       observe: this.#context.observe,
     });
   }

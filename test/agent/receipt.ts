@@ -44,6 +44,7 @@ export interface Receipt {
     } | null;
   };
   readonly sessions: number;
+  readonly lanes: number;
   readonly reconnects: number;
   readonly resent: number;
   readonly roots: { readonly source: Roots; readonly target: Roots };

@@ -12,13 +12,17 @@ interface Way {
   readonly refusal?: string;
   /** What the kernel knows, where that is less. */
   readonly proxyMs?: number;
+  /** The kernel knows nothing, and the target acknowledges so much a lane and look. */
+  readonly bridgedBytes?: number;
 }
 
 /** What becomes of a transfer that goes on for three seconds. */
-function after({ congestion, roundTripMs, losesOneIn, refusal, proxyMs }: Way) {
+function after(way: Way) {
+  const { congestion, roundTripMs, losesOneIn, refusal, proxyMs, bridgedBytes } = way;
   const [told, paced, lanes]: [string[], string[], number[]] = [[], [], []];
   let unsent: number | null = null;
   let sentSegments = 0;
+  let bytesDone = 0;
   const roundTripUs = (proxyMs ?? roundTripMs) * 1_000;
   const tuning = new LaneTuning({
     session: {
@@ -39,6 +43,7 @@ function after({ congestion, roundTripMs, losesOneIn, refusal, proxyMs }: Way) {
     congestion,
     range: { first: 2, most: 32 },
     roundTripMs,
+    bytesDone: bridgedBytes === undefined ? null : () => bytesDone,
     observe: (event: TransferEvent) => {
       if (event.type !== "notice" && event.type !== "detail") return;
       told.push(`${event.type}: ${event.message}`);
@@ -47,6 +52,7 @@ function after({ congestion, roundTripMs, losesOneIn, refusal, proxyMs }: Way) {
   for (let look = 1; look <= 30; look += 1) {
     // A transfer that is no faster with more lanes.
     sentSegments = look * 500;
+    bytesDone += (bridgedBytes ?? 0) * (lanes.at(-1) ?? 0);
     tuning.look(look * 100);
   }
   return { told, paced, lanes, unsent };
@@ -69,6 +75,13 @@ it("and so is a short one that loses packets", () => {
 it("a path that is long behind a proxy close by counts as long", () => {
   const way = { congestion: "auto", roundTripMs: 50, proxyMs: 0.2, losesOneIn: Infinity } as const;
   expect(after(way)).toMatchObject({ paced: [], lanes: [8, 16], unsent: 131_072 });
+});
+
+it("behind a bridge there are more lanes for as long as the target gets more by them", () => {
+  const way = { congestion: "auto", losesOneIn: 100, bridgedBytes: 10_000 } as const;
+  expect(after({ ...way, roundTripMs: 40 }).lanes).toEqual([8, 16, 32]);
+  expect(after({ ...way, roundTripMs: 0.2 }).lanes).toEqual([2]);
+  expect(after({ ...way, roundTripMs: 40, bridgedBytes: 0 }).lanes).toEqual([8]);
 });
 
 it("a path that loses packets gets bbr, once, and no more lanes than help", () => {
