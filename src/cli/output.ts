@@ -4,11 +4,11 @@
  */
 
 import process from "node:process";
-import { inspect } from "node:util";
 
 import { errorDocument, type PvferryError } from "../core/errors.ts";
 import type { ExitCode } from "../core/exit-codes.ts";
 import { redacted } from "../core/secrets.ts";
+import { errorDetails } from "./error-details.ts";
 
 /** What a command ends with when it ends properly. */
 export interface Outcome {
@@ -52,7 +52,7 @@ function quietWords({ code, brief }: Outcome): string | null {
 /** The outcome of a command, or of a part of one, that has thrown. */
 export function errorOutcome(error: PvferryError, verbose: number): Outcome {
   const brief = `pvferry: ${error.message}\n${error.next}`;
-  const words = verbose >= 2 ? `${brief}\n${inspect(error, { depth: 8 })}` : brief;
+  const words = verbose >= 2 ? `${brief}\n${errorDetails(error)}` : brief;
   return { code: error.code, document: errorDocument(error), lines: [], words, brief };
 }
 
