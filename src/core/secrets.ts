@@ -10,7 +10,8 @@ const secrets = new Set<string>();
 
 /** From now on `redacted` knows it, as it is and in the forms in which it travels. */
 export function keepSecret(secret: string, ...otherForms: readonly string[]): void {
-  for (const form of [secret, encodeURIComponent(secret), ...otherForms]) {
+  const quoted = JSON.stringify(secret).slice(1, -1);
+  for (const form of [secret, encodeURIComponent(secret), quoted, ...otherForms]) {
     if (form.length >= SHORTEST) secrets.add(form);
   }
 }

@@ -1,7 +1,10 @@
 /** Runs the built command as a user would, and keeps what it said. */
 import { spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+
+import { watchSecrets, type Said } from "./kept-secrets.ts";
 
 const PVFERRY = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
 const CACHE = fileURLToPath(new URL("../out/cache", import.meta.url));
@@ -50,19 +53,16 @@ function collected(child: ChildProcess, name: "stdout" | "stderr"): () => string
   return () => text;
 }
 
+/** Rejects when it cannot be started, and when it has let out what it was to keep to itself. */
 async function endOf(
   child: ChildProcess,
-  stdout: () => string,
-  stderr: () => string,
+  said: () => Said,
+  expectKept: (said: Said) => void,
 ): Promise<Ended> {
   const started = performance.now();
-  return new Promise((resolve, reject) => {
-    child.on("error", reject);
-    child.on("close", (code, signal) => {
-      const milliseconds = performance.now() - started;
-      resolve({ code, signal, stdout: stdout(), stderr: stderr(), milliseconds });
-    });
-  });
+  const [code, signal] = (await once(child, "close")) as [number | null, NodeJS.Signals | null];
+  expectKept(said());
+  return { code, signal, ...said(), milliseconds: performance.now() - started };
 }
 
 /** Starts `pvferry ARGS`. Disposing kills it when it still runs. */
@@ -79,7 +79,9 @@ export function startCommand(line: readonly string[], options: RunOptions = {}):
   });
   const stdout = collected(child, "stdout");
   const stderr = collected(child, "stderr");
-  const ended = endOf(child, stdout, stderr);
+  const { environment = {} } = options;
+  const expectKept = watchSecrets({ line, environment });
+  const ended = endOf(child, () => ({ stdout: stdout(), stderr: stderr() }), expectKept);
   const timer = setTimeout(() => child.kill("SIGKILL"), options.patienceMs ?? PATIENCE_MS);
   const isRunning = (): boolean => child.exitCode === null && child.signalCode === null;
   const stop = async (): Promise<void> => {

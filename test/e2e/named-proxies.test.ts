@@ -51,10 +51,6 @@ async function examine(
   const ended = await pvferry(["doctor", ...to, ...flags, "-vv"], {
     environment: { ...NONE, ...environment },
   });
-  for (const text of [ended.stdout, ended.stderr]) {
-    expect(text).not.toContain(SECRET);
-    expect(text).not.toContain(KNOWN.slice("Basic ".length));
-  }
   return { ...ended, asked: proxy.requests().length - before };
 }
 

@@ -24,7 +24,7 @@ export interface Sshd extends Program {
   readonly hostKey: string;
 }
 
-export const BASTION_USER = { user: "bastion", password: "b4stion of %s" };
+const BASTION_USER = { user: "bastion", password: "b4stion of %s" };
 
 function configuration(folder: string, port: number, options: SshdOptions): string {
   const { forwards = "yes", accepts = "publickey,password" } = options;

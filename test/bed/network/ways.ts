@@ -9,7 +9,7 @@ import { microsocks } from "./microsocks.ts";
 import type { Program } from "./program.ts";
 import type { Credentials } from "./proxy.ts";
 import { squid } from "./squid.ts";
-import { BASTION_USER, makeKey, sshd } from "./sshd.ts";
+import { makeKey, sshd } from "./sshd.ts";
 import { tinyproxy } from "./tinyproxy.ts";
 import { ADDRESSES, ROUTER_NAME } from "./two-clusters.ts";
 
@@ -111,15 +111,3 @@ export const WAYS: { readonly [name: string]: OpenWay } = {
   "SSH by password": openBastion,
   "SSH by key": openBastionByKey,
 };
-
-/** Every form in which a password of the above might come to light. */
-export const SECRETS: readonly string[] = [
-  ODD,
-  PLAIN,
-  BASTION_USER,
-  { ...ODD, password: WRONG_PASSWORD },
-].flatMap((credentials) => [
-  credentials.password,
-  encodeURIComponent(credentials.password),
-  Buffer.from(`${credentials.user}:${credentials.password}`).toString("base64"),
-]);

@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { chmodSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
@@ -7,6 +8,7 @@ import { describe, expect, test } from "vitest";
 
 import { COMMAND_ROWS } from "../../../src/cli/commands.ts";
 import { environmentName, flagsOf } from "../../../src/config/flags.ts";
+import { watchSecrets } from "../../agent/kept-secrets.ts";
 import { scratch } from "../../bed/scratch.ts";
 
 const MAIN = fileURLToPath(new URL("../../../src/cli/main.ts", import.meta.url));
@@ -17,7 +19,7 @@ interface Ended {
   readonly stderr: string;
 }
 
-function run(
+async function run(
   args: readonly string[],
   environment: Readonly<Record<string, string>> = {},
   cwd = process.cwd(),
@@ -26,11 +28,12 @@ function run(
   const child = spawn(process.execPath, [MAIN, ...args], { env, cwd });
   let stdout = "";
   let stderr = "";
+  const expectKept = watchSecrets({ line: args, environment });
   child.stdout.on("data", (chunk: Buffer) => (stdout += chunk.toString()));
   child.stderr.on("data", (chunk: Buffer) => (stderr += chunk.toString()));
-  return new Promise((resolve) => {
-    child.on("close", (code) => resolve({ code, stdout, stderr }));
-  });
+  const [code] = (await once(child, "close")) as [number | null];
+  expectKept({ stdout, stderr });
+  return { code, stdout, stderr };
 }
 
 describe("help", () => {
