@@ -147,6 +147,8 @@ export const LIMITS = {
   spareConnections: 4,
   /** The index is dialled right after the control connection; the same way leads there. */
   indexAttempts: 8,
+  /** Dialled before there is a session; longer than any two sides that need not wait take to agree. */
+  earlyConnectionsMs: 3 * SECOND,
   /** Nothing acknowledged for this long, while every lane was lost again this often, ends the session. */
   noLaneTimeoutMs: 2 * MINUTE,
   laneAttemptsInVain: 3,

@@ -16,6 +16,7 @@ import type {
   LookSession,
   SourceSession,
   TargetSession,
+  UnboundConnection,
 } from "./types.ts";
 
 /** Where the addon is, relative to this file as built and as source. */
@@ -89,6 +90,9 @@ export function wrapAddon(raw: Addon): Addon {
       ),
     connect: async (fd, options) =>
       wrapConnection(await guardAsync(() => raw.connect(fd, options))),
+    connectUnbound: async (fd, options) =>
+      wrapUnbound(await guardAsync(() => raw.connectUnbound(fd, options))),
+    roundTripUs: (fd) => guard(() => raw.roundTripUs(fd)),
     dialInSmallSegments: (address, port, timeoutMs) =>
       guardAsync(() => raw.dialInSmallSegments(address, port, timeoutMs)),
     socketPair: () => guard(() => raw.socketPair()),
@@ -135,8 +139,24 @@ function wrapConnection(raw: Connection): Connection {
   };
 }
 
+/** Wrapped unbound connections, for handing the native object on to a source's session. */
+const rawUnbound = new WeakMap<UnboundConnection, UnboundConnection>();
+
+function wrapUnbound(raw: UnboundConnection): UnboundConnection {
+  const wrapped: UnboundConnection = {
+    isUsable: () => guard(() => raw.isUsable()),
+    close: () => guard(() => raw.close()),
+  };
+  rawUnbound.set(wrapped, raw);
+  return wrapped;
+}
+
 function wrapSource(raw: SourceSession): SourceSession {
+  const native = (wrapped: UnboundConnection): UnboundConnection =>
+    rawUnbound.get(wrapped) ?? wrapped;
   return {
+    bindIndex: (connection) => guard(() => raw.bindIndex(native(connection))),
+    bindLane: (connection, lane) => guard(() => raw.bindLane(native(connection), lane)),
     attachIndex: (fd, peerName) => guard(() => raw.attachIndex(fd, peerName)),
     attachLane: (fd, lane, peerName) => guard(() => raw.attachLane(fd, lane, peerName)),
     counters: () => guard(() => raw.counters()),

@@ -44,6 +44,19 @@ export interface ConnectOptions {
 /** What a connection that JavaScript speaks is for: a session, or finding out about the way. */
 export type ConnectionProtocol = "control" | "doctor";
 
+/** What index and lanes are made of. */
+export interface UnboundOptions extends Omit<ConnectOptions, "protocol"> {
+  readonly channel: "index" | "lane";
+}
+
+/** After TLS and trust, and before there is a session that it belongs to. */
+export interface UnboundConnection {
+  /** False when it has ended, or a session has it. */
+  isUsable(): boolean;
+  /** Says close_notify, and closes in the background. May be called twice, and does nothing to what a session has. */
+  close(): void;
+}
+
 /** A connection of either protocol: a byte stream after TLS and trust. */
 export interface Connection {
   /** "address:port" of the peer as the kernel gives it, or its peerName. */
@@ -69,4 +82,16 @@ export interface Listener {
    */
   admit(fd: number, peerName: string | null): Promise<boolean>;
   close(): void;
+}
+
+/** What the kernel says of the lanes together, also of those that are gone. A bridged connection adds nothing. */
+export interface PathReading {
+  /** Smoothed, the mean of the lanes that are there; 0 when there is none. */
+  readonly roundTripUs: number;
+  /** The least that any of them has seen lately. */
+  readonly leastRoundTripUs: number;
+  readonly acknowledgedBytes: number;
+  /** What was sent again counts in both. */
+  readonly sentSegments: number;
+  readonly repeatedSegments: number;
 }

@@ -10,7 +10,10 @@ import type {
   Connection,
   Listener,
   ListenOptions,
+  PathReading,
   TlsIdentity,
+  UnboundConnection,
+  UnboundOptions,
 } from "./connection-types.ts";
 import type { Change, Difference, Item, ItemClass } from "./finding-types.ts";
 import type { JournalText, PassRecord } from "./journal-types.ts";
@@ -31,7 +34,10 @@ export type {
   Listener,
   ListenerCounts,
   ListenOptions,
+  PathReading,
   TlsIdentity,
+  UnboundConnection,
+  UnboundOptions,
 } from "./connection-types.ts";
 export type { Aspect, Change, Difference, EntryKind, Item, ItemClass } from "./finding-types.ts";
 export type {
@@ -287,6 +293,9 @@ export interface SourceSession {
   /** Takes a duplicate of the connected socket's descriptor; TLS, trust and BIND happen in the background. */
   attachIndex(fd: number, peerName: string | null): void;
   attachLane(fd: number, lane: number, peerName: string | null): void;
+  /** The same with a connection that is ready: what is sent goes out behind BIND, before there is an answer. */
+  bindIndex(connection: UnboundConnection): void;
+  bindLane(connection: UnboundConnection, lane: number): void;
   counters(): BigUint64Array;
   path(): PathReading;
   /** A lane takes no more than so many bytes that wait to be sent. For index and lanes, those that come later too. */
@@ -295,18 +304,6 @@ export interface SourceSession {
   setCongestion(algorithm: string): string | null;
   /** Stops all work; connections are closed; no event follows. May be called twice. */
   close(): void;
-}
-
-/** What the kernel says of the lanes together, also of those that are gone. A bridged connection adds nothing. */
-export interface PathReading {
-  /** Smoothed, the mean of the lanes that are there; 0 when there is none. */
-  readonly roundTripUs: number;
-  /** The least that any of them has seen lately. */
-  readonly leastRoundTripUs: number;
-  readonly acknowledgedBytes: number;
-  /** What was sent again counts in both. */
-  readonly sentSegments: number;
-  readonly repeatedSegments: number;
 }
 
 export interface TargetSession {
@@ -343,6 +340,10 @@ export interface Addon {
   listen(options: ListenOptions, onControl: (connection: Connection) => void): Listener;
   /** Takes a duplicate of fd. TLS, then trust; a refusal in words by the peer rejects with "untrusted". */
   connect(fd: number, options: ConnectOptions): Promise<Connection>;
+  /** Takes a duplicate of fd. TLS, then trust. */
+  connectUnbound(fd: number, options: UnboundOptions): Promise<UnboundConnection>;
+  /** The least so far, as the kernel has it; null for what is no TCP connection. */
+  roundTripUs(fd: number): number | null;
   /**
    * TCP to an address, in packets of 536 bytes at most both ways; resolves with a descriptor that the caller closes. For
    * paths on which larger ones may be lost.

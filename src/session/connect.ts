@@ -5,22 +5,28 @@ import { PvferryError, toPvferryError } from "../core/errors.ts";
 import { capitalized, clause } from "../core/sentences.ts";
 import { durationText } from "../core/units.ts";
 import { sleep } from "../core/waiting.ts";
-import type { MessageOf } from "../wire/control-messages.ts";
+import type { MessageOf, OutgoingMessage } from "../wire/control-messages.ts";
 import { backOffMs } from "./back-off.ts";
 import { ControlChannel } from "./control-channel.ts";
+import { EarlyConnections } from "./early-connections.ts";
 import { isRefusal } from "./endings.ts";
 import { greetTarget, type Greeting } from "./greeting.ts";
-import { openConnection } from "./open-connection.ts";
+import { lanesAtFirst } from "./lane-plan.ts";
+import { openConnection, type Opening } from "./open-connection.ts";
 import type { SessionContext, SourceRun } from "./run-options.ts";
 
 export interface Reached {
   readonly channel: ControlChannel;
   readonly hello: MessageOf<"hello">;
+  /** Index and lanes to be. Whoever is handed them closes them. */
+  readonly early: EarlyConnections;
 }
 
 export interface Attempts {
   /** Until then a failure that may pass is followed by another attempt; anything else ends at once. */
   readonly timeoutMs: number;
+  /** What goes out behind the hello, without waiting for the answer. */
+  readonly behindHello: () => readonly OutgoingMessage[];
   readonly onStep: (step: "connecting" | "greeting") => void;
 }
 
@@ -37,11 +43,24 @@ export async function reachTarget(
   for (let failures = 1; ; failures += 1) {
     attempts.onStep("connecting");
     const remaining = deadline - performance.now();
+    const early = new EarlyConnections({
+      addon: context.parts.addon,
+      path: run.path,
+      tls: run.tls,
+    });
+    // Whoever comes in vain has no use for them, and whoever waits for its target no hurry.
+    const mayDial = greeting.wants !== "verdict" && failures === 1;
     try {
-      const channel = await openChannel(context, run, attemptMs(remaining), failures - 1);
+      const channel = await openChannel(context, run, {
+        timeoutMs: attemptMs(remaining),
+        turn: failures - 1,
+        onDialled: mayDial ? ({ fd }) => early.open(earlyLanes(context, run, fd)) : undefined,
+      });
       attempts.onStep("greeting");
-      return await greet(channel, greeting, context.signal);
+      const hello = await greet(channel, greeting, attempts.behindHello(), context.signal);
+      return { channel, hello, early };
     } catch (error) {
+      early.close();
       earlier = await pauseOrGiveUp(context, run, {
         error,
         earlier,
@@ -61,31 +80,42 @@ function attemptMs(remainingMs: number): number {
 async function greet(
   channel: ControlChannel,
   greeting: Greeting,
+  behindHello: readonly OutgoingMessage[],
   signal: AbortSignal,
-): Promise<Reached> {
+): Promise<MessageOf<"hello">> {
   const askedAt = performance.now();
   try {
-    const hello = await greetTarget(channel, greeting, signal);
+    const hello = await greetTarget(channel, greeting, behindHello, signal);
     channel.helloTookMs = performance.now() - askedAt;
-    return { channel, hello };
+    return hello;
   } catch (error) {
     await channel.closeWith(toPvferryError(error));
     throw error;
   }
 }
 
+interface Attempt extends Pick<Opening, "turn" | "onDialled"> {
+  readonly timeoutMs: number;
+}
+
 async function openChannel(
   context: SessionContext,
   run: SourceRun,
-  timeoutMs: number,
-  turn: number,
+  { timeoutMs, ...attempt }: Attempt,
 ): Promise<ControlChannel> {
   const { parts, signal } = context;
   const { addon, agent } = parts;
   const { path, tls } = run;
-  const opening = { addon, path, tls, protocol: "control", turn } as const;
+  const opening = { addon, path, tls, protocol: "control", ...attempt } as const;
   const connection = await openConnection(opening, { timeoutMs, signal });
   return new ControlChannel(connection, { role: "source", agent });
+}
+
+/** By the round trip that the kernel has just seen, which ends at the first proxy. */
+function earlyLanes({ parts }: SessionContext, run: SourceRun, fd: number): number {
+  const roundTripUs = parts.addon.roundTripUs(fd);
+  const range = { first: Math.min(run.lanes, run.lanesMost), most: run.lanesMost };
+  return lanesAtFirst(range, roundTripUs === null ? null : roundTripUs / 1_000);
 }
 
 interface Failure {

@@ -19,13 +19,18 @@ export interface Greeting {
   readonly wants: Mode | "verdict";
 }
 
-/** The source speaks first; the answer must be about the same session. */
+/**
+ * The source speaks first; the answer must be about the same session. `behind` goes out with the hello, for a target that
+ * takes it as it is.
+ */
 export async function greetTarget(
   channel: ControlChannel,
   greeting: Greeting,
+  behind: readonly OutgoingMessage[],
   signal: AbortSignal,
 ): Promise<MessageOf<"hello">> {
-  await channel.send(helloMessage(greeting));
+  channel.post(helloMessage(greeting));
+  for (const message of behind) channel.post(message);
   const hello = await receiveHello(channel, signal);
   checkSameVolume(greeting, hello);
   if (hello.session !== greeting.session) {

@@ -22,6 +22,12 @@ export interface PathProgress {
   readonly needsAll: boolean;
 }
 
+/** With how many lanes a path of which no more is known begins. */
+export function lanesAtFirst({ first, most }: LaneRange, roundTripMs: number | null): number {
+  const long = roundTripMs !== null && roundTripMs >= LIMITS.longPathMs;
+  return Math.min(most, long ? Math.max(first, LIMITS.lanesLongPath) : first);
+}
+
 /** Less than this more is chance. */
 const GAIN = 1.15;
 
@@ -45,9 +51,7 @@ export class LanePlan {
 
   constructor(range: LaneRange, roundTripMs: number | null) {
     this.#range = range;
-    const long = roundTripMs !== null && roundTripMs >= LIMITS.longPathMs;
-    const lanes = long ? Math.max(range.first, LIMITS.lanesLongPath) : range.first;
-    this.#lanes = Math.min(range.most, lanes);
+    this.#lanes = lanesAtFirst(range, roundTripMs);
   }
 
   get lanes(): number {

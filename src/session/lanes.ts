@@ -8,7 +8,7 @@ import { PvferryError, toPvferryError } from "../core/errors.ts";
 import { sentence } from "../core/sentences.ts";
 import { durationText, quantityText } from "../core/units.ts";
 import { sleep } from "../core/waiting.ts";
-import type { SourceSession } from "../native/types.ts";
+import type { SourceSession, UnboundConnection } from "../native/types.ts";
 import type { DialedStream } from "../net/dialer.ts";
 import { backOffMs } from "./back-off.ts";
 import type { Counters } from "./counters.ts";
@@ -17,6 +17,8 @@ import type { LaneLoss } from "./native-events.ts";
 export interface LaneCalls {
   /** `turn` grows with each try, and differs from lane to lane. */
   readonly dial: (turn: number, signal: AbortSignal) => Promise<DialedStream>;
+  /** One that was dialled before, if there is one. */
+  readonly ready: (kind: "index" | "lane") => Promise<UnboundConnection | null>;
   readonly notice: (message: string) => void;
   /** The session cannot go on. */
   readonly fail: (error: PvferryError) => void;
@@ -104,6 +106,8 @@ export class Lanes {
 
   async #attachIndex(): Promise<void> {
     try {
+      const ready = await this.#takeReady("index", this.#indexFailures);
+      if (ready !== null) return this.#session.bindIndex(ready);
       await this.#attach(this.#indexFailures, ({ fd, peerName }) =>
         this.#session.attachIndex(fd, peerName),
       );
@@ -126,6 +130,8 @@ export class Lanes {
       try {
         const failures = this.#failures.get(lane) ?? 0;
         if (failures > 0) await sleep(backOffMs(BACK_OFF, failures), this.#closed.signal);
+        const ready = await this.#takeReady("lane", failures);
+        if (ready !== null) return this.#session.bindLane(ready, lane);
         return await this.#attach(lane + 1 + failures, ({ fd, peerName }) =>
           this.#session.attachLane(fd, lane, peerName),
         );
@@ -136,6 +142,15 @@ export class Lanes {
         this.#lostInVain += 1;
       }
     }
+  }
+
+  /** Those that were dialled together with one that failed are no better. */
+  async #takeReady(kind: "index" | "lane", failures: number): Promise<UnboundConnection | null> {
+    if (failures > 0) return null;
+    const ready = await this.#calls.ready(kind);
+    if (!this.#closed.signal.aborted) return ready;
+    ready?.close();
+    throw this.#closed.signal.reason;
   }
 
   async #attach(turn: number, hand: (stream: DialedStream) => void): Promise<void> {

@@ -2,6 +2,7 @@
 
 import { PvferryError, toPvferryError } from "../core/errors.ts";
 import type { Addon, Connection, ConnectionProtocol } from "../native/types.ts";
+import type { DialedStream } from "../net/dialer.ts";
 import type { Connected, DialLimits, Path } from "../net/path.ts";
 import type { TlsMaterial } from "./run-options.ts";
 import { toTlsIdentity } from "./tls-identity.ts";
@@ -15,6 +16,8 @@ export interface Opening {
   readonly turn: number;
   /** When it has been dialled already. */
   readonly connected?: Connected | undefined;
+  /** The way is open; TLS is to follow. */
+  readonly onDialled?: ((stream: DialedStream) => void) | undefined;
 }
 
 /** So much of the time has to have gone by for a failure to count as silence. */
@@ -27,6 +30,7 @@ export async function openConnection(opening: Opening, limits: DialLimits): Prom
   const stream = connected ? path.hand(connected) : await path.dial(turn, limits);
   const began = performance.now();
   try {
+    opening.onDialled?.(stream);
     const { fd, peerName } = stream;
     const identity = toTlsIdentity(tls);
     const { timeoutMs } = limits;

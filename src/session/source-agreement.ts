@@ -4,7 +4,7 @@ import { LIMITS } from "../config/limits.ts";
 import { waitFor } from "../core/waiting.ts";
 import { stoppable } from "../native/stoppable.ts";
 import type { VolumeFacts, VolumeTotals } from "../native/types.ts";
-import type { MessageOf } from "../wire/control-messages.ts";
+import type { MessageOf, OutgoingMessage } from "../wire/control-messages.ts";
 import type { ControlChannel } from "./control-channel.ts";
 import { tooLate } from "./late.ts";
 import { preflightMessage, receivePreflight } from "./preflight.ts";
@@ -22,6 +22,16 @@ export interface SourceAgreement extends Volumes {
   readonly ready: MessageOf<"ready">;
 }
 
+/**
+ * What a source says without waiting for an answer to its hello: the target's would change nothing of it. Empty when the
+ * volume is counted first: nobody counts for a target that is not there.
+ */
+export function saidAtOnce(run: SourceRun, facts: VolumeFacts): readonly OutgoingMessage[] {
+  if (run.scanFirst) return [];
+  return [preflightMessage(facts, null, run.rules.length > 0), startMessage(run)];
+}
+
+/** `facts` has been told, unless the volume is counted first. */
 export async function agreeWithTarget(
   context: SessionContext,
   run: SourceRun,
@@ -30,7 +40,7 @@ export async function agreeWithTarget(
 ): Promise<Volumes> {
   const totals = run.scanFirst ? await countVolume(context, run, channel) : null;
   const filtered = run.rules.length > 0;
-  await channel.send(preflightMessage(facts, totals, filtered));
+  if (run.scanFirst) await channel.send(preflightMessage(facts, totals, filtered));
   const { facts: target } = await receivePreflight(channel, context.signal);
   const refusal =
     run.mode === "compare" ? null : refusalBeforeCopy({ facts, totals, filtered }, target);
@@ -56,21 +66,20 @@ async function countVolume(
   });
 }
 
-export async function askToStart(
+/** The target has been asked, unless the volume was counted first. */
+export async function untilReady(
   channel: ControlChannel,
-  {
-    lanesMost: lanes,
-    pass,
-    verify,
-    rules,
-  }: Pick<SourceRun, "lanesMost" | "pass" | "verify" | "rules">,
+  run: SourceRun,
   signal: AbortSignal,
 ): Promise<MessageOf<"ready">> {
-  const clock = new Date().toISOString();
-  await channel.send({ type: "start", lanes, pass, verify, clock, rules });
+  if (run.scanFirst) await channel.send(startMessage(run));
   return channel.receive(["ready"], {
     deadlineMs: LIMITS.readyTimeoutMs,
     signal,
     tooLate: () => tooLate(channel, "word that it is ready", LIMITS.readyTimeoutMs),
   });
+}
+
+function startMessage({ lanesMost: lanes, pass, verify, rules }: SourceRun): OutgoingMessage {
+  return { type: "start", lanes, pass, verify, clock: new Date().toISOString(), rules };
 }

@@ -8,6 +8,7 @@ import type { MessageOf } from "../wire/control-messages.ts";
 import type { ControlChannel } from "./control-channel.ts";
 import { readCounters, type Counters } from "./counters.ts";
 import { DifferenceLedger } from "./difference-ledger.ts";
+import type { EarlyConnections } from "./early-connections.ts";
 import { ItemLedger } from "./item-ledger.ts";
 import { LaneTuning } from "./lane-tuning.ts";
 import { Lanes } from "./lanes.ts";
@@ -21,6 +22,7 @@ export interface SourceCopyStart {
   readonly run: SourceRun;
   readonly channel: ControlChannel;
   readonly agreement: SourceAgreement;
+  readonly early: EarlyConnections;
   /** Every entry is acknowledged, and the closing walk begins. */
   readonly onClosing: () => void;
 }
@@ -116,10 +118,12 @@ export class SourceCopy {
   }
 
   #makeLanes(): Lanes {
-    const { path } = this.#start.run;
+    const { run, early } = this.#start;
+    const { path } = run;
     const timeoutMs = LIMITS.connectAttemptMs;
     return new Lanes(this.#session, {
       dial: (turn, signal) => path.dial(turn, { timeoutMs, signal }),
+      ready: (kind) => early.take(kind),
       notice: (message) => this.#context.observe({ type: "notice", message }),
       fail: (error) => this.#fail(error),
     });

@@ -9,9 +9,10 @@ import type { Receipt } from "../core/receipt.ts";
 import { sleep, waitFor } from "../core/waiting.ts";
 import type { VolumeFacts } from "../native/types.ts";
 import type { MessageOf, OutgoingMessage } from "../wire/control-messages.ts";
-import { reachTarget } from "./connect.ts";
+import { reachTarget, type Attempts } from "./connect.ts";
 import type { ControlChannel } from "./control-channel.ts";
 import type { Counters } from "./counters.ts";
+import type { EarlyConnections } from "./early-connections.ts";
 import { isRefusal } from "./endings.ts";
 import { Epochs } from "./epoch.ts";
 import type { Greeting } from "./greeting.ts";
@@ -23,7 +24,12 @@ import { reasonFromPeer } from "./peer-reason.ts";
 import { hasMoved, Recovery } from "./recovery.ts";
 import { Returns } from "./returns.ts";
 import type { SessionContext, SourceRun } from "./run-options.ts";
-import { agreeWithTarget, askToStart, type SourceAgreement } from "./source-agreement.ts";
+import {
+  agreeWithTarget,
+  saidAtOnce,
+  untilReady,
+  type SourceAgreement,
+} from "./source-agreement.ts";
 import { SourceCopy } from "./source-copy.ts";
 import { StateMachine } from "./state-machine.ts";
 import { SOURCE_STATES, type SourceState } from "./states.ts";
@@ -58,12 +64,16 @@ export class SourceSteps {
   }
 
   /** The first time within the connect timeout; after a break, as long as another session may still begin. */
-  async connect(): Promise<Hello> {
+  async connect(facts: VolumeFacts): Promise<Hello> {
     const { connectTimeoutMs } = this.#run;
     const remainingMs = this.#recovery.remainingMs;
     try {
-      return await this.#reach(this.#run.mode, remainingMs ?? connectTimeoutMs, (step) => {
-        if (this.#states.state !== step) this.#states.enter(step);
+      return await this.#reach(this.#run.mode, {
+        timeoutMs: remainingMs ?? connectTimeoutMs,
+        behindHello: () => saidAtOnce(this.#run, facts),
+        onStep: (step) => {
+          if (this.#states.state !== step) this.#states.enter(step);
+        },
       });
     } catch (thrown) {
       const error = toPvferryError(thrown);
@@ -76,16 +86,17 @@ export class SourceSteps {
     this.#states.enter("preflight");
     const volumes = await agreeWithTarget(this.#context, this.#run, channel, facts);
     this.#states.enter("starting");
-    return { ...volumes, ready: await askToStart(channel, this.#run, this.#context.signal) };
+    return { ...volumes, ready: await untilReady(channel, this.#run, this.#context.signal) };
   }
 
   beginCopy(agreement: SourceAgreement): void {
     this.#copies += 1;
     this.#context.observe({ type: "session", number: this.#copies });
     this.#states.enter("copying");
-    const { channel } = this.#openLine();
+    const { channel, early } = this.#openLine();
     const onClosing = (): void => this.#close(channel);
-    this.#copy = new SourceCopy(this.#context, { run: this.#run, channel, agreement, onClosing });
+    const start = { run: this.#run, channel, agreement, early, onClosing };
+    this.#copy = new SourceCopy(this.#context, start);
     this.#listen();
   }
 
@@ -163,12 +174,14 @@ export class SourceSteps {
   async fail(error: PvferryError): Promise<PvferryError> {
     const failure = withHowFar(error, this.#copy?.counters() ?? this.#far);
     this.#states.enter("failed");
+    this.#line?.early.close();
     await this.#line?.channel.closeWith(error);
     return failure;
   }
 
   close(): void {
     this.#copy?.close();
+    this.#line?.early.close();
     this.#line?.channel.close();
   }
 
@@ -190,6 +203,7 @@ export class SourceSteps {
   async #endSession(error: PvferryError): Promise<void> {
     this.#copy?.close();
     this.#far = this.#copy?.counters() ?? this.#far;
+    this.#line?.early.close();
     await this.#line?.channel.closeWith(error);
     this.#copy = null;
     this.#line = null;
@@ -203,11 +217,7 @@ export class SourceSteps {
     };
   }
 
-  async #reach(
-    wants: Greeting["wants"],
-    timeoutMs: number,
-    onStep: (step: "connecting" | "greeting") => void,
-  ): Promise<Hello> {
+  async #reach(wants: Greeting["wants"], attempts: Attempts): Promise<Hello> {
     const greeting = {
       agent: this.#context.parts.agent,
       transfer: this.#run.tls.transfer,
@@ -216,19 +226,20 @@ export class SourceSteps {
       epoch: this.#session.epoch,
       wants,
     };
-    const reached = await reachTarget(this.#context, this.#run, greeting, { timeoutMs, onStep });
-    this.#line = { channel: reached.channel, durable: Promise.withResolvers<Durable>().promise };
-    this.#states.attach(reached.channel);
-    reached.channel.startKeepAlive();
-    return reached.hello;
+    const reached = await reachTarget(this.#context, this.#run, greeting, attempts);
+    const { channel, early, hello } = reached;
+    this.#line = { channel, early, durable: Promise.withResolvers<Durable>().promise };
+    this.#states.attach(channel);
+    channel.startKeepAlive();
+    return hello;
   }
 
   #listen(): void {
-    const { channel } = this.#openLine();
+    const { channel, early } = this.#openLine();
     const durable = listenUntilDurable(channel, this.#openCopy(), this.#context.signal);
     // Whoever waits hears of it; a session that ends for another reason first has nobody waiting.
     durable.catch(() => undefined);
-    this.#line = { channel, durable };
+    this.#line = { channel, early, durable };
   }
 
   async #untilDurable(channel: ControlChannel, durable: Promise<Durable>): Promise<Durable> {
@@ -251,7 +262,11 @@ export class SourceSteps {
     const attempt = returns.begin();
     try {
       await sleep(attempt.pauseMs, signal);
-      await this.#reach("verdict", attempt.timeoutMs, () => undefined);
+      await this.#reach("verdict", {
+        timeoutMs: attempt.timeoutMs,
+        behindHello: () => [],
+        onStep: () => undefined,
+      });
     } catch (thrown) {
       signal.throwIfAborted();
       const failure = toPvferryError(thrown);
@@ -289,5 +304,6 @@ interface SessionNames {
 /** The connection to the target, and the promise of its last word over it. */
 interface Line {
   readonly channel: ControlChannel;
+  readonly early: EarlyConnections;
   readonly durable: Promise<Durable>;
 }

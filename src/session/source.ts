@@ -45,7 +45,7 @@ export async function sourceSession(
 /** null when it was lost, and another one may follow. */
 async function oneSession(steps: SourceSteps, facts: VolumeFacts): Promise<Receipt | null> {
   try {
-    const target = await steps.connect();
+    const target = await steps.connect(facts);
     const agreement = await steps.agree(facts);
     steps.beginCopy(agreement);
     const settled = await steps.settle();

@@ -29,6 +29,8 @@ export interface Relay extends AsyncDisposable {
   readonly counts: () => { readonly [kind in ConnectionKind]: number } & {
     readonly broken: number;
   };
+  /** How many connections of a kind have said to which session they belong; a source opens them before it has one. */
+  readonly bound: (kind: "index" | "lane") => number;
   /** Bytes that came from the source, all connections together. */
   readonly bytes: () => number;
   /** Breaks everything of a kind now; without one, everything. */
@@ -53,7 +55,11 @@ interface Pair {
   kind: ConnectionKind;
 }
 
+/** All of a handshake, and a little more. */
 const HELLO_BYTES = 16_384;
+
+/** The header of the TLS record that is BIND: 44 bytes, their type, and what authenticates them. Nothing else is as long. */
+const BIND_RECORD = Buffer.from([0x17, 0x03, 0x03, 0, 44 + 1 + 16]);
 
 function kindOf(hello: Buffer): ConnectionKind {
   if (hello.includes("pvferry-lane/1")) return "lane";
@@ -88,13 +94,26 @@ class Pace {
   }
 }
 
-function join(pair: Pair, pace: Pace, onKind: (kind: ConnectionKind) => void): void {
+function portsOf({ near, far }: Pair): PortPair {
+  return { source: near.remotePort ?? 0, relay: far.localPort ?? 0 };
+}
+
+interface Watcher {
+  readonly onKind: (kind: ConnectionKind) => void;
+  readonly onBound: (kind: ConnectionKind) => void;
+}
+
+function join(pair: Pair, pace: Pace, { onKind, onBound }: Watcher): void {
   let hello = Buffer.alloc(0);
+  let isBound = false;
   pair.near.on("data", (chunk: Buffer) => {
-    if (pair.kind === "other" && hello.length < HELLO_BYTES) {
+    if (!isBound && hello.length < HELLO_BYTES) {
       hello = Buffer.concat([hello, chunk]);
+      const wasKnown = pair.kind !== "other";
       pair.kind = kindOf(hello);
-      if (pair.kind !== "other") onKind(pair.kind);
+      if (pair.kind !== "other" && !wasKnown) onKind(pair.kind);
+      isBound = hello.includes(BIND_RECORD);
+      if (isBound) onBound(pair.kind);
       if (pair.near.destroyed || pair.far.writableEnded || pair.far.destroyed) return;
     }
     const wait = pace.after(chunk.length);
@@ -121,6 +140,7 @@ export async function breakingRelay(options: RelayOptions): Promise<Relay> {
   const pace = new Pace(options.bytesPerSecond);
   const pairs = new Set<Pair>();
   const seen = { control: 0, index: 0, lane: 0, other: 0 };
+  const bound = { ...seen };
   let broken = 0;
   const first = options.breaksFirst;
   const server = createServer((near) => {
@@ -128,9 +148,14 @@ export async function breakingRelay(options: RelayOptions): Promise<Relay> {
     const pair: Pair = { near, far, kind: "other" };
     pairs.add(pair);
     near.on("close", () => pairs.delete(pair));
-    join(pair, pace, (kind) => {
-      seen[kind] += 1;
-      if (kind === first?.kind && seen[kind] <= first.connections) breakSome([pair]);
+    join(pair, pace, {
+      onKind: (kind) => {
+        seen[kind] += 1;
+        if (kind === first?.kind && seen[kind] <= first.connections) breakSome([pair]);
+      },
+      onBound: (kind) => {
+        bound[kind] += 1;
+      },
     });
   });
   const breakSome = (chosen: readonly Pair[]): void => {
@@ -152,15 +177,13 @@ export async function breakingRelay(options: RelayOptions): Promise<Relay> {
   return {
     port,
     counts: () => ({ ...seen, broken }),
-    ports: (kind) =>
-      [...pairs]
-        .filter((pair) => pair.kind === kind)
-        .map(({ near, far }) => ({ source: near.remotePort ?? 0, relay: far.localPort ?? 0 })),
+    ports: (kind) => [...pairs].filter((pair) => pair.kind === kind).map(portsOf),
     keepBack: (kind) => {
       for (const { near, far, kind: itsKind } of pairs) {
         if (itsKind === kind) far.unpipe(near).pause();
       }
     },
+    bound: (kind) => bound[kind],
     bytes: () => pace.bytes,
     breakAll: (kind) =>
       breakSome([...pairs].filter((pair) => kind === undefined || pair.kind === kind)),

@@ -15,7 +15,7 @@ const { volume, pki } = sharedVolume({ largeFiles: 2, largeBytes: 10 * MB, small
 
 /** Bytes a second between the first lane's beginning and the end of the data. */
 async function rateOf(relay: Relay, isOver: () => boolean): Promise<number> {
-  while (relay.counts().lane === 0) await sleep(10);
+  while (relay.bound("lane") === 0) await sleep(10);
   const [began, before] = [performance.now(), relay.bytes()];
   let last = { at: began, bytes: before };
   while (!isOver()) {

@@ -38,7 +38,7 @@ async function copyWhile(place: Scratch, change: (volume: string) => void): Prom
   await using relay = await breakingRelay(wire);
   const flags = ["--compress", "none", "--lanes", "1"];
   await using source = startSource({ volume, pki, port: relay.port, flags });
-  while (relay.counts().lane === 0) await sleep(10);
+  while (relay.bound("lane") === 0) await sleep(10);
   await sleep(300);
   const timer = setInterval(() => change(volume), 20);
   const ended = await source.ended;

@@ -46,7 +46,7 @@ async function halfway(target: string, flags: readonly string[] = []): Promise<H
     port: relay.port,
     flags: ["--compress", "none", ...flags],
   });
-  while (relay.counts().lane === 0) await sleep(20);
+  while (relay.bound("lane") === 0) await sleep(20);
   await sleep(1000);
   return { source, target: listening.agent, relay };
 }

@@ -75,7 +75,7 @@ describeWith({ programs: ["rsync", "getfattr", "getfacl"] }, "a copy", () => {
       });
       const flags = ["--compress", "none", ...atOnce];
       await using agent = startSource({ volume: source, pki, port: relay.port, flags });
-      while (relay.counts().lane === 0) await sleep(20);
+      while (relay.bound("lane") === 0) await sleep(20);
       setTimeout(() => relay.breakAll(kind), 1000);
       const [ours, theirs] = await Promise.all([agent.ended, listening.agent.ended]);
       expect(ours.code, ours.stderr).toBe(20);

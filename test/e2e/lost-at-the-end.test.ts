@@ -58,7 +58,7 @@ async function unheard(target: string, pass: "stage" | "cutover"): Promise<Unhea
   const sourceAgain = (): Agent =>
     kept(startSource({ volume, pki, port: relay.port, flags: ["--pass", pass] }));
   const source = sourceAgain();
-  while (relay.counts().index === 0) await sleep(2);
+  while (relay.bound("index") === 0) await sleep(2);
   relay.keepBack("control");
   expect(existsSync(`${target}/large/0`), "too late to keep anything back").toBe(false);
   const isOnDisk = async (): Promise<boolean> => (await journalOf(target)).checkpoints.length > 0;

@@ -56,7 +56,7 @@ async function halfway(
 
 /** Resolves a second after a session has brought its index, when there have been so many before it. */
 async function nextSession(relay: Relay, source: Agent, before: number): Promise<void> {
-  while (relay.counts().index <= before) {
+  while (relay.bound("index") <= before) {
     if (!source.isRunning()) throw new Error(`no session after ${before}: ${source.stderr()}`);
     await sleep(20);
   }

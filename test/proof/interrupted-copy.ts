@@ -197,10 +197,10 @@ async function untilBothEnd(transfer: Transfer, words: string): Promise<readonly
 
 /** When the relay saw a session after those before; never, when there was none. */
 function watchNextSession({ relay }: Transfer): { readonly at: () => number } & Disposable {
-  const before = relay.counts().index;
+  const before = relay.bound("index");
   let at = Number.POSITIVE_INFINITY;
   const timer = setInterval(() => {
-    if (relay.counts().index > before) at = Math.min(at, Date.now());
+    if (relay.bound("index") > before) at = Math.min(at, Date.now());
   }, 1);
   return { at: () => at, [Symbol.dispose]: () => clearInterval(timer) };
 }

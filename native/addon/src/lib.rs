@@ -16,6 +16,7 @@ pub mod look;
 mod path;
 mod promise;
 pub mod session;
+pub mod unbound;
 pub mod volume;
 
 use napi_derive::napi;

@@ -8,6 +8,7 @@ use crate::journal::PassRecord;
 use crate::listener::{Listener, TlsIdentity};
 use crate::path::PathReading;
 use crate::promise::on_thread;
+use crate::unbound::UnboundConnection;
 use crate::volume::{Selinux, own_filter, policy};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -182,6 +183,12 @@ pub struct SourceSession {
     lanes: u16,
 }
 
+impl SourceSession {
+    fn check_lane(&self, lane: u16) -> napi::Result<()> {
+        if lane < self.lanes { Ok(()) } else { Err(thrown(CoreError::bug(format!("There is no lane {lane}.")))) }
+    }
+}
+
 #[napi]
 impl SourceSession {
     #[napi]
@@ -192,10 +199,21 @@ impl SourceSession {
 
     #[napi]
     pub fn attach_lane(&self, fd: i32, lane: u16, peer_name: Option<String>) -> napi::Result<()> {
-        if lane >= self.lanes {
-            return Err(thrown(CoreError::bug(format!("There is no lane {lane}."))));
-        }
+        self.check_lane(lane)?;
         self.inner.attach_lane(dialled(fd, peer_name)?, lane);
+        Ok(())
+    }
+
+    #[napi]
+    pub fn bind_index(&self, connection: &UnboundConnection) -> napi::Result<()> {
+        self.inner.bind_index(connection.take()?);
+        Ok(())
+    }
+
+    #[napi]
+    pub fn bind_lane(&self, connection: &UnboundConnection, lane: u16) -> napi::Result<()> {
+        self.check_lane(lane)?;
+        self.inner.bind_lane(connection.take()?, lane);
         Ok(())
     }
 

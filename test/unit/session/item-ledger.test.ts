@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { LIMITS } from "../../../src/config/limits.ts";
 import type { Item } from "../../../src/native/types.ts";
 import { ItemLedger } from "../../../src/session/item-ledger.ts";
-import { fakeItem } from "../../fixtures/fake-native.ts";
+import { fakeItem } from "../../fixtures/fake-item.ts";
 
 function kept(items: readonly Item[]): readonly Item[] {
   const ledger = new ItemLedger(() => undefined);

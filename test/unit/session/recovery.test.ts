@@ -7,7 +7,8 @@ import { PvferryError } from "../../../src/core/errors.ts";
 import { backOffMs, fullJitterMs } from "../../../src/session/back-off.ts";
 import { Epochs } from "../../../src/session/epoch.ts";
 import { hasMoved, Recovery } from "../../../src/session/recovery.ts";
-import { FakeNative, fakeItem, fakeResult } from "../../fixtures/fake-native.ts";
+import { fakeItem } from "../../fixtures/fake-item.ts";
+import { FakeNative, fakeResult } from "../../fixtures/fake-native.ts";
 import { RAW_HELLO, RawPeer } from "../../fixtures/raw-peer.ts";
 import {
   noticesOf,

@@ -1,7 +1,14 @@
 import { describe, expect, it } from "vitest";
 
 import { PvferryError } from "../../../src/core/errors.ts";
-import { EMPTY_FACTS, FakeNative, fakeItem, fakeResult } from "../../fixtures/fake-native.ts";
+import type { Connection, ListenOptions } from "../../../src/native/types.ts";
+import { fakeItem } from "../../fixtures/fake-item.ts";
+import {
+  EMPTY_FACTS,
+  FakeNative,
+  fakeResult,
+  MemoryConnection,
+} from "../../fixtures/fake-native.ts";
 import { RAW_HELLO, RawPeer } from "../../fixtures/raw-peer.ts";
 import {
   noticesOf,
@@ -11,6 +18,14 @@ import {
   startSource,
   startTarget,
 } from "../../fixtures/session-pair.ts";
+
+const LISTEN: ListenOptions = {
+  host: "",
+  port: 1,
+  tls: { ca: "", certificate: "", key: "", peerUri: "" },
+  handshakeTimeoutMs: 1,
+  maxUnauthenticated: 1,
+};
 
 function failure(code: number, message: RegExp): unknown {
   return expect.objectContaining({ code, message: expect.stringMatching(message) as unknown });
@@ -47,6 +62,43 @@ describe("a session", () => {
     await settleBoth(native);
     expect(await source.ended).toMatchObject({ reconnects: 1 });
     expect(await target.ended).toMatchObject({ reconnects: 1 });
+  });
+
+  it("begins with connections that were dialled while it was agreed on, and dials others later", async () => {
+    const { native } = startPair();
+    const session = await native.source.promise;
+    await expect.poll(() => session.attached.length).toBe(3);
+    const bound = native.unbound.map(({ boundAs }) => boundAs);
+    expect(new Set(bound)).toEqual(new Set(["index", "lane 0", "lane 1"]));
+    session.emit([{ type: "lane-lost", lane: 1, reason: "Reset.", worked: true }]);
+    await expect.poll(() => session.attached.length).toBe(4);
+    expect(native.unbound.length).toBe(3);
+    await settleBoth(native);
+  });
+
+  it("closes what was dialled for a session that does not come about", async () => {
+    const native = new FakeNative();
+    const target = startTarget(native);
+    expect(await startSource(native, { sourceVolumeName: "other" }).ended).toEqual(
+      failure(23, /the volume "volume" and the other for "other"/),
+    );
+    await expect.poll(() => native.unbound.map(({ gone }) => gone)).toEqual([true, true, true]);
+    target.interrupt();
+    await target.ended;
+  });
+
+  it("a source says all that depends on no answer at once", async () => {
+    const native = new FakeNative();
+    const peers: RawPeer[] = [];
+    const silent = (connection: Connection): void => {
+      if (connection instanceof MemoryConnection) peers.push(new RawPeer(connection));
+    };
+    native.addonFor("target").listen(LISTEN, silent);
+    const source = startSource(native);
+    const said = (): unknown => peers[0]?.received.map(({ type }) => type);
+    await expect.poll(said).toEqual(["hello", "preflight", "start"]);
+    source.interrupt();
+    await source.ended;
   });
 
   it("dials the index again when the network fails before it is bound, and at last gives up", async () => {

@@ -5,7 +5,8 @@ import { PASS_KINDS, type BothSides, type ItemCounts } from "../../../src/core/r
 import type { SessionResult } from "../../../src/native/types.ts";
 import { makeReceipt } from "../../../src/session/make-receipt.ts";
 import { isFinished, judge } from "../../../src/session/verdict.ts";
-import { fakeItem, fakeResult } from "../../fixtures/fake-native.ts";
+import { fakeItem } from "../../fixtures/fake-item.ts";
+import { fakeResult } from "../../fixtures/fake-native.ts";
 
 const NONE = fakeResult().itemCounts;
 

@@ -86,9 +86,14 @@ pub fn refused_control(code: u8, sentence: &str, next: &str) -> Vec<u8> {
     frame
 }
 
-/// The dialler's half: sends BIND and waits for the verdict.
-pub fn request(stream: &dyn Duplex, bind: &Bind, peer: &str, limit: Limit) -> Result<(), CoreError> {
-    stream.write_all(&[&bind.encode()], limit.left())?;
+/// The dialler's half: sends BIND. Frames may follow it before the answer is there; a listener that refuses has not
+/// looked at them.
+pub fn request(stream: &dyn Duplex, bind: &Bind, limit: Limit) -> Result<(), CoreError> {
+    Ok(stream.write_all(&[&bind.encode()], limit.left())?)
+}
+
+/// Reads the listener's answer, which comes before anything else.
+pub fn await_answer(stream: &dyn Duplex, peer: &str, limit: Limit) -> Result<(), CoreError> {
     let mut verdict = [0_u8; 1];
     read_exact(stream, &mut verdict, limit, peer)?;
     match verdict[0] {
@@ -105,7 +110,15 @@ pub fn request(stream: &dyn Duplex, bind: &Bind, peer: &str, limit: Limit) -> Re
     }
 }
 
-pub fn read_exact(stream: &dyn Duplex, buf: &mut [u8], limit: Limit, peer: &str) -> Result<(), CoreError> {
+/// The listener's half: reads BIND. False when the dialler ends the connection before it, having no use for it.
+pub fn receive(stream: &dyn Duplex, frame: &mut [u8; BIND_BYTES], limit: Limit) -> Result<bool, CoreError> {
+    match stream.read(frame, limit.left())? {
+        0 => Ok(false),
+        count => read_exact(stream, &mut frame[count..], limit, "the dialler").map(|()| true),
+    }
+}
+
+fn read_exact(stream: &dyn Duplex, buf: &mut [u8], limit: Limit, peer: &str) -> Result<(), CoreError> {
     let mut filled = 0;
     while filled < buf.len() {
         match stream.read(&mut buf[filled..], limit.left()) {
@@ -162,7 +175,8 @@ mod tests {
         let limit = Limit::from_now(Duration::from_secs(5));
         far.write_all(&[&refused("No\x1b[2J such session.")], limit.left())?;
         let bind = Bind { lane: 1, secret: [1; SECRET_BYTES] };
-        let error = request(&near, &bind, "10.0.0.1:6443", limit).err();
+        request(&near, &bind, limit)?;
+        let error = await_answer(&near, "10.0.0.1:6443", limit).err();
         let message = error.map(|e| e.message).unwrap_or_default();
         assert_eq!(message, "10.0.0.1:6443 refused: No\u{fffd}[2J such session.");
         Ok(())

@@ -183,6 +183,8 @@ fn step<T: Tls>(tls: &mut T, wire: &mut Wire<'_>, content: &mut Vec<u8>) -> Resu
         }
         // A server may write before the client has proven itself; there is nothing to be written yet.
         Ok(ConnectionState::BlockedHandshake | ConnectionState::WriteTraffic(_)) => Ok(Step::Receive),
+        // Right behind its last word of the handshake: whoever reads next finds the end of the connection.
+        Ok(ConnectionState::PeerClosed) => Ok(Step::Receive),
         Ok(_) => Err(Error::HandshakeNotComplete),
         Err(error) => Err(error),
     };

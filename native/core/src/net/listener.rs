@@ -6,7 +6,7 @@ mod registry;
 mod waiting_room;
 mod welcome;
 
-pub use registry::{Channel, Registration, SessionSink};
+pub use registry::{Channel, ChannelKind, Registration, SessionSink};
 
 use super::bind::Secret;
 use super::dialled::Dialled;
@@ -38,6 +38,7 @@ pub struct ListenerOptions {
     pub port: Option<u16>,
     /// From accept to the end of the handshake, and again to the BIND frame.
     pub handshake_timeout: Duration,
+    /// As many as this before the end of the handshake, and as many again between that and the BIND frame.
     pub max_unauthenticated: usize,
 }
 
@@ -64,7 +65,10 @@ struct Shared {
     handshake_timeout: Duration,
     on_control: ControlSink,
     registry: Arc<Registry>,
+    /// Who has not proven who it is.
     room: Arc<WaitingRoom>,
+    /// Who has, and has not said for which session it is: no stranger takes the place of these.
+    unbound: Arc<WaitingRoom>,
     counters: Counters,
     closing: AtomicBool,
     wake: OwnedFd,
@@ -93,6 +97,7 @@ impl Listener {
             on_control,
             registry: Arc::new(Registry::default()),
             room: Arc::new(WaitingRoom::new(options.max_unauthenticated)),
+            unbound: Arc::new(WaitingRoom::new(options.max_unauthenticated)),
             counters: Counters::default(),
             closing: AtomicBool::new(false),
             wake: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
@@ -160,6 +165,7 @@ impl Listener {
             let _ = thread.join();
         }
         self.shared.room.close();
+        self.shared.unbound.close();
     }
 }
 

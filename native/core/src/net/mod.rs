@@ -18,11 +18,11 @@ pub mod stream;
 pub mod tcp;
 pub mod trust;
 
-pub use dial::{connect_bound, connect_control, connect_doctor};
+pub use dial::{Answer, Unbound, connect_bound, connect_control, connect_doctor};
 pub use dialled::Dialled;
 pub use duplex::Duplex;
 pub use identity::{Credentials, IdentityTexts, Protocol};
-pub use listener::{Channel, Listener, ListenerCounts, ListenerOptions, Registration, SessionSink};
+pub use listener::{Channel, ChannelKind, Listener, ListenerCounts, ListenerOptions, Registration, SessionSink};
 pub use pace::Pace;
 pub use plain::PlainStream;
 pub use stream::TlsStream;

@@ -8,7 +8,8 @@ use super::identity::Protocol;
 use super::record::{self, Arrival, Inbox, KeySchedule, Outbox, RecordKey};
 use super::socket::{Readiness, Socket};
 use crate::error::CoreError;
-use rustix::net::Shutdown;
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, Shutdown};
 use std::io::{self, IoSlice};
 use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -76,6 +77,13 @@ impl TlsStream {
     /// What the handshake agreed on.
     pub fn protocol(&self) -> Option<Protocol> {
         self.protocol
+    }
+
+    /// The peer has sent nothing that is still to be read, and has not ended the connection.
+    pub(super) fn is_silent(&self) -> bool {
+        let mut byte = [0_u8; 1];
+        let arrived = rustix::net::recv(self.socket.fd(), &mut byte, RecvFlags::PEEK | RecvFlags::DONTWAIT);
+        matches!(arrived, Err(Errno::AGAIN)) && !self.has_more() && !self.socket.is_aborted()
     }
 
     /// Bytes that precede the first write of whoever writes first, or replaces them as long as nobody has.

@@ -34,7 +34,7 @@ pub struct TcpInfo {
 }
 
 /// None for what is no TCP connection, or a kernel that tells less.
-pub(super) fn read_info(fd: BorrowedFd<'_>) -> Option<TcpInfo> {
+pub fn read_info(fd: BorrowedFd<'_>) -> Option<TcpInfo> {
     let mut info = Info::default();
     let size = size_of::<Info>();
     let mut length = libc::socklen_t::try_from(size).ok()?;

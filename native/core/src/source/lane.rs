@@ -15,6 +15,7 @@ use super::queue::{FileTask, Unit};
 use super::session::Shared;
 use crate::digest::Digest;
 use crate::error::{CoreError, ErrorKind};
+use crate::net::dial::Answer;
 use crate::session::compress::Compressor;
 use crate::session::counters::Counter;
 use crate::session::events::Event;
@@ -117,6 +118,11 @@ impl Lane {
     }
 }
 
+/// A refused lane is as good as a dead one: why the target refuses, its control channel says.
+fn as_a_loss(error: CoreError) -> CoreError {
+    if error.kind == ErrorKind::Untrusted { CoreError::network(error.message) } else { error }
+}
+
 impl Shared {
     /// The sending thread of a lane.
     pub(super) fn feed_lane(&self, lane: &Lane) {
@@ -138,8 +144,11 @@ impl Shared {
         }
     }
 
-    /// The receiving thread of a lane: acknowledgements, in order.
-    pub(super) fn settle_lane(&self, lane: &Lane) {
+    /// The receiving thread of a lane: the target's word that it takes it, then acknowledgements, in order.
+    pub(super) fn settle_lane(&self, lane: &Lane, answer: &Answer) {
+        if let Err(error) = answer.wait() {
+            return self.lane_failed(lane, as_a_loss(error));
+        }
         let mut payload = Vec::new();
         loop {
             match self.receive_ack(lane, &mut payload) {

@@ -12,6 +12,7 @@ mod index;
 mod lane;
 mod large;
 mod large_state;
+mod line;
 mod links;
 mod look;
 mod pack;

@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::closing::Completion;
 use super::index::Index;
 use super::lane::Lane;
+use super::line::Line;
 use super::links::Links;
 use super::path::{Path, PathReading};
 use super::queue::Queue;
@@ -19,24 +20,22 @@ use crate::error::{CoreError, ErrorKind};
 use crate::fs::directory_path::DirectoryNode;
 use crate::fs::stat::Stat;
 use crate::net::bind::Secret;
-use crate::net::dial::connect_bound;
+use crate::net::dial::{Answer, Unbound};
 use crate::net::dialled::Dialled;
-use crate::net::duplex::Duplex;
 use crate::net::identity::Credentials;
-use crate::net::listener::Channel as Bound;
-use crate::net::pace::{Pace, PacedStream};
+use crate::net::pace::Pace;
 use crate::scan::attributes::Report;
 use crate::scan::closing::Baseline;
 use crate::scan::volume::{ScanPolicy, Volume};
 use crate::scan::walk::walk;
-use crate::session::compress::{Compressor, Mode};
+use crate::session::compress::Mode;
 use crate::session::counters::{Counter, Counters};
 use crate::session::events::{Event, Sink};
 use crate::session::item::{Item, ItemClass, Side};
 use crate::session::ledger::{Ledger, Outcome};
 use crate::session::life::{Life, Living};
 use crate::session::verify::Verify;
-use crate::wire::channel::{Channel, malformed};
+use crate::wire::channel::malformed;
 use crate::wire::differences::read_differences;
 use crate::wire::frame::FrameType;
 use crate::wire::index::Ack;
@@ -145,19 +144,37 @@ impl SourceSession {
 
     /// Takes the connected socket of the index; the scan begins when it is bound.
     pub fn attach_index(&self, dialled: Dialled) {
-        self.spawn("index", move |shared| match shared.bind_index(dialled) {
-            Ok(()) => shared.serve_index(),
+        self.begin_index(Line::Dialled(dialled));
+    }
+
+    /// Takes the connection of the index; the scan begins at once. Should the target not take it, the session is as over as
+    /// if it had been lost later.
+    pub fn bind_index(&self, unbound: Unbound) {
+        self.begin_index(Line::Unbound(Box::new(unbound)));
+    }
+
+    /// Takes the connected socket of a lane.
+    pub fn attach_lane(&self, dialled: Dialled, number: u16) {
+        self.begin_lane(Line::Dialled(dialled), number);
+    }
+
+    pub fn bind_lane(&self, unbound: Unbound, number: u16) {
+        self.begin_lane(Line::Unbound(Box::new(unbound)), number);
+    }
+
+    fn begin_index(&self, line: Line) {
+        self.spawn("index", move |shared| match shared.bind_index(line) {
+            Ok(answer) => shared.serve_index(answer),
             Err(error) if error.kind == ErrorKind::Network => shared.life.events.send(Event::IndexLost(error)),
             Err(error) => shared.fail(error),
         });
     }
 
-    /// Takes the connected socket of a lane.
-    pub fn attach_lane(&self, dialled: Dialled, number: u16) {
+    fn begin_lane(&self, line: Line, number: u16) {
         self.spawn("lane", move |shared| {
             shared.counters.add(Counter::LanesAlive, 1);
-            match shared.bind_lane(dialled, number) {
-                Ok(lane) => shared.serve_lane(&lane),
+            match shared.bind_lane(line, number) {
+                Ok((lane, answer)) => shared.serve_lane(&lane, &answer),
                 // A refused lane is as good as a dead one: why the target refuses, its control channel says.
                 Err(error) if matches!(error.kind, ErrorKind::Network | ErrorKind::Untrusted) => {
                     shared.lane_lost(number, error.message, false);
@@ -216,35 +233,14 @@ impl Shared {
         self.index.get().ok_or_else(|| CoreError::bug("The index is not attached."))
     }
 
-    /// A connected socket becomes the channel that the target takes it for.
-    fn bind(&self, dialled: Dialled, bound: Bound) -> Result<Arc<Channel>, CoreError> {
-        let config = &self.config;
-        let name = config.server_name.as_deref();
-        let stream =
-            connect_bound(dialled, bound, &config.credentials, name, &config.secret, config.handshake_timeout)?;
-        let stream: Arc<dyn Duplex> = match (&config.pace, bound) {
-            (Some(pace), Bound::Lane(_)) => Arc::new(PacedStream::new(Arc::new(stream), Arc::clone(pace))),
-            _ => Arc::new(stream),
-        };
-        let channel = Arc::new(Channel::new(stream, config.idle_timeout));
-        channel.stay_alive(config.keep_alive)?;
-        Ok(channel)
-    }
-
-    fn bind_index(&self, dialled: Dialled) -> Result<(), CoreError> {
-        let channel = self.bind(dialled, Bound::Index)?;
-        if self.index.set(Index::new(channel)).is_err() {
-            return Err(CoreError::bug("The index was attached twice."));
-        }
-        self.path.pace(&self.index()?.channel);
-        self.life.stop.check()
-    }
-
     /// Scans on threads of its own while this one takes acknowledgements.
-    fn serve_index(self: &Arc<Self>) {
+    fn serve_index(self: &Arc<Self>, answer: Option<Answer>) {
         let scanning = Arc::clone(self);
         let spawned = thread::Builder::new().name("scan".into()).spawn(move || scanning.scan());
-        let served = spawned.map_err(CoreError::from).and_then(|_| self.settle_index_frames());
+        let served = spawned.map_err(CoreError::from).and_then(|_| {
+            answer.map_or(Ok(()), |answer| answer.wait())?;
+            self.settle_index_frames()
+        });
         if let Err(error) = served {
             self.fail(error);
         }
@@ -298,23 +294,11 @@ impl Shared {
         Err(CoreError::network("The target closed the index connection."))
     }
 
-    fn bind_lane(&self, dialled: Dialled, number: u16) -> Result<Arc<Lane>, CoreError> {
-        let channel = self.bind(dialled, Bound::Lane(number))?;
-        let lane = Arc::new(Lane::new(number, channel, Compressor::new(self.config.compress)));
-        self.lanes.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&lane));
-        self.path.pace(&lane.channel);
-        if self.life.stop.is_stopped() {
-            lane.channel.abort();
-        }
-        self.life.stop.check()?;
-        Ok(lane)
-    }
-
-    fn serve_lane(self: &Arc<Self>, lane: &Arc<Lane>) {
+    fn serve_lane(self: &Arc<Self>, lane: &Arc<Lane>, answer: &Answer) {
         let (sender, sending) = (Arc::clone(self), Arc::clone(lane));
         let spawned = thread::Builder::new().name("lane-send".into()).spawn(move || sender.feed_lane(&sending));
         match spawned {
-            Ok(_) => self.settle_lane(lane),
+            Ok(_) => self.settle_lane(lane, answer),
             Err(error) => self.fail(error.into()),
         }
         let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);

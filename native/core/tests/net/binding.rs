@@ -2,7 +2,9 @@
 
 use crate::support::{Desk, LONG, Outcome, Pki, SECRET, assert_says, failure, tcp};
 use pvferry_core::error::ErrorKind;
-use pvferry_core::net::{Channel, Credentials, Duplex, ListenerCounts, SessionSink, connect_bound};
+use pvferry_core::net::{
+    Channel, ChannelKind, Credentials, Duplex, ListenerCounts, SessionSink, Unbound, connect_bound,
+};
 use std::sync::Arc;
 
 #[test]
@@ -68,6 +70,30 @@ fn the_answer_precedes_whatever_the_session_writes() -> Outcome {
     let mut buf = [0_u8; 32];
     let count = index.read(&mut buf, LONG)?;
     assert_eq!(&buf[..count], b"already here");
+    Ok(())
+}
+
+/// Waits, from within `bind`, for what the dialler writes: the listener answers only after that.
+struct Patient;
+
+impl SessionSink for Patient {
+    fn bind(&self, _channel: Channel, stream: Arc<dyn Duplex>) -> Result<(), String> {
+        let mut buf = [0_u8; 32];
+        let count = stream.read(&mut buf, LONG).map_err(|e| e.to_string())?;
+        Err(String::from_utf8_lossy(&buf[..count]).into_owned())
+    }
+}
+
+#[test]
+fn a_dialler_may_write_before_it_has_the_answer() -> Outcome {
+    let desk = Desk::open(LONG, 8)?;
+    let _registration = desk.listener.register(SECRET, Arc::new(Patient));
+    let tls = Pki::get()?.source()?;
+    let lane = Unbound::dial(tcp(desk.port())?, ChannelKind::Lane, &tls, None, LONG)?;
+    let (stream, answer) = lane.bind(Channel::Lane(3), &SECRET, LONG)?.split();
+    stream.write_all(&[b"not asked"], LONG)?;
+    let error = failure(answer.wait())?;
+    assert_says(&error.message, "refused: not asked");
     Ok(())
 }
 

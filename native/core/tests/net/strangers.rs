@@ -1,11 +1,12 @@
 //! What an open port has to endure.
 
-use crate::support::{Desk, LONG, Outcome, Pki, assert_says, failure};
+use crate::support::{Desk, LONG, Outcome, Pki, SECRET, assert_says, failure};
 use pvferry_core::error::ErrorKind;
-use pvferry_core::net::ListenerCounts;
+use pvferry_core::net::{Channel, ChannelKind, ListenerCounts, Unbound};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 const SOON: Duration = Duration::from_millis(600);
@@ -113,7 +114,51 @@ fn a_peer_that_proves_itself_but_never_binds_is_dropped() -> Outcome {
     let said = Pki::get()?
         .s_client(desk.port(), "-quiet -alpn pvferry-lane/1 -CAfile ca.crt -key leaf.key -cert source.crt")?;
     assert_says(&said, "");
-    desk.expect_counts(failed(1))
+    // It is no stranger, all the same.
+    desk.expect_counts(ListenerCounts { accepted: 1, authenticated: 1, ..ListenerCounts::default() })
+}
+
+fn unbound(desk: &Desk) -> Result<Unbound, Box<dyn std::error::Error>> {
+    let dialled = crate::support::tcp(desk.port())?;
+    Ok(Unbound::dial(dialled, ChannelKind::Lane, &Pki::get()?.source()?, None, LONG)?)
+}
+
+#[test]
+fn a_proven_connection_that_turns_out_to_be_needless_is_nobodys_failure() -> Outcome {
+    let desk = Desk::open(LONG, 8)?;
+    let spare = unbound(&desk)?;
+    assert!(spare.is_usable());
+    spare.finish();
+    desk.expect_counts(ListenerCounts { accepted: 1, authenticated: 1, ..ListenerCounts::default() })
+}
+
+#[test]
+fn strangers_do_not_take_the_place_of_who_has_proven_itself() -> Outcome {
+    let desk = Desk::open(LONG, 2)?;
+    let _registration = desk.listener.register(SECRET, Arc::clone(&desk.session) as _);
+    let lane = unbound(&desk)?;
+    let strangers = (0..10).map(|_| connect(desk.port())).collect::<Result<Vec<_>, _>>()?;
+    desk.expect_counts(ListenerCounts { accepted: 11, displaced: 8, ..ListenerCounts::default() })?;
+    let (_lane, answer) = lane.bind(Channel::Lane(1), &SECRET, LONG)?.split();
+    answer.wait()?;
+    drop(strangers);
+    Ok(())
+}
+
+#[test]
+fn of_too_many_that_have_proven_themselves_and_bind_nothing_the_oldest_goes() -> Outcome {
+    let desk = Desk::open(LONG, 2)?;
+    let mut lanes = Vec::new();
+    for _ in 0..3 {
+        lanes.push(unbound(&desk)?);
+    }
+    desk.expect_counts(ListenerCounts { accepted: 3, displaced: 1, ..ListenerCounts::default() })?;
+    let deadline = Instant::now() + LONG;
+    while lanes[0].is_usable() && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert_eq!(lanes.iter().map(Unbound::is_usable).collect::<Vec<_>>(), [false, true, true]);
+    Ok(())
 }
 
 #[test]

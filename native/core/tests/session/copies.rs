@@ -37,6 +37,19 @@ fn an_empty_volume_is_copied() {
 }
 
 #[test]
+fn connections_that_were_there_before_the_session_carry_it() {
+    let (from, to) = (Place::new(), Place::new());
+    furnish(&from.root());
+    let mut pair = Pair::open(&from.root(), &to.root(), 2);
+    pair.bind_index();
+    pair.bind_lane(1);
+    pair.bind_lane(0);
+    let settled = pair.wait();
+    expect_equal(&settled, &from.root(), &to.root());
+    assert_eq!(settled.source.resent, 0);
+}
+
+#[test]
 fn a_path_of_eight_kilobytes_is_copied() {
     let (from, to) = (Place::new(), Place::new());
     let script =

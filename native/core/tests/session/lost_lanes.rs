@@ -103,3 +103,19 @@ fn a_lane_lost_with_the_end_of_a_large_file_on_it_sends_it_again() {
     let (lost, _) = copy_through(2, furnish, Arc::new(hook));
     assert!(lost >= 1, "only {lost} lanes were lost");
 }
+
+#[test]
+fn a_lane_that_the_target_refuses_gives_back_what_it_took() {
+    let (from, to) = (Place::new(), Place::new());
+    mixed(&from.root());
+    let mut pair = Pair::open(&from.root(), &to.root(), 1);
+    pair.attach_index();
+    // The target has one lane only, so that these are lost again and again; what they were to bring is brought by it.
+    pair.bind_lane(7);
+    pair.bind_lane(8);
+    pair.attach_lanes();
+    let settled = pair.wait();
+    expect_equal(&settled, &from.root(), &to.root());
+    assert!(pair.from.lost.contains(&7) && pair.from.lost.contains(&8), "{:?}", pair.from.lost);
+    assert_eq!(settled.source.moved_bytes, settled.target.moved_bytes + settled.source.resent);
+}

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use pvferry_core::digest::leaf::Leaf;
 use pvferry_core::error::CoreError;
-use pvferry_core::net::{Listener, ListenerOptions};
+use pvferry_core::net::{ChannelKind, Listener, ListenerOptions, Unbound};
 use pvferry_core::scan::digest::digest_volume;
 use pvferry_core::scan::filter::Filter;
 use pvferry_core::scan::volume::ScanPolicy;
@@ -321,6 +321,18 @@ impl Pair {
 
     fn attach_lane(&self, lane: u16) {
         self.source.attach_lane(TcpStream::connect(("127.0.0.1", self.port)).unwrap().into(), lane);
+    }
+
+    pub(crate) fn bind_index(&self) {
+        self.source.bind_index(self.unbound(ChannelKind::Index));
+    }
+
+    pub(crate) fn bind_lane(&self, lane: u16) {
+        self.source.bind_lane(self.unbound(ChannelKind::Lane), lane);
+    }
+
+    fn unbound(&self, kind: ChannelKind) -> Unbound {
+        Unbound::dial(TcpStream::connect(("127.0.0.1", self.port)).unwrap(), kind, &pki::source(), None, LONG).unwrap()
     }
 
     /// Waits for both ends, dialling lost lanes again.

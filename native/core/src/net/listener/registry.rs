@@ -11,6 +11,21 @@ pub enum Channel {
     Lane(u16),
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChannelKind {
+    Index,
+    Lane,
+}
+
+impl Channel {
+    pub fn kind(self) -> ChannelKind {
+        match self {
+            Self::Index => ChannelKind::Index,
+            Self::Lane(_) => ChannelKind::Lane,
+        }
+    }
+}
+
 /// A session that waits for its connections.
 pub trait SessionSink: Send + Sync {
     /// Takes the connection, or says in a sentence why not. May hand the stream to other threads at once: the

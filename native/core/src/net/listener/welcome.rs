@@ -52,7 +52,15 @@ pub(super) fn welcome(shared: &Shared, socket: &Arc<Socket>, ticket: &Ticket) {
                 (shared.on_control)(stream);
             }
         }
-        (Ok(()), Some(protocol)) => bind_to_session(shared, ticket, stream, protocol),
+        (Ok(()), Some(protocol)) => {
+            let (unbound, displaced) = shared.unbound.enter(socket);
+            if displaced {
+                count(&shared.counters.displaced);
+            }
+            if ticket.leave() {
+                bind_to_session(shared, &unbound, stream, protocol);
+            }
+        }
     }
 }
 
@@ -70,10 +78,11 @@ fn refuse(shared: &Shared, ticket: &Ticket, stream: &TlsStream, answer: &[u8]) {
 fn bind_to_session(shared: &Shared, ticket: &Ticket, stream: TlsStream, protocol: Protocol) {
     let limit = Limit::from_now(shared.handshake_timeout);
     let mut frame = [0_u8; BIND_BYTES];
-    if bind::read_exact(&stream, &mut frame, limit, stream.peer()).is_err() {
-        stream.abort();
+    if !bind::receive(&stream, &mut frame, limit).unwrap_or(false) {
+        // Of a session that did not come about, or one that has enough: no stranger, and nobody to complain about.
+        stream.finish(REFUSAL_DRAIN);
         if ticket.leave() {
-            count(&shared.counters.handshakes_failed);
+            count(&shared.counters.authenticated);
         }
         return;
     }
