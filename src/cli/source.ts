@@ -4,8 +4,12 @@ import type { FlagValues } from "../config/flags.ts";
 import { DEFAULTS, LIMITS } from "../config/limits.ts";
 import type { PvferryError } from "../core/errors.ts";
 import { defaultParallelism } from "../host/parallelism.ts";
+import { loadAddon } from "../native/addon.ts";
 import type { Path } from "../net/path.ts";
-import { runSource } from "../session/source.ts";
+import { loadSource } from "../session/load-source.ts";
+import type { SourceRun } from "../session/run-options.ts";
+import { checkSourceVolume } from "../session/volume-checks.ts";
+import { firstWay } from "../session/way-in.ts";
 import { agentIdentity } from "./agent-identity.ts";
 import { modeOf } from "./mode.ts";
 import type { Outcome } from "./output.ts";
@@ -33,32 +37,35 @@ export async function sourceCommand(context: CommandContext<"source">): Promise<
     using path = await pathOf(flags, calls, notice);
     const tls = agentIdentity(flags.tls, "source", notice);
     const { lanes, threads } = defaultParallelism();
-    return await runSource(
-      {
-        volume,
-        mode,
-        pass: flags.pass,
-        path,
-        tls,
-        lanes: flags.lanes ?? lanes,
-        bwlimit: flags.bwlimit,
-        lanesMost: flags.lanes ?? LIMITS.lanesAdaptedMost,
-        congestion: flags.congestion,
-        scanThreads: threads,
-        compress: flags.compress,
-        oneFileSystem: flags.oneFileSystem,
-        selinux: flags.selinux,
-        rules,
-        rereads: DEFAULTS.rereads,
-        verify: flags.verify,
-        connectTimeoutMs: flags.connectTimeout,
-        reconnectTimeoutMs: flags.reconnectTimeout,
-        scanFirst: flags.scanFirst,
-        volumeName,
-      },
-      observe,
-      AbortSignal.any([signal, failed.signal]),
-    );
+    const run: SourceRun = {
+      volume,
+      mode,
+      pass: flags.pass,
+      path,
+      tls,
+      lanes: flags.lanes ?? lanes,
+      bwlimit: flags.bwlimit,
+      lanesMost: flags.lanes ?? LIMITS.lanesAdaptedMost,
+      congestion: flags.congestion,
+      scanThreads: threads,
+      compress: flags.compress,
+      oneFileSystem: flags.oneFileSystem,
+      selinux: flags.selinux,
+      rules,
+      rereads: DEFAULTS.rereads,
+      verify: flags.verify,
+      connectTimeoutMs: flags.connectTimeout,
+      reconnectTimeoutMs: flags.reconnectTimeout,
+      scanFirst: flags.scanFirst,
+      volumeName,
+    };
+    const ended = AbortSignal.any([signal, failed.signal]);
+    const addon = loadAddon();
+    // Nobody is called for a volume that cannot be read.
+    checkSourceVolume(addon, volume);
+    const begun = firstWay(addon, run, ended);
+    const { runSource } = await loadSource();
+    return await runSource(run, observe, ended, begun);
   });
 }
 

@@ -8,7 +8,7 @@ import type { FinishedEnd } from "../core/finished-end.ts";
 import type { Receipt } from "../core/receipt.ts";
 import { hostText } from "../host/host-text.ts";
 import type { Item } from "../native/types.ts";
-import { barPrinter, linePrinter, SILENT_PRINTER, type Printer } from "../observe/printers.ts";
+import { linePrinter, SILENT_PRINTER, type Printer } from "../observe/printers.ts";
 import { receiptText } from "../observe/receipt-text.ts";
 import { RecordFile } from "../observe/record-file.ts";
 import { TransferWatch } from "../observe/transfer-watch.ts";
@@ -36,7 +36,7 @@ export async function runTransfer(
   transfer: (observe: Observe) => Promise<Receipt | FinishedEnd>,
   keepsItem: (item: Item) => boolean = () => true,
 ): Promise<Outcome> {
-  using report = new TransferReport(flags, choosePrinter(flags), keepsItem);
+  using report = new TransferReport(flags, await choosePrinter(flags), keepsItem);
   if (flags.verbose > 0) report.observe({ type: "notice", message: hostText() });
   return report.conclude(await transfer(report.observe));
 }
@@ -100,10 +100,12 @@ export class TransferReport implements Disposable {
 }
 
 /** The bar needs a terminal; a log gets lines, and -q nothing (what went wrong is said by the outcome). */
-function choosePrinter({ quiet }: TransferFlags): Printer {
+async function choosePrinter({ quiet }: TransferFlags): Promise<Printer> {
   if (quiet) return SILENT_PRINTER;
   const { stderr } = process;
-  return stderr.isTTY ? barPrinter(stderr) : linePrinter(stderr);
+  if (!stderr.isTTY) return linePrinter(stderr);
+  const { barPrinter } = await import("../observe/bar-printer.ts");
+  return barPrinter(stderr);
 }
 
 /** The transfer's own verdict comes first; a file beside it that could not be written decides when all else is well. */

@@ -1,10 +1,8 @@
-/** Where a snapshot is shown: a bar on a terminal, a line now and then in a log, or nowhere. */
-
-import cliProgress from "cli-progress";
+/** Where a snapshot is shown: a line now and then in a log, or nowhere; bar-printer.ts has the bar of a terminal. */
 
 import { LIMITS } from "../config/limits.ts";
-import { barLine, progressLine } from "./progress-text.ts";
-import { FIRST_SNAPSHOT, type Snapshot } from "./snapshot.ts";
+import { progressLine } from "./progress-text.ts";
+import type { Snapshot } from "./snapshot.ts";
 
 export interface Printer {
   /** A line of its own, whatever is shown besides. */
@@ -13,9 +11,6 @@ export interface Printer {
   /** Leaves the terminal as it was. Nothing is shown afterwards. May be called twice. */
   stop(): void;
 }
-
-/** The stream that people read: stderr. */
-export type PeopleStream = NodeJS.WriteStream;
 
 export const SILENT_PRINTER: Printer = {
   say: () => undefined,
@@ -47,40 +42,5 @@ export function linePrinter(
       latest = snapshot;
     },
     stop: () => clearInterval(timer),
-  };
-}
-
-/** Redraws a second of so many times: smooth without being a load. */
-const FRAMES_PER_SECOND = 5;
-
-export function barPrinter(stream: PeopleStream): Printer {
-  let latest: Snapshot = FIRST_SNAPSHOT;
-  let stopped = false;
-  const bars = new cliProgress.MultiBar({
-    stream,
-    fps: FRAMES_PER_SECOND,
-    hideCursor: true,
-    // Lines above the bar may be longer than the terminal is wide.
-    linewrap: true,
-    // Such a line takes the bar's place, also when the bar itself has not changed.
-    forceRedraw: true,
-    // Signals are the command's business; it stops the printer.
-    gracefulExit: false,
-    format: (_, { maxWidth }: { readonly maxWidth?: number }) => barLine(latest, maxWidth ?? 80),
-  });
-  bars.create(100, 0);
-  return {
-    say: (line) => {
-      if (stopped) return void stream.write(`${line}\n`);
-      bars.log(`${line}\n`);
-      bars.update();
-    },
-    show: (snapshot) => {
-      latest = snapshot;
-    },
-    stop: () => {
-      if (!stopped) bars.stop();
-      stopped = true;
-    },
   };
 }

@@ -5,15 +5,15 @@ import { PvferryError, toPvferryError } from "../core/errors.ts";
 import { capitalized, clause } from "../core/sentences.ts";
 import { durationText } from "../core/units.ts";
 import { sleep } from "../core/waiting.ts";
+import type { Connection } from "../native/types.ts";
 import type { MessageOf, OutgoingMessage } from "../wire/control-messages.ts";
 import { backOffMs } from "./back-off.ts";
 import { ControlChannel } from "./control-channel.ts";
-import { EarlyConnections } from "./early-connections.ts";
+import type { EarlyConnections } from "./early-connections.ts";
 import { isRefusal } from "./endings.ts";
 import { greetTarget, type Greeting } from "./greeting.ts";
-import { lanesAtFirst } from "./lane-plan.ts";
-import { openConnection, type Opening } from "./open-connection.ts";
 import type { SessionContext, SourceRun } from "./run-options.ts";
+import { WayIn } from "./way-in.ts";
 
 export interface Reached {
   readonly channel: ControlChannel;
@@ -25,6 +25,8 @@ export interface Reached {
 export interface Attempts {
   /** Until then a failure that may pass is followed by another attempt; anything else ends at once. */
   readonly timeoutMs: number;
+  /** The first attempt, when it is under way already. */
+  readonly begun: WayIn | null;
   /** What goes out behind the hello, without waiting for the answer. */
   readonly behindHello: () => readonly OutgoingMessage[];
   readonly onStep: (step: "connecting" | "greeting") => void;
@@ -43,24 +45,19 @@ export async function reachTarget(
   for (let failures = 1; ; failures += 1) {
     attempts.onStep("connecting");
     const remaining = deadline - performance.now();
-    const early = new EarlyConnections({
-      addon: context.parts.addon,
-      path: run.path,
-      tls: run.tls,
-    });
-    // Whoever comes in vain has no use for them, and whoever waits for its target no hurry.
-    const mayDial = greeting.wants !== "verdict" && failures === 1;
+    // Whoever comes for a verdict needs no lanes, and whoever waits for its target is in no hurry.
+    const isFirst = failures === 1;
+    const attempt = { turn: failures - 1, hurries: isFirst && greeting.wants !== "verdict" };
+    const limits = { timeoutMs: attemptMs(remaining), signal: context.signal };
+    const begun = isFirst ? attempts.begun : null;
+    const way = begun ?? new WayIn(context.parts.addon, run, attempt, limits);
     try {
-      const channel = await openChannel(context, run, {
-        timeoutMs: attemptMs(remaining),
-        turn: failures - 1,
-        onDialled: mayDial ? ({ fd }) => early.open(earlyLanes(context, run, fd)) : undefined,
-      });
+      const channel = channelOver(await way.connection, context);
       attempts.onStep("greeting");
       const hello = await greet(channel, greeting, attempts.behindHello(), context.signal);
-      return { channel, hello, early };
+      return { channel, hello, early: way.early };
     } catch (error) {
-      early.close();
+      way.early.close();
       earlier = await pauseOrGiveUp(context, run, {
         error,
         earlier,
@@ -94,28 +91,8 @@ async function greet(
   }
 }
 
-interface Attempt extends Pick<Opening, "turn" | "onDialled"> {
-  readonly timeoutMs: number;
-}
-
-async function openChannel(
-  context: SessionContext,
-  run: SourceRun,
-  { timeoutMs, ...attempt }: Attempt,
-): Promise<ControlChannel> {
-  const { parts, signal } = context;
-  const { addon, agent } = parts;
-  const { path, tls } = run;
-  const opening = { addon, path, tls, protocol: "control", ...attempt } as const;
-  const connection = await openConnection(opening, { timeoutMs, signal });
-  return new ControlChannel(connection, { role: "source", agent });
-}
-
-/** By the round trip that the kernel has just seen, which ends at the first proxy. */
-function earlyLanes({ parts }: SessionContext, run: SourceRun, fd: number): number {
-  const roundTripUs = parts.addon.roundTripUs(fd);
-  const range = { first: Math.min(run.lanes, run.lanesMost), most: run.lanesMost };
-  return lanesAtFirst(range, roundTripUs === null ? null : roundTripUs / 1_000);
+function channelOver(connection: Connection, { parts }: SessionContext): ControlChannel {
+  return new ControlChannel(connection, { role: "source", agent: parts.agent });
 }
 
 interface Failure {

@@ -33,6 +33,7 @@ import {
 import { SourceCopy } from "./source-copy.ts";
 import { StateMachine } from "./state-machine.ts";
 import { SOURCE_STATES, type SourceState } from "./states.ts";
+import type { WayIn } from "./way-in.ts";
 
 type Hello = MessageOf<"hello">;
 type Durable = MessageOf<"durable">;
@@ -49,12 +50,15 @@ export class SourceSteps {
   #copies = 0;
   /** How far the last of those was that have ended. */
   #far: Counters | null = null;
+  /** The first way to the target, until it is gone. */
+  #begun: WayIn | null;
   #line: Line | null = null;
   #copy: SourceCopy | null = null;
 
-  constructor(run: SourceRun, context: SessionContext) {
+  constructor(run: SourceRun, context: SessionContext, begun: WayIn | null) {
     this.#run = run;
     this.#context = context;
+    this.#begun = begun;
     // A list that has been printed cannot be begun anew.
     this.#recovery = new Recovery(isLook(run.mode) ? 0 : run.reconnectTimeoutMs);
     this.#session = this.#nameSession();
@@ -67,8 +71,11 @@ export class SourceSteps {
   async connect(facts: VolumeFacts): Promise<Hello> {
     const { connectTimeoutMs } = this.#run;
     const remainingMs = this.#recovery.remainingMs;
+    const begun = this.#begun;
+    this.#begun = null;
     try {
       return await this.#reach(this.#run.mode, {
+        begun,
         timeoutMs: remainingMs ?? connectTimeoutMs,
         behindHello: () => saidAtOnce(this.#run, facts),
         onStep: (step) => {
@@ -180,6 +187,7 @@ export class SourceSteps {
   }
 
   close(): void {
+    this.#begun?.close();
     this.#copy?.close();
     this.#line?.early.close();
     this.#line?.channel.close();
@@ -263,6 +271,7 @@ export class SourceSteps {
     try {
       await sleep(attempt.pauseMs, signal);
       await this.#reach("verdict", {
+        begun: null,
         timeoutMs: attempt.timeoutMs,
         behindHello: () => [],
         onStep: () => undefined,

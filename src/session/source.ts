@@ -8,15 +8,17 @@ import type { Observe, SessionParts, SourceRun } from "./run-options.ts";
 import { SourceSteps } from "./source-steps.ts";
 import { stayAlive } from "./stay-alive.ts";
 import { checkSourceVolume } from "./volume-checks.ts";
+import type { WayIn } from "./way-in.ts";
 
-/** Resolves with the receipt, whatever its verdict; rejects with a PvferryError when there is none. */
+/** `begun` is its first way in, if there is one already. Resolves with the receipt, whatever its verdict; rejects with a PvferryError when there is none. */
 export async function runSource(
   run: SourceRun,
   observe: Observe,
   signal: AbortSignal,
+  begun: WayIn | null = null,
 ): Promise<Receipt> {
   const parts = { addon: loadAddon(), agent: packageVersion() };
-  return sourceSession(run, parts, observe, signal);
+  return sourceSession(run, parts, observe, signal, begun);
 }
 
 /** The same with parts of the caller's choice, such as another addon. */
@@ -25,9 +27,10 @@ export async function sourceSession(
   parts: SessionParts,
   observe: Observe,
   signal: AbortSignal,
+  begun: WayIn | null = null,
 ): Promise<Receipt> {
   const letGo = stayAlive();
-  const steps = new SourceSteps(run, { parts, observe, signal });
+  const steps = new SourceSteps(run, { parts, observe, signal }, begun);
   try {
     const facts = checkSourceVolume(parts.addon, run.volume);
     for (;;) {

@@ -3,7 +3,8 @@ import { WriteStream } from "node:tty";
 
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 
-import { barPrinter, linePrinter } from "../../../src/observe/printers.ts";
+import { barPrinter } from "../../../src/observe/bar-printer.ts";
+import { linePrinter } from "../../../src/observe/printers.ts";
 import { FIRST_SNAPSHOT, type Snapshot } from "../../../src/observe/snapshot.ts";
 import { TransferWatch } from "../../../src/observe/transfer-watch.ts";
 
