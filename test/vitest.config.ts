@@ -12,6 +12,8 @@ function project(name: string, order: number, testTimeout: number): TestProjectI
       testTimeout,
       hookTimeout: testTimeout,
       sequence: { groupOrder: order },
+      // A second, which is usual, is little on a busy machine.
+      expect: { poll: { timeout: 10_000 } },
     },
   };
 }
