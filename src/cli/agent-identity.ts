@@ -10,10 +10,10 @@ import { privacyOf } from "../host/private-file.ts";
 import { expiryNotice, type AgentIdentity } from "../pki/identity.ts";
 import { loadIdentity } from "../pki/load.ts";
 
-/** The certificates in --tls, checked. `notice` is told when they end soon. */
+/** The certificates in --tls, checked; of either side when `role` is null. `notice` is told when they end soon. */
 export function agentIdentity(
   folder: string,
-  role: Role,
+  role: Role | null,
   notice: (message: string) => void,
 ): AgentIdentity {
   const identity = loadIdentity(folder, role, refuseExposedKey);

@@ -107,16 +107,18 @@ export const COMMAND_ROWS = [
   }),
   command({
     name: "doctor",
-    summary: "find out what is wrong with the path to a target",
+    summary: "find out what is wrong with the path to the other side",
     details:
-      "Walks the path that a source with the same flags would take: names, each proxy, the TLS handshake, the agent at its " +
+      "Walks the path that an agent with the same flags would take: names, each proxy, the TLS handshake, the agent at its " +
       "end; then measures round-trip time and goodput. Says in one sentence what is wrong, where, and who can change it. " +
-      "The other end is a target, whose session it does not touch, or pvferry doctor --listen.",
+      "The other end is a target, or a source that listens, whose session it does not touch, or pvferry doctor --listen. " +
+      "--tls is the folder of the side that it stands in for.",
     arguments: [],
     examples: [
       "pvferry doctor --to route:pvferry.apps.example --tls pki/source",
       "pvferry doctor --to 10.0.0.7:6443 --tls pki/source --via http://proxy.example:3128 --json",
       "pvferry doctor --listen 6443 --tls pki/target",
+      "pvferry doctor --to source.example:6443 --tls pki/target",
     ],
     load: async () => (await import("./doctor.ts")).doctorCommand,
   }),

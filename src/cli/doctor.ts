@@ -3,8 +3,6 @@
 import process from "node:process";
 
 import type { FlagValues } from "../config/flags.ts";
-import { hostPortText } from "../config/value-kinds.ts";
-import { PvferryError } from "../core/errors.ts";
 import { redacted } from "../core/secrets.ts";
 import { durationText } from "../core/units.ts";
 import { loadAddon, packageVersion } from "../native/addon.ts";
@@ -24,7 +22,7 @@ export async function doctorCommand(context: CommandContext<"doctor">): Promise<
   };
   if (flags.listen !== null) return listen(flags, notice, signal);
   const path = await pathFromFlags(flags, "doctor", notice);
-  const tls = agentIdentity(flags.tls, "source", notice);
+  const tls = agentIdentity(flags.tls, null, notice);
   const diagnosis = await diagnose(
     { path, tls, measureMs: flags.measure },
     {
@@ -42,21 +40,11 @@ async function listen(
   notice: (message: string) => void,
   signal: AbortSignal,
 ): Promise<Outcome> {
-  if ((await forwardFromFlags(flags, notice)) !== null) throw onlyHere();
-  const address = boundAddress(flags.listen);
-  const tls = agentIdentity(flags.tls, "target", notice);
-  const onListening = (port: number): void =>
-    notice(`Listening on ${hostPortText({ ...address, port })}`);
-  const parts = { addon: loadAddon(), agent: packageVersion(), notice, onListening };
-  return listenForDoctors({ address, tls }, parts, signal);
-}
-
-function onlyHere(): PvferryError {
-  return new PvferryError({
-    code: 2,
-    message: "A doctor listens on this machine only.",
-    next: "Start a target with this --listen and examine the path to it: that uses up no session.",
-  });
+  const forward = await forwardFromFlags(flags, notice);
+  const tls = agentIdentity(flags.tls, null, notice);
+  const listening = (text: string): void => notice(`Listening on ${text}`);
+  const parts = { addon: loadAddon(), agent: packageVersion(), notice, listening };
+  return listenForDoctors({ at: forward ?? boundAddress(flags.listen), tls }, parts, signal);
 }
 
 function stepLine({ name, verdict, milliseconds, text }: DiagnosisStep): string {

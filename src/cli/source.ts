@@ -4,8 +4,11 @@ import type { FlagValues } from "../config/flags.ts";
 import { DEFAULTS, LIMITS } from "../config/limits.ts";
 import type { PvferryError } from "../core/errors.ts";
 import { defaultParallelism } from "../host/parallelism.ts";
-import { loadAddon } from "../native/addon.ts";
+import { loadAddon, packageVersion } from "../native/addon.ts";
+import type { Addon } from "../native/types.ts";
+import type { IncomingPath } from "../net/incoming-path.ts";
 import type { Path } from "../net/path.ts";
+import type { AgentIdentity } from "../pki/identity.ts";
 import { loadSource } from "../session/load-source.ts";
 import type { SourceRun } from "../session/run-options.ts";
 import { checkSourceVolume } from "../session/volume-checks.ts";
@@ -61,6 +64,7 @@ export async function sourceCommand(context: CommandContext<"source">): Promise<
     };
     const ended = AbortSignal.any([signal, failed.signal]);
     const addon = loadAddon();
+    using _doctors = await doctorsOf(path, addon, tls, notice);
     // Nobody is called for a volume that cannot be read.
     checkSourceVolume(addon, volume);
     const begun = firstWay(addon, run, ended);
@@ -69,11 +73,25 @@ export async function sourceCommand(context: CommandContext<"source">): Promise<
   });
 }
 
+type SourcePath = IncomingPath | (Path & Disposable);
+
+/** They come to a source that listens; one that dials needs nothing of it. */
+async function doctorsOf(
+  path: SourcePath,
+  addon: Addon,
+  tls: AgentIdentity,
+  notice: (message: string) => void,
+): Promise<Disposable | null> {
+  if (!("onSpeaker" in path)) return null;
+  const { welcomeDoctors } = await import("../session/doctor/beside-source.ts");
+  return welcomeDoctors({ addon, agent: packageVersion(), path, tls, notice });
+}
+
 async function pathOf(
   flags: FlagValues<"source">,
   calls: Parameters<typeof incomingPath>[1],
   notice: (message: string) => void,
-): Promise<Path & Disposable> {
+): Promise<SourcePath> {
   const { listen } = flags;
   if (listen !== null) return incomingPath({ ...flags, listen }, calls, notice);
   const path = await pathFromFlags(flags, "source", notice);

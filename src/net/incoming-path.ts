@@ -1,6 +1,7 @@
 /**
  * The path of a source whose target dials: connections come in, wait, and are used as if this side had dialled them. Anybody
- * may connect; who it is, the TLS handshake tells, and a stranger costs one attempt.
+ * may connect; who it is, the TLS handshake tells, and a stranger costs one attempt. A target waits until it is spoken to, so
+ * that whoever speaks first is somebody else, such as a doctor.
  */
 
 import { once } from "node:events";
@@ -18,13 +19,21 @@ import { handOver, type SocketPair } from "./hand-over.ts";
 import type { Connected, DialLimits, Path } from "./path.ts";
 import type { ForwardCalls, RemoteForward } from "./remote-forward.ts";
 
-export interface IncomingPath extends Path, Disposable {}
+/** Takes over a stream of which something has been read already. */
+export type TakeSpeaker = (stream: Duplex, peerName: string) => void;
+
+export interface IncomingPath extends Path, Disposable {
+  /** Who speaks first is handed on from now on; until then they are turned away. */
+  onSpeaker(take: TakeSpeaker): void;
+}
 
 /** Somebody who has connected. */
 interface Caller {
   readonly stream: Duplex;
   /** null: the address that the kernel knows. */
   readonly peerName: string | null;
+  /** What they are called when there is no kernel to ask. */
+  readonly address: string;
 }
 
 /** Rejects with a PvferryError (33 when the port is in use) when it cannot listen there. */
@@ -34,7 +43,12 @@ export async function listenForTarget(address: HostPort, pair: SocketPair): Prom
   const server = createServer({ pauseOnConnect: true, noDelay: true }, (socket) => {
     socket.setKeepAlive(true, LIMITS.keepAliveMs);
     socket.on("error", () => undefined);
-    callers.add({ stream: socket, peerName: null });
+    const { remoteAddress: host = "", remotePort = 0 } = socket;
+    callers.add({
+      stream: socket,
+      peerName: null,
+      address: hostPortText({ host, port: remotePort }),
+    });
   });
   const port = await listening(server, address);
   const text = hostPortText({ ...address, port });
@@ -48,7 +62,8 @@ export function forwardToSource(
   calls: Omit<ForwardCalls, "connection">,
 ): IncomingPath {
   const callers = new Callers();
-  const connection = (stream: Duplex, peerName: string): void => callers.add({ stream, peerName });
+  const connection = (stream: Duplex, peerName: string): void =>
+    callers.add({ stream, peerName, address: peerName });
   const opened = forward.open({ ...calls, connection });
   const { text } = forward;
   return incomingPath({ host: text, port: 0, text, callers, pair }, () => opened.close());
@@ -75,6 +90,7 @@ function incomingPath(
     endpoint: { kind: "tcp", hosts: [host], port },
     proxies: [],
     hops: [],
+    onSpeaker: (take) => callers.onSpeaker(take),
     [Symbol.dispose]: () => {
       callers.close();
       end();
@@ -126,23 +142,53 @@ function notListening(address: HostPort, cause: unknown): PvferryError {
   });
 }
 
+/** A single one that has just come may be about to speak; a target comes with several connections. */
+const QUIET_MS = 1_000;
+
+interface Waiting extends Caller {
+  /** Has said nothing for so long that nothing will come. */
+  isQuiet: boolean;
+  /** Stops listening to them. */
+  readonly leave: () => void;
+}
+
 /** Those who have connected and are not in use; of too many, the oldest has to go. */
 class Callers {
-  readonly #waiting: Caller[] = [];
+  readonly #waiting: Waiting[] = [];
   #wanted: PromiseWithResolvers<void> | null = null;
+  #takeSpeaker: TakeSpeaker = (stream) => void stream.destroy();
+
+  onSpeaker(take: TakeSpeaker): void {
+    this.#takeSpeaker = take;
+  }
 
   add(caller: Caller): void {
-    caller.stream.once("close", () => this.#forget(caller));
-    this.#waiting.push(caller);
-    if (this.#waiting.length > LIMITS.maxUnauthenticated) this.#waiting.shift()?.stream.destroy();
-    this.#wanted?.resolve();
+    const { stream } = caller;
+    const hear = (): void => this.#hear(waiting);
+    const quiet = setTimeout(() => {
+      waiting.isQuiet = true;
+      this.#wake();
+    }, QUIET_MS);
+    const leave = (): void => {
+      clearTimeout(quiet);
+      stream.removeListener("readable", hear);
+      const at = this.#waiting.indexOf(waiting);
+      if (at !== -1) this.#waiting.splice(at, 1);
+    };
+    const waiting: Waiting = { ...caller, isQuiet: false, leave };
+    stream.once("close", leave);
+    stream.on("readable", hear);
+    this.#waiting.push(waiting);
+    if (this.#waiting.length > LIMITS.maxUnauthenticated) this.#turnOut(this.#waiting[0]);
+    this.#wake();
   }
 
   async next(where: string, { timeoutMs, signal }: DialLimits): Promise<Caller> {
     const deadline = performance.now() + timeoutMs;
     for (;;) {
       signal.throwIfAborted();
-      const caller = this.#waiting.shift();
+      const caller = this.#quiet();
+      caller?.leave();
       if (caller !== undefined) return caller;
       this.#wanted ??= Promise.withResolvers<void>();
       await waitFor(this.#wanted.promise, {
@@ -150,17 +196,35 @@ class Callers {
         signal,
         tooLate: () => nobodyCame(where, timeoutMs),
       });
-      this.#wanted = null;
     }
   }
 
   close(): void {
-    for (const { stream } of this.#waiting.splice(0)) stream.destroy();
+    for (const { stream } of this.#waiting) stream.destroy();
   }
 
-  #forget(caller: Caller): void {
-    const at = this.#waiting.indexOf(caller);
-    if (at !== -1) this.#waiting.splice(at, 1);
+  /** Several may wait, and each looks again. */
+  #wake(): void {
+    this.#wanted?.resolve();
+    this.#wanted = null;
+  }
+
+  #turnOut(caller: Waiting | undefined): void {
+    caller?.leave();
+    caller?.stream.destroy();
+  }
+
+  /** The first, unless they may yet speak. */
+  #quiet(): Waiting | undefined {
+    const [first, ...others] = this.#waiting;
+    return first?.isQuiet === true || others.length > 0 ? first : undefined;
+  }
+
+  /** Something has been read from them, or their end. */
+  #hear({ stream, address, leave }: Waiting): void {
+    leave();
+    if (stream.readableLength === 0) stream.destroy();
+    else this.#takeSpeaker(stream, address);
   }
 }
 

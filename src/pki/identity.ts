@@ -21,10 +21,10 @@ export interface AgentIdentity extends IdentityTexts {
   readonly notAfter: Date;
 }
 
-/** `where` names the place in messages, such as the folder. */
+/** `where` names the place in messages, such as the folder; the role may be either one when it is null. */
 export function checkIdentity(
   texts: IdentityTexts,
-  role: Role,
+  role: Role | null,
   where: string,
   now = new Date(),
 ): AgentIdentity {
@@ -38,7 +38,7 @@ export function checkIdentity(
     throw unusable(`tls.crt in ${where} was not issued by the CA in ca.crt beside it.`);
   }
   const name = leafNameOf(leaf, where);
-  if (name.role !== role) {
+  if (role !== null && name.role !== role) {
     throw unusable(`${where} holds the certificate of the ${name.role}, and this is the ${role}.`);
   }
   refuseOutOfTime([leaf, ca], where, now);

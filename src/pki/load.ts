@@ -17,7 +17,7 @@ export type CheckPrivacy = (keyFile: string) => void;
 /** Throws with 2 what cannot be used, with 22 what is out of its time. */
 export function loadIdentity(
   folder: string,
-  role: Role,
+  role: Role | null,
   checkPrivacy: CheckPrivacy,
   now = new Date(),
 ): AgentIdentity {
@@ -26,8 +26,8 @@ export function loadIdentity(
   return checkIdentity(texts, role, escapeText(folder), now);
 }
 
-function readTexts(folder: string, role: Role): IdentityTexts {
-  refuseMissing(folder, role);
+function readTexts(folder: string, role: Role | null): IdentityTexts {
+  refuseMissing(folder, role ?? "source");
   return {
     ca: readPem(path.join(folder, CA_FILE)),
     certificate: readPem(path.join(folder, CERTIFICATE_FILE)),

@@ -1,6 +1,6 @@
 /** A doctor examines the path to a target, or to another doctor, and neither disturbs a transfer. */
 import { once } from "node:events";
-import { readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer as createTlsServer } from "node:tls";
 
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -11,6 +11,7 @@ import { pvferry, startPvferry, type Agent, type Ended } from "../agent/run-pvfe
 import { issueServer, makeAuthority } from "../bed/network/certificates.ts";
 import { freePort, listenAnywhere } from "../bed/ports.ts";
 import { scratch } from "../bed/scratch.ts";
+import { randomBytes } from "../volume/random-bytes.ts";
 
 const place = scratch();
 const pki = place.at("pki");
@@ -69,6 +70,43 @@ describe("pvferry doctor", () => {
     expect((await source.ended).code).toBe(0);
     expect((await listening.ended).code).toBe(0);
     expect(readFileSync(place.at("copy/file"), "utf8")).toBe("the data");
+  });
+
+  it("examines a source that listens, before and beside its session, and uses up no session", async () => {
+    const volume = place.directory("listening");
+    writeFileSync(`${volume}/file`, randomBytes("doctor").bytes(20 * 1_048_576));
+    const port = await freePort();
+    const to = `127.0.0.1:${port}`;
+    const slow = ["--bwlimit", "5M", "--compress", "none"];
+    const listens = ["--tls", `${pki}/source`, "--listen", to, "--json"];
+    await using source = startPvferry(["source", volume, ...listens, ...slow]);
+    await source.says(/^Listening on/m);
+    const asTarget = ["--tls", `${pki}/target`];
+    const before = await examine(to, ...asTarget);
+    expect(before.code, before.stderr).toBe(0);
+    expect(before.diagnosis.measurements?.goodput).toHaveLength(4);
+    const copy = place.directory("dialled");
+    const dials = ["target", copy, ...asTarget, "--to", to, "--json"];
+    await using target = startPvferry(dials);
+    await expect.poll(() => existsSync(`${copy}/.pvferry`), { timeout: 60_000 }).toBe(true);
+    const beside = await examine(to, ...asTarget, "--measure", "0s");
+    expect(beside.code, beside.stderr).toBe(0);
+    expect(source.isRunning()).toBe(true);
+    expect(source.stderr()).toMatch(/^A doctor examines the path from 127\.0\.0\.1:\d+\.$/m);
+    for (const { ended } of [source, target]) {
+      const { code, stdout, stderr } = await ended;
+      expect(code, stderr).toBe(0);
+      expect(JSON.parse(stdout)).toMatchObject({ sessions: 1, reconnects: 0 });
+    }
+  });
+
+  it("has to be of the other side", async () => {
+    const port = await freePort();
+    await using listening = await startListening(port);
+    const { code, diagnosis } = await examine(`127.0.0.1:${port}`, "--tls", `${pki}/target`);
+    expect(code).toBe(22);
+    expect(diagnosis.message).toContain("role target, but source was expected");
+    expect(listening.isRunning()).toBe(true);
   });
 
   it("says that nobody listens, and ends with the code of a transfer", async () => {

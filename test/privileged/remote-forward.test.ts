@@ -4,7 +4,8 @@ import { writeFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 import { startApart } from "../agent/agents-apart.ts";
-import type { Agent } from "../agent/run-pvferry.ts";
+import { examineFrom } from "../agent/examine.ts";
+import { startPvferry, type Agent } from "../agent/run-pvferry.ts";
 import { sharedVolume } from "../agent/shared-volume.ts";
 import { describeWith } from "../bed/needs.ts";
 import { passing } from "../bed/network/fault.ts";
@@ -83,6 +84,26 @@ describeWith({ root: true, programs }, "a listener on a bastion", () => {
       await server.start();
       await expectCopied(place, here, there);
     });
+  });
+
+  it.each([
+    ["a doctor", "doctor", "source"],
+    ["a target", "target", "source"],
+    ["a source", "source", "target"],
+  ])("of %s can be examined", async (_, command, as) => {
+    using place = scratch();
+    await using server = await bastion("yes");
+    const own = as === "source" ? "target" : "source";
+    const volumes = command === "doctor" ? [] : [place.directory("volume")];
+    const line = [command, ...volumes, ...listening(place, server), "--tls", `${pki}/${own}`];
+    await using here = startPvferry(line, { wrapper: clusters.source.wrapper });
+    await here.says(/^Listening on 0\.0\.0\.0:7443 on ssh:/m);
+    const way = [...dialling, "--tls", `${pki}/${as}`, "--measure", "200ms"];
+    const { exit, message, measurements } = await examineFrom(clusters.target, pki, ...way);
+    expect(exit, message).toBe(0);
+    expect(measurements?.goodput).toHaveLength(4);
+    await here.says(/^A doctor examines the path from \S+ through ssh:/m);
+    expect(here.isRunning()).toBe(true);
   });
 
   it("that does not forward is named, with what its owner can do", async () => {

@@ -1,7 +1,10 @@
 /** The other end of a diagnosis when there is no target yet: two people can examine a path before any volume exists. */
 
-import type { HostPort } from "../../config/value-kinds.ts";
-import type { Addon } from "../../native/types.ts";
+import { hostPortText, type HostPort } from "../../config/value-kinds.ts";
+import type { PvferryError } from "../../core/errors.ts";
+import type { Addon, Listener } from "../../native/types.ts";
+import type { RemoteForward } from "../../net/remote-forward.ts";
+import { intoListener } from "../into-listener.ts";
 import { openListener } from "../open-listener.ts";
 import type { TlsMaterial } from "../run-options.ts";
 import { stayAlive } from "../stay-alive.ts";
@@ -9,7 +12,8 @@ import { Strangers } from "../strangers.ts";
 import { DoctorHost } from "./host.ts";
 
 export interface DoctorListener {
-  readonly address: HostPort;
+  /** Here, or on a bastion. */
+  readonly at: HostPort | RemoteForward;
   readonly tls: TlsMaterial;
 }
 
@@ -17,30 +21,44 @@ export interface DoctorListenerParts {
   readonly addon: Addon;
   readonly agent: string;
   readonly notice: (message: string) => void;
-  readonly onListening: (port: number) => void;
+  readonly listening: (text: string) => void;
 }
 
-/** Ends only by the signal, with its reason. Throws what listen throws. */
+/** Ends only by the signal, with its reason, or when a bastion refuses for good. Throws what listen throws. */
 export async function listenForDoctors(
-  { address, tls }: DoctorListener,
-  { addon, agent, notice, onListening }: DoctorListenerParts,
+  { at, tls }: DoctorListener,
+  parts: DoctorListenerParts,
   signal: AbortSignal,
 ): Promise<never> {
+  const { addon, agent, notice } = parts;
   const host = new DoctorHost(agent, notice);
-  const listener = openListener(addon, address, tls, (connection) => host.welcome(connection));
+  const where = "host" in at ? at : { host: "", port: null };
+  const listener = openListener(addon, where, tls, (connection) => host.welcome(connection));
   const strangers = new Strangers(() => listener.counts(), notice);
-  onListening(listener.port());
   const ended = Promise.withResolvers<never>();
   const stop = (): void => ended.reject(signal.reason);
   if (signal.aborted) stop();
   signal.addEventListener("abort", stop, { once: true });
   const letGo = stayAlive();
+  const forwarded = "host" in at ? null : openForward(at, listener, parts, ended.reject);
+  if ("host" in at) parts.listening(hostPortText({ ...at, port: listener.port() }));
   try {
     return await ended.promise;
   } finally {
     letGo();
+    forwarded?.close();
     strangers.close();
     host.close();
     listener.close();
   }
+}
+
+function openForward(
+  forward: RemoteForward,
+  listener: Listener,
+  { addon, notice, listening }: DoctorListenerParts,
+  fail: (error: PvferryError) => void,
+): { close(): void } {
+  const waiting = (what: string): void => notice(`Waiting for ${what}.`);
+  return forward.open({ connection: intoListener(addon, listener), listening, waiting, fail });
 }
