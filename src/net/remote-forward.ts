@@ -11,6 +11,7 @@ import type { Client } from "ssh2";
 import { LIMITS } from "../config/limits.ts";
 import { proxyText, type Proxy } from "../config/proxy.ts";
 import { hostPortText, type HostPort } from "../config/value-kinds.ts";
+import { backOffMs } from "../core/back-off.ts";
 import { toPvferryError, type PvferryError } from "../core/errors.ts";
 import { clause } from "../core/sentences.ts";
 import { sleep } from "../core/waiting.ts";
@@ -62,24 +63,29 @@ export function remoteForward(parts: ForwardParts): RemoteForward {
   };
 }
 
+const BACK_OFF = { firstMs: LIMITS.connectRetryFirstMs, longestMs: LIMITS.connectRetryLongestMs };
+
 async function keepOpen(
   parts: ForwardParts,
   text: string,
   calls: ForwardCalls,
   signal: AbortSignal,
 ): Promise<void> {
-  while (!signal.aborted) {
+  for (let failures = 1; !signal.aborted; failures += 1) {
     try {
       const forwarded = await forward(parts, calls, signal);
       calls.listening(text);
+      const since = performance.now();
       await untilGone(forwarded, signal);
+      // A bastion that lets in and throws out again is not asked faster than one that does neither.
+      if (performance.now() - since > BACK_OFF.longestMs) failures = 0;
     } catch (thrown) {
       if (signal.aborted) return;
       const error = toPvferryError(thrown);
       if (error.temporary) calls.waiting(`${text}: ${clause(error.message)}`);
       else calls.fail(error);
     }
-    await sleep(LIMITS.connectRetryLongestMs / 2, signal).catch(() => undefined);
+    await sleep(backOffMs(BACK_OFF, failures), signal).catch(() => undefined);
   }
 }
 

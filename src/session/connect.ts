@@ -1,13 +1,13 @@
 /** The source's way to its target: dial, TLS, hello; again and again until the target is there or time is up. */
 
 import { LIMITS } from "../config/limits.ts";
+import { backOffMs } from "../core/back-off.ts";
 import { PvferryError, toPvferryError } from "../core/errors.ts";
 import { capitalized, clause } from "../core/sentences.ts";
 import { durationText } from "../core/units.ts";
 import { sleep } from "../core/waiting.ts";
 import type { Connection } from "../native/types.ts";
 import type { MessageOf, OutgoingMessage } from "../wire/control-messages.ts";
-import { backOffMs } from "./back-off.ts";
 import { ControlChannel } from "./control-channel.ts";
 import type { EarlyConnections } from "./early-connections.ts";
 import { isRefusal } from "./endings.ts";

@@ -4,13 +4,13 @@
  */
 
 import { LIMITS } from "../config/limits.ts";
+import { backOffMs } from "../core/back-off.ts";
 import { PvferryError, toPvferryError } from "../core/errors.ts";
 import { sentence } from "../core/sentences.ts";
 import { durationText, quantityText } from "../core/units.ts";
 import { sleep } from "../core/waiting.ts";
 import type { SourceSession, UnboundConnection } from "../native/types.ts";
 import type { DialedStream } from "../net/dialer.ts";
-import { backOffMs } from "./back-off.ts";
 import type { Counters } from "./counters.ts";
 import type { LaneLoss } from "./native-events.ts";
 

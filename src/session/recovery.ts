@@ -6,9 +6,9 @@
  */
 
 import { LIMITS } from "../config/limits.ts";
+import { fullJitterMs } from "../core/back-off.ts";
 import { PvferryError } from "../core/errors.ts";
 import { durationText } from "../core/units.ts";
-import { fullJitterMs } from "./back-off.ts";
 import type { Counters } from "./counters.ts";
 
 const BACK_OFF = { firstMs: LIMITS.newSessionFirstMs, longestMs: LIMITS.newSessionLongestMs };

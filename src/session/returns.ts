@@ -1,7 +1,7 @@
 /** How long, and how often, a source goes back for its verdict. */
 
 import { LIMITS } from "../config/limits.ts";
-import { backOffMs } from "./back-off.ts";
+import { backOffMs } from "../core/back-off.ts";
 
 const BACK_OFF = { firstMs: LIMITS.connectRetryFirstMs, longestMs: LIMITS.connectRetryLongestMs };
 

@@ -4,12 +4,12 @@
  */
 
 import { LIMITS } from "../config/limits.ts";
+import { backOffMs } from "../core/back-off.ts";
 import { toPvferryError, type PvferryError } from "../core/errors.ts";
 import { clause } from "../core/sentences.ts";
 import { sleep } from "../core/waiting.ts";
 import type { Listener } from "../native/types.ts";
 import type { Path } from "../net/path.ts";
-import { backOffMs } from "./back-off.ts";
 
 export interface SpareCalls {
   /** What is waited for, and why. */

@@ -3,8 +3,8 @@
 import { describe, expect, it } from "vitest";
 
 import { LIMITS } from "../../../src/config/limits.ts";
+import { backOffMs, fullJitterMs } from "../../../src/core/back-off.ts";
 import { PvferryError } from "../../../src/core/errors.ts";
-import { backOffMs, fullJitterMs } from "../../../src/session/back-off.ts";
 import { Epochs } from "../../../src/session/epoch.ts";
 import { hasMoved, Recovery } from "../../../src/session/recovery.ts";
 import { fakeItem } from "../../fixtures/fake-item.ts";

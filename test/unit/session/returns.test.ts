@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 
 import { LIMITS } from "../../../src/config/limits.ts";
-import { backOffMs } from "../../../src/session/back-off.ts";
+import { backOffMs } from "../../../src/core/back-off.ts";
 import { Returns } from "../../../src/session/returns.ts";
 
 describe("going back for a verdict", () => {
