@@ -58,6 +58,8 @@ export const LIMITS = {
   sendTimeoutMs: 15 * SECOND,
   /** Peers that have not proven who they are: some 64 KiB each, so a scan costs a few MiB. */
   maxUnauthenticated: 64,
+  /** Index and lanes of no session yet: sources of several volumes may start in the same second, each with nine of them. */
+  maxUnbound: 256,
 
   /** More lanes than this never measured faster, and every lane holds buffers on both sides. */
   lanesMost: 64,

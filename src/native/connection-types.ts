@@ -18,6 +18,8 @@ export interface ListenOptions {
   readonly handshakeTimeoutMs: number;
   /** Connections that have not yet proven who they are; one more replaces the oldest of them. */
   readonly maxUnauthenticated: number;
+  /** Index and lanes that have, and have not said for which session they are; likewise. */
+  readonly maxUnbound: number;
 }
 
 export interface ListenerCounts {

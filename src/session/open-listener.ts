@@ -25,6 +25,7 @@ export function openListener(
       tls: toTlsIdentity(tls),
       handshakeTimeoutMs: LIMITS.handshakeTimeoutMs,
       maxUnauthenticated: LIMITS.maxUnauthenticated,
+      maxUnbound: LIMITS.maxUnbound,
     },
     onConnection,
   );

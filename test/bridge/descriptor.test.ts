@@ -57,6 +57,7 @@ describe("a dialled socket handed to the native core", () => {
         tls: toTlsIdentity(await testTls("target")),
         handshakeTimeoutMs: 5_000,
         maxUnauthenticated: 4,
+        maxUnbound: 4,
       },
       accepted.resolve,
     );

@@ -26,6 +26,7 @@ async function listen(onControl: (connection: Connection) => void): Promise<List
       tls: toTlsIdentity(await testTls("target")),
       handshakeTimeoutMs: 5_000,
       maxUnauthenticated: 4,
+      maxUnbound: 4,
     },
     onControl,
   );
@@ -129,6 +130,7 @@ describe("native handles", () => {
         tls: toTlsIdentity(await testTls("target")),
         handshakeTimeoutMs: 5_000,
         maxUnauthenticated: 4,
+        maxUnbound: 4,
       },
       () => undefined,
     );
@@ -145,6 +147,7 @@ describe("native handles", () => {
       tls,
       handshakeTimeoutMs: 5_000,
       maxUnauthenticated: 4,
+      maxUnbound: 4,
     };
     expect(() => loadAddon().listen(options, () => undefined)).toThrow(
       expect.objectContaining({ code: 33 }),

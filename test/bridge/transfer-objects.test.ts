@@ -18,6 +18,7 @@ const calls = {
       tls,
       handshakeTimeoutMs: 1_000,
       maxUnauthenticated: 1,
+      maxUnbound: 1,
     },
     call: (options: never) => addon.listen(options, () => undefined),
   },

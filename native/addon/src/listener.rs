@@ -45,6 +45,7 @@ pub struct ListenOptions {
     tls: TlsIdentity,
     handshake_timeout_ms: u32,
     max_unauthenticated: u32,
+    max_unbound: u32,
 }
 
 #[napi(object)]
@@ -117,6 +118,7 @@ pub fn listen(options: Dto<ListenOptions>, on_control: Function<'_, Connection, 
             port: options.port,
             handshake_timeout: Duration::from_millis(options.handshake_timeout_ms.into()),
             max_unauthenticated: usize::try_from(options.max_unauthenticated).unwrap_or(1),
+            max_unbound: usize::try_from(options.max_unbound).unwrap_or(1),
         },
         Arc::new(credentials),
         Box::new(move |stream| {

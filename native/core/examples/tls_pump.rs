@@ -65,6 +65,7 @@ fn pair(dir: &Path) -> (TlsStream, TlsStream) {
             port: Some(0),
             handshake_timeout: LONG,
             max_unauthenticated: 8,
+            max_unbound: 8,
         },
         Arc::new(credentials(dir, "target", "source")),
         Box::new(move |stream| drop(sender.lock().unwrap().send(stream))),

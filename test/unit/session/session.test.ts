@@ -25,6 +25,7 @@ const LISTEN: ListenOptions = {
   tls: { ca: "", certificate: "", key: "", peerUri: "" },
   handshakeTimeoutMs: 1,
   maxUnauthenticated: 1,
+  maxUnbound: 1,
 };
 
 function failure(code: number, message: RegExp): unknown {

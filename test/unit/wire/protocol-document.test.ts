@@ -68,7 +68,7 @@ describe("docs/protocol.md", () => {
     const documented = rows.map(([, name = "", value = ""]) => [name, value.replaceAll(",", "")]);
     const limits: Readonly<Record<string, number>> = LIMITS;
     expect(documented).toEqual(documented.map(([name = ""]) => [name, String(limits[name])]));
-    const named = document.matchAll(/`(\w+(?:Ms|Most|InVain|maxUnauthenticated))`/g);
+    const named = document.matchAll(/`(\w+(?:Ms|Most|InVain|maxUn\w+))`/g);
     const listed = documented.map(([name]) => name);
     for (const [, name = ""] of named) expect(listed).toContain(name);
     expect(listed).toEqual(expect.arrayContaining(["maxUnauthenticated", "controlFrameBytes"]));

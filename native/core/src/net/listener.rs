@@ -38,8 +38,10 @@ pub struct ListenerOptions {
     pub port: Option<u16>,
     /// From accept to the end of the handshake, and again to the BIND frame.
     pub handshake_timeout: Duration,
-    /// As many as this before the end of the handshake, and as many again between that and the BIND frame.
+    /// Before the end of the handshake.
     pub max_unauthenticated: usize,
+    /// Index and lanes between that and the BIND frame.
+    pub max_unbound: usize,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -97,7 +99,7 @@ impl Listener {
             on_control,
             registry: Arc::new(Registry::default()),
             room: Arc::new(WaitingRoom::new(options.max_unauthenticated)),
-            unbound: Arc::new(WaitingRoom::new(options.max_unauthenticated)),
+            unbound: Arc::new(WaitingRoom::new(options.max_unbound)),
             counters: Counters::default(),
             closing: AtomicBool::new(false),
             wake: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,

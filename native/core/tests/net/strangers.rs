@@ -1,6 +1,6 @@
 //! What an open port has to endure.
 
-use crate::support::{Desk, LONG, Outcome, Pki, SECRET, assert_says, failure};
+use crate::support::{Desk, LONG, MAX_UNBOUND, Outcome, Pki, SECRET, assert_says, failure};
 use pvferry_core::error::ErrorKind;
 use pvferry_core::net::{Channel, ChannelKind, ListenerCounts, Unbound};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -132,32 +132,38 @@ fn a_proven_connection_that_turns_out_to_be_needless_is_nobodys_failure() -> Out
     desk.expect_counts(ListenerCounts { accepted: 1, authenticated: 1, ..ListenerCounts::default() })
 }
 
+/// One more than there is room for: when the oldest has gone, all have been seen.
+fn one_too_many(desk: &Desk) -> Result<Vec<Unbound>, Box<dyn std::error::Error>> {
+    let lanes = (0..=MAX_UNBOUND).map(|_| unbound(desk)).collect::<Result<Vec<_>, _>>()?;
+    let seen = u64::try_from(lanes.len())?;
+    desk.expect_counts(ListenerCounts { accepted: seen, displaced: 1, ..ListenerCounts::default() })?;
+    let deadline = Instant::now() + LONG;
+    while lanes.iter().all(Unbound::is_usable) && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    Ok(lanes.into_iter().filter(Unbound::is_usable).collect())
+}
+
 #[test]
-fn strangers_do_not_take_the_place_of_who_has_proven_itself() -> Outcome {
-    let desk = Desk::open(LONG, 2)?;
-    let _registration = desk.listener.register(SECRET, Arc::clone(&desk.session) as _);
-    let lane = unbound(&desk)?;
-    let strangers = (0..10).map(|_| connect(desk.port())).collect::<Result<Vec<_>, _>>()?;
-    desk.expect_counts(ListenerCounts { accepted: 11, displaced: 8, ..ListenerCounts::default() })?;
-    let (_lane, answer) = lane.bind(Channel::Lane(1), &SECRET, LONG)?.split();
-    answer.wait()?;
-    drop(strangers);
+fn of_too_many_that_have_proven_themselves_and_bind_nothing_one_goes() -> Outcome {
+    let desk = Desk::open(LONG, 8)?;
+    assert_eq!(one_too_many(&desk)?.len(), MAX_UNBOUND);
     Ok(())
 }
 
 #[test]
-fn of_too_many_that_have_proven_themselves_and_bind_nothing_the_oldest_goes() -> Outcome {
-    let desk = Desk::open(LONG, 2)?;
-    let mut lanes = Vec::new();
-    for _ in 0..3 {
-        lanes.push(unbound(&desk)?);
+fn strangers_do_not_take_the_place_of_who_has_proven_itself() -> Outcome {
+    let desk = Desk::open(LONG, 8)?;
+    let _registration = desk.listener.register(SECRET, Arc::clone(&desk.session) as _);
+    let lanes = one_too_many(&desk)?;
+    let strangers = (0..18).map(|_| connect(desk.port())).collect::<Result<Vec<_>, _>>()?;
+    let accepted = u64::try_from(1 + MAX_UNBOUND + strangers.len())?;
+    desk.expect_counts(ListenerCounts { accepted, displaced: 11, ..ListenerCounts::default() })?;
+    for (lane, number) in lanes.into_iter().zip(0..) {
+        let (_lane, answer) = lane.bind(Channel::Lane(number), &SECRET, LONG)?.split();
+        answer.wait()?;
     }
-    desk.expect_counts(ListenerCounts { accepted: 3, displaced: 1, ..ListenerCounts::default() })?;
-    let deadline = Instant::now() + LONG;
-    while lanes[0].is_usable() && Instant::now() < deadline {
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    assert_eq!(lanes.iter().map(Unbound::is_usable).collect::<Vec<_>>(), [false, true, true]);
+    drop(strangers);
     Ok(())
 }
 

@@ -17,6 +17,9 @@ use std::time::{Duration, Instant};
 pub(crate) type Outcome = Result<(), Box<dyn Error>>;
 
 pub(crate) const LONG: Duration = Duration::from_secs(20);
+
+/// Index and lanes that a desk lets wait for their BIND: no test but that of this bound has more.
+pub(crate) const MAX_UNBOUND: usize = 3;
 pub(crate) const SECRET: [u8; 32] = [0x5a; 32];
 
 /// Two CAs (`ca`, `other-ca`) and leaves named after what is special about them; production's key size. Kept in memory,
@@ -217,8 +220,13 @@ impl Desk {
         let (to_controls, controls) = channel();
         let (sender, bound) = channel();
         let to_controls = Mutex::new(to_controls);
-        let options =
-            ListenerOptions { host: host.to_owned(), port: Some(port), handshake_timeout, max_unauthenticated };
+        let options = ListenerOptions {
+            host: host.to_owned(),
+            port: Some(port),
+            handshake_timeout,
+            max_unauthenticated,
+            max_unbound: MAX_UNBOUND,
+        };
         let hand_out = move |stream| {
             let controls = to_controls.lock().unwrap_or_else(PoisonError::into_inner);
             let _ = controls.send(stream);

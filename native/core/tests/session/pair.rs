@@ -94,6 +94,7 @@ pub(crate) fn listener(credentials: pvferry_core::net::Credentials) -> Listener 
         port: Some(0),
         handshake_timeout: LONG,
         max_unauthenticated: 64,
+        max_unbound: 64,
     };
     Listener::open(&options, Arc::new(credentials), Box::new(drop)).unwrap()
 }
