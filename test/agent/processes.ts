@@ -9,8 +9,10 @@ function readOrEmpty(file: string): string {
   }
 }
 
+/** Of several threads the first may be one while others still hold what is open. */
 function isZombie(pid: string): boolean {
-  return /^State:\s+Z/m.test(readOrEmpty(`/proc/${pid}/status`));
+  const status = readOrEmpty(`/proc/${pid}/status`);
+  return /^State:\s+Z/m.test(status) && /^Threads:\s+1$/m.test(status);
 }
 
 /** Process ids whose command line holds this text. */

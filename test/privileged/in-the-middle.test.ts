@@ -50,7 +50,7 @@ describeWith({ root: true, programs }, "a man in the middle", () => {
       await using target = await startTarget(place);
       const to = `${host}:${AGENT_PORT}`;
       const diagnosis = await examine("--to", to, "--via", via);
-      expect([diagnosis.exit, diagnosis.code]).toEqual([22, 22]);
+      expect([diagnosis.exit, diagnosis.code], diagnosis.message).toEqual([22, 22]);
       expect(diagnosis.message).toContain(`issued by CN=${MITMPROXY_CA}, `);
       expect(diagnosis.message).toContain(`(a man in the middle), most likely ${PROXY}`);
       expect(diagnosis.next).toContain("--ignore-hosts");
@@ -109,7 +109,7 @@ describeWith({ root: true, programs }, "a man in the middle", () => {
       await using _there = await intercept(issueServer(place.path, authority, "x", [four, six]));
       await using target = await startTarget(place);
       const diagnosis = await examine("--to", to);
-      expect([diagnosis.exit, diagnosis.code]).toEqual([22, 22]);
+      expect([diagnosis.exit, diagnosis.code], diagnosis.message).toEqual([22, 22]);
       expect(diagnosis.message).toContain(`issued by CN=${INTERCEPTOR_CA}: `);
       expect(diagnosis.message).toMatch(/\(a man in the middle\)\.$/);
       await using source = startImpatient();
