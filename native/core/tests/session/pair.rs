@@ -89,13 +89,8 @@ impl Witness {
 }
 
 pub(crate) fn listener(credentials: pvferry_core::net::Credentials) -> Listener {
-    let options = ListenerOptions {
-        host: "127.0.0.1".to_owned(),
-        port: Some(0),
-        handshake_timeout: LONG,
-        max_unauthenticated: 64,
-        max_unbound: 64,
-    };
+    let (host, port, handshake_timeout) = ("127.0.0.1".to_owned(), Some(0), LONG);
+    let options = ListenerOptions { host, port, handshake_timeout, max_unauthenticated: 64, max_unbound: 64 };
     Listener::open(&options, Arc::new(credentials), Box::new(drop)).unwrap()
 }
 
