@@ -3,6 +3,7 @@
 import process from "node:process";
 
 import type { FlagValues } from "../config/flags.ts";
+import type { HostPort } from "../config/value-kinds.ts";
 import { redacted } from "../core/secrets.ts";
 import { durationText } from "../core/units.ts";
 import { loadAddon, packageVersion } from "../native/addon.ts";
@@ -11,7 +12,8 @@ import { listenForDoctors } from "../session/doctor/listen.ts";
 import { agentIdentity } from "./agent-identity.ts";
 import { boundAddress } from "./bound-address.ts";
 import type { Outcome } from "./output.ts";
-import { forwardFromFlags, pathFromFlags } from "./path.ts";
+import { forwardFromFlags, pathFromFlags, type Listening } from "./path.ts";
+import { ReadyFile } from "./ready-file.ts";
 import type { CommandContext } from "./run-command.ts";
 
 /** With --listen it is the other side of a doctor, until it is interrupted. */
@@ -20,7 +22,9 @@ export async function doctorCommand(context: CommandContext<"doctor">): Promise<
   const notice = (message: string): void => {
     if (!flags.quiet) process.stderr.write(`${redacted(message)}\n`);
   };
-  if (flags.listen !== null) return listen(flags, notice, signal);
+  using ready = new ReadyFile(flags.readyFile);
+  if (flags.listen !== null) return await listen(flags, { notice, ready }, signal);
+  ready.refuse();
   const path = await pathFromFlags(flags, "doctor", notice);
   const tls = agentIdentity(flags.tls, null, notice);
   const diagnosis = await diagnose(
@@ -37,12 +41,15 @@ export async function doctorCommand(context: CommandContext<"doctor">): Promise<
 
 async function listen(
   flags: FlagValues<"doctor">,
-  notice: (message: string) => void,
+  { notice, ready }: Listening,
   signal: AbortSignal,
 ): Promise<Outcome> {
-  const forward = await forwardFromFlags(flags, notice);
+  const forward = await forwardFromFlags(flags, { notice, ready });
   const tls = agentIdentity(flags.tls, null, notice);
-  const listening = (text: string): void => notice(`Listening on ${text}`);
+  const listening = (text: string, address: HostPort | null): void => {
+    if (address !== null) ready.listens(address);
+    notice(`Listening on ${text}`);
+  };
   const parts = { addon: loadAddon(), agent: packageVersion(), notice, listening };
   return listenForDoctors({ at: forward ?? boundAddress(flags.listen), tls }, parts, signal);
 }

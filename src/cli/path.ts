@@ -23,6 +23,13 @@ import { forwardToSource, listenForTarget, type IncomingPath } from "../net/inco
 import { pathTo, type Path } from "../net/path.ts";
 import type { ForwardCalls, RemoteForward } from "../net/remote-forward.ts";
 import { boundAddress } from "./bound-address.ts";
+import type { ReadyFile } from "./ready-file.ts";
+
+/** The side that listens may say so in a file. */
+export interface Listening {
+  readonly notice: (message: string) => void;
+  readonly ready: ReadyFile;
+}
 
 type PathFlags = Pick<
   FlagValues<"source">,
@@ -45,13 +52,14 @@ export async function pathFromFlags(
 export async function incomingPath(
   flags: PathFlags & { readonly listen: ListenAddress },
   calls: Omit<ForwardCalls, "connection" | "listening">,
-  notice: (message: string) => void,
+  { notice, ready }: Listening,
 ): Promise<IncomingPath> {
   const pair = (): readonly number[] => loadAddon().socketPair();
-  const forward = await forwardFromFlags(flags, notice);
+  const forward = await forwardFromFlags(flags, { notice, ready });
   const listening = (text: string): void => notice(`Listening on ${text}`);
   if (forward !== null) return forwardToSource(forward, pair, { ...calls, listening });
   const path = await listenForTarget(boundAddress(flags.listen), pair);
+  ready.listens({ host: path.endpoint.hosts[0], port: path.endpoint.port });
   listening(path.text);
   return path;
 }
@@ -59,7 +67,7 @@ export async function incomingPath(
 /** null when this machine itself is to listen. Throws (2) when --listen stands beside what is for dialling. */
 export async function forwardFromFlags(
   flags: PathFlags & { readonly listen: ListenAddress | null },
-  notice: (message: string) => void,
+  { notice, ready }: Listening,
 ): Promise<RemoteForward | null> {
   const { listen, to, toFile, via, viaFile } = flags;
   const bastion = listen?.bastion ?? null;
@@ -72,7 +80,8 @@ export async function forwardFromFlags(
   const trust = trustFrom(flags, [...proxies, bastion]);
   const through = dialerThrough(proxies, trust);
   const { remoteForward } = await import("../net/remote-forward.ts");
-  return remoteForward({ bastion, address: listen, through, trust: trust.ssh });
+  const forward = remoteForward({ bastion, address: listen, through, trust: trust.ssh });
+  return ready.follows(forward, bastion, listen);
 }
 
 function bothWays(): PvferryError {
@@ -87,7 +96,7 @@ function endpointFrom({ to, toFile }: PathFlags, command: string): Endpoint {
     throw wrongFlags("--to and --to-file both say where the target is.", "Give one of them.");
   }
   if (to !== null) return to;
-  if (toFile !== null) return parsedLine(ENDPOINT, "endpoint", toFile, readText(toFile).trim());
+  if (toFile !== null) return parsedLine(ENDPOINT, "endpoint", toFile, endpointIn(toFile));
   throw wrongFlags(
     `pvferry ${command} needs to know where the target can be reached.`,
     `Add --to ENDPOINT or --to-file FILE, or set PVFERRY_TO; pvferry ${command} --help shows an example.`,
@@ -137,6 +146,18 @@ function readProxies({ at, value: file }: Given<string>): { at: number; list: re
     .map((line) => line.trim());
   const urls = lines.filter((line) => line !== "" && !line.startsWith("#"));
   return { at, list: urls.map((url) => parsedLine(VIA, "proxy", file, url)) };
+}
+
+/** As --to takes it, or as --ready-file has it. */
+function endpointIn(file: string): string {
+  const text = readText(file).trim();
+  if (!text.startsWith("{")) return text;
+  try {
+    const ready = JSON.parse(text) as { readonly endpoint?: unknown };
+    return typeof ready.endpoint === "string" ? ready.endpoint : text;
+  } catch {
+    return text;
+  }
 }
 
 /** As for an https URL of the endpoint's, which is what the usual variables are about. */

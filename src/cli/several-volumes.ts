@@ -23,7 +23,7 @@ type TargetFlags = FlagValues<"target">;
 export async function targetOfSeveral(
   volumes: readonly OwnVolume[],
   { flags, signal }: CommandContext<"target">,
-  placeOf: (flags: TargetFlags, observe: Observe) => Promise<TargetPlace>,
+  placeOf: (observe: Observe) => Promise<TargetPlace>,
 ): Promise<Outcome> {
   refuseOneForAll(flags);
   const observe = observerOfAll(flags);
@@ -31,7 +31,7 @@ export async function targetOfSeveral(
   const openReport = (volume: OwnVolume): VolumeReport =>
     reports.use(new VolumeReport(flags, volume));
   const opened = volumes.map(openReport);
-  const place = await placeOf(flags, observe);
+  const place = await placeOf(observe);
   const served = opened.map((report) => report.serveAt(place));
   await runTargets(place, served, observe, signal);
   return outcomeOf(opened);

@@ -16,7 +16,8 @@ import { firstWay } from "../session/way-in.ts";
 import { agentIdentity } from "./agent-identity.ts";
 import { modeOf } from "./mode.ts";
 import type { Outcome } from "./output.ts";
-import { incomingPath, pathFromFlags } from "./path.ts";
+import { incomingPath, pathFromFlags, type Listening } from "./path.ts";
+import { ReadyFile } from "./ready-file.ts";
 import { readRules } from "./rules.ts";
 import type { CommandContext } from "./run-command.ts";
 import { runTransfer } from "./transfer.ts";
@@ -37,7 +38,8 @@ export async function sourceCommand(context: CommandContext<"source">): Promise<
       waiting: (what: string): void => observe({ type: "waiting", for: what }),
       fail: (error: PvferryError): void => failed.abort(error),
     };
-    using path = await pathOf(flags, calls, notice);
+    using ready = new ReadyFile(flags.readyFile);
+    using path = await pathOf(flags, calls, { notice, ready });
     const tls = agentIdentity(flags.tls, "source", notice);
     const { lanes, threads } = defaultParallelism();
     const run: SourceRun = {
@@ -90,10 +92,12 @@ async function doctorsOf(
 async function pathOf(
   flags: FlagValues<"source">,
   calls: Parameters<typeof incomingPath>[1],
-  notice: (message: string) => void,
+  listening: Listening,
 ): Promise<SourcePath> {
   const { listen } = flags;
-  if (listen !== null) return incomingPath({ ...flags, listen }, calls, notice);
+  const { ready, notice } = listening;
+  if (listen !== null) return incomingPath({ ...flags, listen }, calls, listening);
+  ready.refuse();
   const path = await pathFromFlags(flags, "source", notice);
   // What has been dialled, the session closes.
   return { ...path, [Symbol.dispose]: () => undefined };

@@ -8,6 +8,7 @@ import { agentIdentity } from "./agent-identity.ts";
 import { boundAddress } from "./bound-address.ts";
 import type { Outcome } from "./output.ts";
 import { forwardFromFlags, pathFromFlags } from "./path.ts";
+import { ReadyFile } from "./ready-file.ts";
 import type { CommandContext } from "./run-command.ts";
 import { targetOfSeveral } from "./several-volumes.ts";
 import { flagsOfVolume, runOf } from "./target-volume.ts";
@@ -21,30 +22,42 @@ import { volumesOfTarget } from "./volumes.ts";
 export async function targetCommand(context: CommandContext<"target">): Promise<Outcome> {
   const { flags, args, signal } = context;
   const [first, ...others] = volumesOfTarget(args[0], flags.volume);
-  if (others.length > 0) return targetOfSeveral([first, ...others], context, placeOf);
-  return runTransfer(flagsOfVolume(flags, first), async (observe) => {
-    const place = await placeOf(flags, observe);
-    return runTarget({ ...place, ...runOf(flags, first, place.tls) }, observe, signal);
+  using ready = new ReadyFile(flags.readyFile);
+  const placeOf = async (observe: Observe): Promise<TargetPlace> => place(flags, ready, observe);
+  if (others.length > 0) return await targetOfSeveral([first, ...others], context, placeOf);
+  return await runTransfer(flagsOfVolume(flags, first), async (observe) => {
+    const at = await placeOf(observe);
+    return runTarget({ ...at, ...runOf(flags, first, at.tls) }, observe, signal);
   });
 }
 
 /** Certificates and proxies are read before anybody listens: a wrong file is told at once. */
-async function placeOf(flags: FlagValues<"target">, observe: Observe): Promise<TargetPlace> {
+async function place(
+  flags: FlagValues<"target">,
+  ready: ReadyFile,
+  observe: Observe,
+): Promise<TargetPlace> {
   const notice = (message: string): void => observe({ type: "notice", message });
   const tls = agentIdentity(flags.tls, "target", notice);
-  const reach = await reachOf(flags, notice);
-  return { tls, reach, onListening: (port) => notice(reachedText(reach, port)) };
+  const reach = await reachOf(flags, ready, notice);
+  const onListening = (port: number): void => {
+    if (reach.by === "listening") ready.listens({ host: reach.host, port });
+    notice(reachedText(reach, port));
+  };
+  return { tls, reach, onListening };
 }
 
 async function reachOf(
   flags: FlagValues<"target">,
+  ready: ReadyFile,
   notice: (message: string) => void,
 ): Promise<Reach> {
-  const forward = await forwardFromFlags(flags, notice);
+  const forward = await forwardFromFlags(flags, { notice, ready });
   if (forward !== null) return { by: "forwarding", forward };
   if (flags.to === null && flags.toFile === null) {
     return { by: "listening", ...boundAddress(flags.listen) };
   }
+  ready.refuse();
   return { by: "dialling", path: await pathFromFlags(flags, "target", notice) };
 }
 

@@ -1,5 +1,5 @@
 /** Neither side can be reached by the other: one of them listens on a bastion that both can dial. */
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
@@ -95,9 +95,13 @@ describeWith({ root: true, programs }, "a listener on a bastion", () => {
     await using server = await bastion("yes");
     const own = as === "source" ? "target" : "source";
     const volumes = command === "doctor" ? [] : [place.directory("volume")];
-    const line = [command, ...volumes, ...listening(place, server), "--tls", `${pki}/${own}`];
+    const ready = ["--ready-file", place.at("ready")];
+    const flags = [...listening(place, server), ...ready, "--tls", `${pki}/${own}`];
+    const line = [command, ...volumes, ...flags];
     await using here = startPvferry(line, { wrapper: clusters.source.wrapper });
     await here.says(/^Listening on 0\.0\.0\.0:7443 on ssh:/m);
+    const { endpoint } = JSON.parse(readFileSync(place.at("ready"), "utf8"));
+    expect(endpoint).toBe(`${ADDRESSES.sourceRouter.v4}:${PORT}`);
     const way = [...dialling, "--tls", `${pki}/${as}`, "--measure", "200ms"];
     const { exit, message, measurements } = await examineFrom(clusters.target, pki, ...way);
     expect(exit, message).toBe(0);

@@ -21,7 +21,8 @@ export interface DoctorListenerParts {
   readonly addon: Addon;
   readonly agent: string;
   readonly notice: (message: string) => void;
-  readonly listening: (text: string) => void;
+  /** `address` is null when a bastion does. */
+  readonly listening: (text: string, address: HostPort | null) => void;
 }
 
 /** Ends only by the signal, with its reason, or when a bastion refuses for good. Throws what listen throws. */
@@ -41,7 +42,10 @@ export async function listenForDoctors(
   signal.addEventListener("abort", stop, { once: true });
   const letGo = stayAlive();
   const forwarded = "host" in at ? null : openForward(at, listener, parts, ended.reject);
-  if ("host" in at) parts.listening(hostPortText({ ...at, port: listener.port() }));
+  if ("host" in at) {
+    const address = { host: at.host, port: listener.port() };
+    parts.listening(hostPortText(address), address);
+  }
   try {
     return await ended.promise;
   } finally {
@@ -60,5 +64,10 @@ function openForward(
   fail: (error: PvferryError) => void,
 ): { close(): void } {
   const waiting = (what: string): void => notice(`Waiting for ${what}.`);
-  return forward.open({ connection: intoListener(addon, listener), listening, waiting, fail });
+  return forward.open({
+    connection: intoListener(addon, listener),
+    listening: (text) => listening(text, null),
+    waiting,
+    fail,
+  });
 }

@@ -62,6 +62,9 @@ const NOTES = `
 
 - A target says \`Listening on HOST:PORT\` on a line of its own on stderr when it is ready; with \`--listen 127.0.0.1:0\`
   that is how to learn the port. \`-q\` silences it.
+- \`--ready-file FILE\` is there as long as a side listens, whole from the beginning: \`{"endpoint", "via", "host", "port",
+  "addresses"}\`, one line. \`endpoint\` is what the other side may give to \`--to\` where nothing translates addresses in between,
+  and \`via\` what it needs besides; \`host\` and \`port\` are what it listens on. Its \`--to-file\` reads such a file, too.
 - stdout holds results and nothing else: with \`--json\` one JSON document, the receipt or \`{"error": {"code", "name",
   "message", "next"}}\`. A target whose copy was finished before it was started, and that no source came to, prints
   \`{"exitCode", "exitName", "message", "next", "transfer", "volume", "pass": {"kind", "number"}, "endedAt",
