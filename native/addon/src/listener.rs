@@ -11,12 +11,12 @@ use napi_derive::napi;
 use pvferry_core::error::CoreError;
 use pvferry_core::net::{self, Credentials, Dialled, IdentityTexts, TlsStream, raw_descriptor};
 use serde::Deserialize;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 // -- trust and connections ------------------------------------------------------------------------------------------
 
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize, PartialEq)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TlsIdentity {
     ca: String,
@@ -25,14 +25,23 @@ pub struct TlsIdentity {
     peer_uri: String,
 }
 
+/// What was read last. Whoever dials many connections has one identity, and to read an RSA key takes a millisecond.
+static LAST: Mutex<Option<(TlsIdentity, Credentials)>> = Mutex::new(None);
+
 impl TlsIdentity {
     pub(crate) fn credentials(self) -> Result<Credentials, CoreError> {
-        Credentials::new(&IdentityTexts {
-            ca: self.ca,
-            certificate: self.certificate,
-            key: self.key,
-            peer_uri: self.peer_uri,
-        })
+        // Held while reading: others that ask for the same at this moment wait for it, and are given it.
+        let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((identity, credentials)) = &*last
+            && *identity == self
+        {
+            credentials.check_validity()?;
+            return Ok(credentials.clone());
+        }
+        let TlsIdentity { ca, certificate, key, peer_uri } = self.clone();
+        let credentials = Credentials::new(&IdentityTexts { ca, certificate, key, peer_uri })?;
+        *last = Some((self, credentials.clone()));
+        Ok(credentials)
     }
 }
 

@@ -50,6 +50,7 @@ impl Protocol {
 }
 
 /// One identity, ready for any number of connections in either role.
+#[derive(Clone)]
 pub struct Credentials {
     server: Arc<ServerConfig>,
     clients: [Arc<ClientConfig>; Protocol::ALL.len()],
