@@ -72,7 +72,9 @@ export const LIMITS = {
   lanesAdaptedMost: 32,
   /** From this round trip on, connections begin so slowly that several are worth having from the start. */
   longPathMs: 10,
-  lanesLongPath: 8,
+  lanesLongPath: 16,
+  /** Through proxies fewer: bastions turn away many connections at once that have not logged in yet. */
+  lanesThroughProxy: 8,
   /** Below this round trip a single connection fills any path; more lanes than processors only get in each other's way. */
   shortPathMs: 2,
   /** On a long path, what a lane may take before it can send it: a slow lane is to keep little from the others. */

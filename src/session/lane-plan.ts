@@ -7,7 +7,9 @@
 import { LIMITS } from "../config/limits.ts";
 
 export interface LaneRange {
+  /** To begin with: on a short path, and on a long one. */
   readonly first: number;
+  readonly long: number;
   readonly most: number;
 }
 
@@ -23,9 +25,9 @@ export interface PathProgress {
 }
 
 /** With how many lanes a path of which no more is known begins. */
-export function lanesAtFirst({ first, most }: LaneRange, roundTripMs: number | null): number {
-  const long = roundTripMs !== null && roundTripMs >= LIMITS.longPathMs;
-  return Math.min(most, long ? Math.max(first, LIMITS.lanesLongPath) : first);
+export function lanesAtFirst({ first, long, most }: LaneRange, roundTripMs: number | null): number {
+  const isLong = roundTripMs !== null && roundTripMs >= LIMITS.longPathMs;
+  return Math.min(most, isLong ? Math.max(first, long) : first);
 }
 
 /** Less than this more is chance. */

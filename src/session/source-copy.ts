@@ -17,6 +17,7 @@ import type { SessionContext, SourceRun } from "./run-options.ts";
 import type { SourceAgreement } from "./source-agreement.ts";
 import { refusalWhileCopying, type SpaceFacts } from "./space.ts";
 import { toTlsIdentity } from "./tls-identity.ts";
+import { laneRange } from "./way-in.ts";
 
 export interface SourceCopyStart {
   readonly run: SourceRun;
@@ -137,7 +138,7 @@ export class SourceCopy {
       session: this.#session,
       lanes: this.#lanes,
       congestion: run.congestion,
-      range: { first: Math.min(run.lanes, most), most },
+      range: laneRange(run, most),
       // Between agents with proxies between them only an answer tells how far it is.
       roundTripMs: run.path.proxies.length === 0 ? channel.roundTripMs : channel.helloTookMs,
       bytesDone: isBridged ? () => this.counters().bytesDone : null,

@@ -6,7 +6,7 @@
 import { LIMITS } from "../config/limits.ts";
 import type { Addon, Connection } from "../native/types.ts";
 import { EarlyConnections } from "./early-connections.ts";
-import { lanesAtFirst } from "./lane-plan.ts";
+import { lanesAtFirst, type LaneRange } from "./lane-plan.ts";
 import { openConnection } from "./open-connection.ts";
 import type { SourceRun } from "./run-options.ts";
 
@@ -53,9 +53,18 @@ export function firstWay(addon: Addon, run: WayRun, signal: AbortSignal): WayIn 
   return new WayIn(addon, run, { turn: 0, hurries: true }, { timeoutMs, signal });
 }
 
+/** Of a target that takes at most so many. */
+export function laneRange(
+  { lanes, path }: Pick<WayRun, "lanes" | "path">,
+  most: number,
+): LaneRange {
+  const long = path.proxies.length === 0 ? LIMITS.lanesLongPath : LIMITS.lanesThroughProxy;
+  return { first: Math.min(lanes, most), long, most };
+}
+
 /** By the round trip that the kernel has just seen, which ends at the first proxy. */
-function earlyLanes(addon: Addon, { lanes, lanesMost }: WayRun, fd: number): number {
+function earlyLanes(addon: Addon, run: WayRun, fd: number): number {
   const roundTripUs = addon.roundTripUs(fd);
-  const range = { first: Math.min(lanes, lanesMost), most: lanesMost };
+  const range = laneRange(run, run.lanesMost);
   return lanesAtFirst(range, roundTripUs === null ? null : roundTripUs / 1_000);
 }

@@ -2,7 +2,7 @@ import { expect, it } from "vitest";
 
 import { LanePlan } from "../../../src/session/lane-plan.ts";
 
-const RANGE = { first: 2, most: 32 };
+const RANGE = { first: 2, long: 8, most: 32 };
 
 interface Way {
   readonly roundTripMs: number;
@@ -84,9 +84,9 @@ it("all lanes come at once when nothing else helps, also on a short path", () =>
 
 it("nothing that was agreed is exceeded, and a number that was given stays", () => {
   const rate = (lanes: number): number => 300 * lanes;
-  const fixed = { first: 3, most: 3 };
+  const fixed = { first: 3, long: 8, most: 3 };
   expect(lanesOver({ roundTripMs: 50, rate, range: fixed, needsAllFromMs: 300 })).toEqual([3]);
-  const few = { first: 2, most: 5 };
+  const few = { first: 2, long: 8, most: 5 };
   expect(lanesOver({ roundTripMs: 50, rate, range: few })).toEqual([5]);
   expect(new LanePlan(RANGE, null).lanes).toBe(2);
 });

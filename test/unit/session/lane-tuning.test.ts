@@ -41,7 +41,7 @@ function after(way: Way) {
     },
     lanes: { open: (count) => lanes.push(count), grow: (count) => lanes.push(count) },
     congestion,
-    range: { first: 2, most: 32 },
+    range: { first: 2, long: 8, most: 32 },
     roundTripMs,
     bytesDone: bridgedBytes === undefined ? null : () => bytesDone,
     observe: (event: TransferEvent) => {
