@@ -42,7 +42,8 @@ impl Shared {
 
     /// With the answer, where it is still to come.
     pub(super) fn bind_index(&self, line: Line) -> Result<Option<Answer>, CoreError> {
-        let waits = matches!(line, Line::Dialled(_));
+        // A session that only looks is not followed by another one: it would be lost with what it has announced.
+        let waits = matches!(line, Line::Dialled(_)) || self.config.looks;
         let (stream, answer) = self.bind(line, Bound::Index)?;
         let answer = if waits { answer.wait().map(|()| None)? } else { Some(answer) };
         if self.index.set(Index::new(self.channel(stream)?)).is_err() {

@@ -1,14 +1,20 @@
 //! Sessions that only look: every difference is told, and nothing is written.
 
 use std::fs;
+use std::net::TcpStream;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::Command;
+use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 
 use pvferry_core::error::ErrorKind;
 use pvferry_core::fs::stat::Timestamp;
+use pvferry_core::net::{Channel, ChannelKind, Duplex, SessionSink, Unbound};
+use pvferry_core::session::compress::Mode;
+use pvferry_core::session::events::Event;
 use pvferry_core::session::item::ItemClass;
+use pvferry_core::source::{SourceConfig, SourceSession};
 use pvferry_core::target::Comparison;
 use pvferry_core::target::extras::MaxDelete;
 use pvferry_core::target::look::{Judgement, LookConfig};
@@ -18,7 +24,8 @@ use pvferry_core::wire::limits::{PACK_BYTES, PACK_FILES};
 
 use super::look_pair::{LookPair, listed, look_config};
 use super::lost_lanes::kill_before_ack;
-use super::pair::{Pair, Settled, roots};
+use super::pair::{LONG, Pair, SECRET, Settled, listener, roots, source_config};
+use super::pki;
 use super::relay::{Frame, Hook, Verdict};
 use super::volumes::{Place, furnish, noise};
 
@@ -297,4 +304,29 @@ fn a_large_file_with_other_holes_is_the_same() {
     );
     let (_, lines) = look(&from, look_config(&to.root(), Judgement::EveryByte));
     assert_eq!(lines, Vec::<String>::new());
+}
+
+/// Takes a connection and breaks it at once.
+struct Deaf;
+
+impl SessionSink for Deaf {
+    fn bind(&self, _channel: Channel, stream: Arc<dyn Duplex>) -> Result<(), String> {
+        stream.abort();
+        Ok(())
+    }
+}
+
+/// No other session follows one that looks, so that nothing may be announced that cannot be announced again.
+#[test]
+fn an_index_that_was_there_before_the_session_and_breaks_may_be_dialled_again() {
+    let place = Place::new();
+    let listener = listener(pki::target());
+    let _registration = listener.register(SECRET, Arc::new(Deaf));
+    let (told, heard) = channel();
+    let sink = move |events: Vec<Event>| events.into_iter().for_each(|event| drop(told.send(event)));
+    let config = SourceConfig { looks: true, ..source_config(&place.root(), Mode::None) };
+    let session = SourceSession::open(config, Box::new(sink)).unwrap();
+    let tcp = TcpStream::connect(("127.0.0.1", listener.port())).unwrap();
+    session.bind_index(Unbound::dial(tcp, ChannelKind::Index, &pki::source(), None, LONG).unwrap());
+    assert!(matches!(heard.recv_timeout(LONG).unwrap(), Event::IndexLost(_)));
 }
