@@ -2,7 +2,7 @@
 
 use super::identity::span;
 use crate::error::{CoreError, describe_io, errno_name};
-use rustls::{AlertDescription, CertificateError, Error};
+use rustls::{AlertDescription, CertificateError, Error, HandshakeType};
 use std::io;
 use std::time::Duration;
 
@@ -17,6 +17,10 @@ pub fn tls_error(error: &Error, peer: &str) -> CoreError {
         }
         Error::PeerIncompatible(reason) => {
             CoreError::protocol(format!("{peer} does not speak TLS 1.3 as pvferry needs it ({reason:?})."))
+        }
+        // A listening source takes a connection that is silent for too long for one of its target's.
+        Error::InappropriateHandshakeMessage { got_type: HandshakeType::ClientHello, .. } => {
+            CoreError::network(format!("{peer} began to speak at the same moment as this side."))
         }
         Error::NoApplicationProtocol => {
             CoreError::protocol(format!("{peer} speaks TLS but none of pvferry's protocols."))
@@ -167,6 +171,15 @@ mod tests {
         let error = not_tls(b"HTTP/1.1 400 Bad Request\r\n", "10.0.0.1:80");
         assert_eq!(error.kind, ErrorKind::Protocol);
         assert!(error.message.contains("does not speak TLS answers at 10.0.0.1:80"));
+    }
+
+    #[test]
+    fn who_speaks_at_the_same_moment_may_be_silent_the_next_time() {
+        let both = Error::InappropriateHandshakeMessage {
+            expect_types: vec![HandshakeType::ServerHello],
+            got_type: HandshakeType::ClientHello,
+        };
+        assert_eq!(tls_error(&both, "a:1").kind, ErrorKind::Network);
     }
 
     #[test]
