@@ -3,7 +3,7 @@
 
 use std::net::TcpStream;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -32,6 +32,18 @@ pub(crate) enum Verdict {
 }
 
 pub(crate) type Hook = Arc<dyn Fn(&mut Frame<'_>) -> Verdict + Send + Sync>;
+
+/// How often it breaks a lane: a session that settles first need not hear of that.
+pub(crate) fn counting(hook: Hook) -> (Hook, Arc<AtomicU64>) {
+    let kills = Arc::new(AtomicU64::new(0));
+    let counted = Arc::clone(&kills);
+    let counting: Hook = Arc::new(move |frame: &mut Frame<'_>| {
+        let verdict = hook(frame);
+        counted.fetch_add(u64::from(verdict == Verdict::Kill), Ordering::Relaxed);
+        verdict
+    });
+    (counting, kills)
+}
 
 pub(crate) struct Relay {
     listener: Listener,
