@@ -56,6 +56,7 @@ export class ControlChannel {
   readonly #keepAlive: KeepAlive;
   readonly #over = new AbortController();
   readonly #seen = new Set<ControlMessageType>();
+  readonly #openedAt = performance.now();
   #otherVersion = false;
   #answering = false;
   #received = 0;
@@ -145,7 +146,7 @@ export class ControlChannel {
     try {
       await sending;
     } catch (error) {
-      this.#end(endings.lost(this.peer, toPvferryError(error)));
+      this.#break(endings.lost(this.peer, toPvferryError(error)));
       throw this.#over.signal.reason;
     } finally {
       this.#outbox -= 1;
@@ -154,17 +155,16 @@ export class ControlChannel {
 
   #onData(chunk: Uint8Array | null, error: string | null): void {
     if (this.#over.signal.aborted) return;
-    if (error !== null) this.#end(endings.lost(this.peer, nativeErrorFromJson(error)));
-    else if (chunk === null) this.#end(this.#closedThere());
+    if (error !== null) this.#break(endings.lost(this.peer, nativeErrorFromJson(error)));
+    else if (chunk === null) this.#break(endings.closedThere(this.peer, this.#decoder.atBoundary));
     else this.#decode(chunk);
   }
 
-  #closedThere(): PvferryError {
-    const { atBoundary } = this.#decoder;
-    const isUnheard = this.#seen.size === 0 && atBoundary && this.#self.role === "source";
-    return isUnheard
-      ? endings.closedUnheard(this.peer)
-      : endings.closedThere(this.peer, atBoundary);
+  /** The connection is gone. Before a target has said anything, that says more than that it is. */
+  #break(error: PvferryError): void {
+    const isUnheard = this.#seen.size === 0 && this.#self.role === "source";
+    const afterMs = performance.now() - this.#openedAt;
+    this.#end(isUnheard ? endings.beforeFirstWord(this.peer, error, afterMs) : error);
   }
 
   #decode(chunk: Uint8Array): void {

@@ -43,14 +43,22 @@ export function closedThere(peer: string, atBoundary: boolean): PvferryError {
   return networkError(`The connection was closed by ${peer}${how}, without a word.`);
 }
 
-/** Before any message. Whoever turns a peer away says so; who ends TLS with the target's own key, and gets no further, does not. */
-export function closedUnheard(peer: string): PvferryError {
+/** An end that comes later than this is silence. */
+const AT_ONCE_MS = 5_000;
+
+/**
+ * What an end of the network's means that comes before the peer's first word, `afterMs` from the handshake. Whoever turns
+ * a peer away says so; who ends TLS with the target's own key, and gets no further, does not.
+ */
+export function beforeFirstWord(peer: string, error: PvferryError, afterMs: number): PvferryError {
+  if (error.code !== 20 || afterMs > AT_ONCE_MS) return error;
   return new PvferryError({
     code: 20,
     message: `TLS was agreed on with ${peer}, and then the connection was closed there without a word.`,
     next:
       "It may be about to end or to start: then the next attempt succeeds. When none does, and the target says that it turned " +
       "away as many connections, somebody in between has a copy of its key: stop, make a new PKI (pvferry pki init), and find out who.",
+    cause: error,
   });
 }
 

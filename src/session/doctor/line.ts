@@ -11,7 +11,7 @@ import {
   type DoctorAnswer,
   type DoctorRequest,
 } from "../../wire/doctor-messages.ts";
-import { closedUnheard, refusedBy } from "../endings.ts";
+import { beforeFirstWord, refusedBy } from "../endings.ts";
 import { packetsLost } from "./packets-lost.ts";
 
 type Answer<Type extends DoctorAnswer["type"]> = Extract<DoctorAnswer, { type: Type }>;
@@ -21,6 +21,7 @@ export class DoctorLine {
   readonly #connection: Connection;
   readonly #waiting: PromiseWithResolvers<DoctorAnswer>[] = [];
   readonly #decoder = new ControlFrameDecoder();
+  readonly #openedAt = performance.now();
   #heard = false;
   #end: PvferryError | null = null;
 
@@ -73,7 +74,9 @@ export class DoctorLine {
     this.#waiting.push(waiting);
     const deadlineMs = LIMITS.doctorAnswerMs;
     const tooLate = (): PvferryError => noAnswer(this.peer);
-    const sending = this.#send(request, payload);
+    const sending = this.#send(request, payload).catch((thrown: unknown) => {
+      throw this.#broken(thrown);
+    });
     const asked = Promise.all([waiting.promise, sending]);
     const [answer] = await waitFor(asked, { deadlineMs, signal, tooLate });
     if (answer.type === type) return answer as Answer<Type>;
@@ -89,12 +92,18 @@ export class DoctorLine {
   #take(chunk: Uint8Array | null, error: string | null): void {
     try {
       if (error !== null) throw nativeErrorFromJson(error);
-      if (chunk === null) throw this.#heard ? closedThere(this.peer) : closedUnheard(this.peer);
+      if (chunk === null) throw closedThere(this.peer);
       this.#heard = true;
       for (const value of this.#decoder.push(chunk)) this.#answered(parseDoctorAnswer(value));
     } catch (thrown) {
-      this.#fail(toPvferryError(thrown));
+      this.#fail(this.#broken(thrown));
     }
+  }
+
+  #broken(thrown: unknown): PvferryError {
+    const error = toPvferryError(thrown);
+    const afterMs = performance.now() - this.#openedAt;
+    return this.#heard ? error : beforeFirstWord(this.peer, error, afterMs);
   }
 
   #answered(answer: DoctorAnswer): void {

@@ -208,3 +208,39 @@ describe("a peer that stops", () => {
     channel.close();
   });
 });
+
+describe("a connection that ends before the first word", () => {
+  beforeEach(() => {
+    vi.useFakeTimers();
+  });
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  const reset = JSON.stringify({ kind: "network", message: "It was reset.", errno: "ECONNRESET" });
+  const stolen = /^TLS was agreed on with the target at memory:1, and then .* without a word\.$/;
+
+  function endedAfter(ms: number, role: "source" | "target", error: string | null): string {
+    const [near] = connectionPair();
+    let end: Parameters<typeof near.start>[0] = () => undefined;
+    near.start = (onData) => {
+      end = onData;
+    };
+    const channel = new ControlChannel(near, { role, agent: "0.1.0" });
+    vi.advanceTimersByTime(ms);
+    end(null, error);
+    return (channel.over.reason as PvferryError).message;
+  }
+
+  it.each([
+    ["closed", null],
+    ["reset", reset],
+  ])("is %s by a target that turns nobody away in words", (_, error) => {
+    expect(endedAfter(100, "source", error)).toMatch(stolen);
+  });
+
+  it("is no more than lost when it was silent for long, or is a source's", () => {
+    expect(endedAfter(9_000, "source", reset)).toMatch(/was lost: It was reset\.$/);
+    expect(endedAfter(100, "target", reset)).toMatch(/was lost: It was reset\.$/);
+  });
+});
