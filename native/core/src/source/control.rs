@@ -189,8 +189,8 @@ impl Shared {
             return Ok(());
         }
         match (part, outcome) {
-            (Part::Again, Some(Outcome::Base(bytes))) => large.set_base(bytes),
-            (Part::Again, None) => large.set_base(0),
+            (Part::Again, Some(Outcome::Base(bytes))) => large.announced(bytes),
+            (Part::Again, None) => large.announced(0),
             (_, Some(Outcome::Same | Outcome::Check | Outcome::Base(_) | Outcome::Lacks(_) | Outcome::Differs)) => {
                 return Err(compared_in_vain());
             }

@@ -73,7 +73,8 @@ impl Large {
     /// The next part to be sent, if any is left to hand out.
     pub(super) fn next_part(&self) -> Result<Option<Part>, Errno> {
         let mut state = self.lock();
-        if state.given_up {
+        // A lane may still have the file before it when the others have sent all of an attempt and the next one begins.
+        if state.given_up || !state.announced {
             return Ok(None);
         }
         let part = match state.returned.pop_front() {
@@ -147,9 +148,11 @@ impl Large {
         state.outstanding -= 1;
     }
 
-    /// With how many bytes of the attempt that has begun the target can compare.
-    pub(super) fn set_base(&self, bytes: u64) {
-        self.lock().base = bytes;
+    /// The target has heard of the attempt that has begun, and can compare with so many bytes of it.
+    pub(super) fn announced(&self, base: u64) {
+        let mut state = self.lock();
+        state.announced = true;
+        state.base = base;
     }
 
     /// What the target says of the sums of some pieces. True in the second place when nothing is left to be sent.
@@ -307,6 +310,7 @@ impl Large {
             return Err(Errno::AGAIN);
         }
         state.attempt += 1;
+        state.announced = false;
         state.forget_progress();
         state.matched = 0;
         // What it has of this one, the target says when it has heard of it.
@@ -337,3 +341,6 @@ fn form_as_sent(sent_form: Form, fd: BorrowedFd<'_>, size: u64) -> Result<Form, 
 fn unasked() -> CoreError {
     CoreError::protocol("The peer broke the protocol: it asks for blocks that a piece does not have.")
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,6 +10,8 @@ use crate::fs::stat::Stat;
 
 pub(super) struct State {
     pub(super) attempt: u16,
+    /// The target has heard of this attempt: parts of it may be handed out.
+    pub(super) announced: bool,
     pub(super) stat: Stat,
     pub(super) form: Form,
     pub(super) digest: FileDigest,
@@ -45,6 +47,8 @@ impl State {
     pub(super) fn new(attempt: u16, stat: Stat, form: Form, base: u64) -> Self {
         Self {
             attempt,
+            // Of the first one it has from the index, and where it has not, nobody is given the file before it has.
+            announced: true,
             digest: FileDigest::new(form, stat.size),
             ranges: DataRanges::new(stat.size),
             form,
