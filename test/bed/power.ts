@@ -62,7 +62,8 @@ function mountAll({ disk, cache, volume }: Places): void {
   run("mount", "-o", "loop", join(cache, "disk"), volume);
 }
 
-const BUSY_MS = 10_000;
+/** What the loop device still has to write may be much, on a disk that others write to as well. */
+const BUSY_MS = 60_000;
 const TRY_EVERY_MS = 100;
 
 /** Not lazily: what it holds is to be on the disk. A loop device that was mounted from it lets go of its file a moment later. */
