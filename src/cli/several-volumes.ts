@@ -4,7 +4,7 @@ import process from "node:process";
 
 import type { FlagValues } from "../config/flags.ts";
 import { PvferryError } from "../core/errors.ts";
-import { exitCodeRow, type ExitCode } from "../core/exit-codes.ts";
+import { exitCodeText } from "../core/exit-codes.ts";
 import { quantityText } from "../core/units.ts";
 import { hostText } from "../host/host-text.ts";
 import { linePrinter, SILENT_PRINTER, type Printer } from "../observe/printers.ts";
@@ -138,10 +138,6 @@ function outcomeOf(volumes: readonly VolumeReport[]): Outcome {
 
 function summary(all: number, failed: readonly VolumeReport[]): string {
   if (failed.length === 0) return `pvferry: all ${all} volumes ended well.`;
-  const named = failed.map(({ name, outcome }) => `${name} with ${codeText(outcome.code)}`);
+  const named = failed.map(({ name, outcome }) => `${name} with ${exitCodeText(outcome.code)}`);
   return `pvferry: of ${quantityText(all, "volume")} ${failed.length} did not end well: ${named.join(", ")}.`;
-}
-
-function codeText(code: ExitCode): string {
-  return `${code} (${exitCodeRow(code).name})`;
 }

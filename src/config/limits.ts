@@ -172,3 +172,9 @@ export const LIMITS = {
   /** One line about lost lanes at most this often. */
   laneNoticeEveryMs: 10 * SECOND,
 } as const;
+
+/** Pauses between two attempts to reach the other side, or what leads to it. */
+export const CONNECT_BACK_OFF = {
+  firstMs: LIMITS.connectRetryFirstMs,
+  longestMs: LIMITS.connectRetryLongestMs,
+} as const;

@@ -108,3 +108,8 @@ export function exitCodeRow(code: ExitCode): ExitCodeRow & { readonly name: Exit
   if (row === undefined) throw new RangeError(`no such exit code: ${code}`);
   return row;
 }
+
+/** For sentences: "31 (volume)". */
+export function exitCodeText(code: ExitCode): string {
+  return `${code} (${exitCodeRow(code).name})`;
+}

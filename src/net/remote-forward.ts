@@ -8,7 +8,7 @@ import type { Duplex } from "node:stream";
 
 import type { Client } from "ssh2";
 
-import { LIMITS } from "../config/limits.ts";
+import { CONNECT_BACK_OFF, LIMITS } from "../config/limits.ts";
 import { proxyText, type Proxy } from "../config/proxy.ts";
 import { hostPortText, type HostPort } from "../config/value-kinds.ts";
 import { backOffMs } from "../core/back-off.ts";
@@ -63,8 +63,6 @@ export function remoteForward(parts: ForwardParts): RemoteForward {
   };
 }
 
-const BACK_OFF = { firstMs: LIMITS.connectRetryFirstMs, longestMs: LIMITS.connectRetryLongestMs };
-
 async function keepOpen(
   parts: ForwardParts,
   text: string,
@@ -78,14 +76,14 @@ async function keepOpen(
       const since = performance.now();
       await untilGone(forwarded, signal);
       // A bastion that lets in and throws out again is not asked faster than one that does neither.
-      if (performance.now() - since > BACK_OFF.longestMs) failures = 0;
+      if (performance.now() - since > CONNECT_BACK_OFF.longestMs) failures = 0;
     } catch (thrown) {
       if (signal.aborted) return;
       const error = toPvferryError(thrown);
       if (error.temporary) calls.waiting(`${text}: ${clause(error.message)}`);
       else calls.fail(error);
     }
-    await sleep(backOffMs(BACK_OFF, failures), signal).catch(() => undefined);
+    await sleep(backOffMs(CONNECT_BACK_OFF, failures), signal).catch(() => undefined);
   }
 }
 

@@ -1,6 +1,6 @@
 /** The source's way to its target: dial, TLS, hello; again and again until the target is there or time is up. */
 
-import { LIMITS } from "../config/limits.ts";
+import { CONNECT_BACK_OFF, LIMITS } from "../config/limits.ts";
 import { backOffMs } from "../core/back-off.ts";
 import { PvferryError, toPvferryError } from "../core/errors.ts";
 import { capitalized, clause } from "../core/sentences.ts";
@@ -31,8 +31,6 @@ export interface Attempts {
   readonly behindHello: () => readonly OutgoingMessage[];
   readonly onStep: (step: "connecting" | "greeting") => void;
 }
-
-const BACK_OFF = { firstMs: LIMITS.connectRetryFirstMs, longestMs: LIMITS.connectRetryLongestMs };
 
 export async function reachTarget(
   context: SessionContext,
@@ -119,7 +117,7 @@ async function pauseOrGiveUp(
   context.signal.throwIfAborted();
   const error = toPvferryError(failure.error);
   if (isFinal(error, failure.wants)) throw error;
-  const pause = backOffMs(BACK_OFF, failure.failures);
+  const pause = backOffMs(CONNECT_BACK_OFF, failure.failures);
   // An attempt that the deadline has cut short says nothing but that; the one before it knows more.
   if (performance.now() >= failure.deadline) {
     throw notReached(run, failure.timeoutMs, failure.earlier ?? error);

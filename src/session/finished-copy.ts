@@ -4,7 +4,7 @@
  */
 
 import { PvferryError } from "../core/errors.ts";
-import { exitCodeRow, isExitCode, type ExitCode } from "../core/exit-codes.ts";
+import { exitCodeText, isExitCode, type ExitCode } from "../core/exit-codes.ts";
 import type { FinishedEnd } from "../core/finished-end.ts";
 import { escapeText } from "../core/names.ts";
 import type { PassRecord } from "../native/journal-types.ts";
@@ -70,7 +70,7 @@ export class FinishedCopy {
     const { number, ended } = this.#ended.pass;
     return (
       `The copy into the target volume ${escapeText(this.#run.volume)} is finished: pass ${number} ended at ` +
-      `${momentText(ended)} with exit code ${codeText(this.#ended)}, and only pvferry's own folder is left. ` +
+      `${momentText(ended)} with exit code ${exitCodeText(this.#ended.code)}, and only pvferry's own folder is left. ` +
       `Waiting for a source that may want to compare once more, ${this.#clock.untilText()}; then the folder goes, ` +
       "and this target ends with that exit code."
     );
@@ -88,16 +88,12 @@ function howEnded(pass: PassRecord | null): Ended | null {
   return pass !== null && isExitCode(pass.verdict) ? { pass, code: pass.verdict } : null;
 }
 
-function codeText({ code }: Ended): string {
-  return `${code} (${exitCodeRow(code).name})`;
-}
-
 function finishedEnd({ volume, volumeName, transfer }: TargetRun, ended: Ended): FinishedEnd {
   const { kind, number, receipt, ended: at } = ended.pass;
   const endedAt = momentText(at);
   const message =
     `The copy into the target volume ${escapeText(volume)} was finished at ${endedAt}, and the outcome is that of ` +
-    `pass ${number}: exit code ${codeText(ended)}. No source came to compare once more, and pvferry's folder is gone.`;
+    `pass ${number}: exit code ${exitCodeText(ended.code)}. No source came to compare once more, and pvferry's folder is gone.`;
   const next =
     `There is no new receipt: that of the pass, whose BLAKE3 is ${receipt}, was given to its source, or went with the ` +
     `target that made it.${ended.code === 0 ? "" : NAMES_NO_ENTRY}`;

@@ -1,9 +1,7 @@
 /** How long, and how often, a source goes back for its verdict. */
 
-import { LIMITS } from "../config/limits.ts";
+import { CONNECT_BACK_OFF, LIMITS } from "../config/limits.ts";
 import { backOffMs } from "../core/back-off.ts";
-
-const BACK_OFF = { firstMs: LIMITS.connectRetryFirstMs, longestMs: LIMITS.connectRetryLongestMs };
 
 export interface ReturnAttempt {
   readonly pauseMs: number;
@@ -41,7 +39,7 @@ export class Returns {
     }
     this.#begunAt = now;
     this.#failures += 1;
-    const pauseMs = backOffMs(BACK_OFF, this.#failures);
+    const pauseMs = backOffMs(CONNECT_BACK_OFF, this.#failures);
     return { pauseMs, timeoutMs: Math.max(0, this.#until - now - pauseMs) };
   }
 }

@@ -3,7 +3,7 @@
  * it had dialled them itself. Of the session, TLS included, nothing else changes. Used up spares are replaced.
  */
 
-import { LIMITS } from "../config/limits.ts";
+import { CONNECT_BACK_OFF, LIMITS } from "../config/limits.ts";
 import { backOffMs } from "../core/back-off.ts";
 import { toPvferryError, type PvferryError } from "../core/errors.ts";
 import { clause } from "../core/sentences.ts";
@@ -17,8 +17,6 @@ export interface SpareCalls {
   /** No other attempt will end better; they go on all the same. */
   readonly fail: (error: PvferryError) => void;
 }
-
-const BACK_OFF = { firstMs: LIMITS.connectRetryFirstMs, longestMs: LIMITS.connectRetryLongestMs };
 
 export class SpareConnections {
   readonly #listener: Listener;
@@ -53,7 +51,8 @@ export class SpareConnections {
         failures += 1;
         if (tells && !signal.aborted) this.#tell(toPvferryError(thrown));
       }
-      if (failures > 0) await sleep(backOffMs(BACK_OFF, failures), signal).catch(() => undefined);
+      if (failures === 0) continue;
+      await sleep(backOffMs(CONNECT_BACK_OFF, failures), signal).catch(() => undefined);
     }
   }
 
